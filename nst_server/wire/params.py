@@ -1,0 +1,267 @@
+"""Everything that decides what a job computes: names, defaults, ranges, validation.
+
+The only home of defaults. The command line and the docker build their options from ``FIELDS``.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Mapping, Sequence
+
+ENCODERS = ("auto", "vgg19", "vgg16", "built-in")
+OPTIMISERS = ("lbfgs", "adam")
+STARTS = ("content", "noise", "style", "image")
+FITS = ("cover", "contain", "stretch")
+KEEP_COLOURS = ("no", "luminance", "histogram")
+POOLINGS = ("auto", "average", "max")
+
+MAX_STYLES = 16
+MAX_ITERATIONS = 1_000_000
+MAX_SIZE = 32_768
+
+# VGG names: blocks of 2, 2, 4, 4, 4 convolutions (VGG19) and 2, 2, 3, 3, 3 (VGG16), Simonyan & Zisserman 2014.
+_VGG_CONVOLUTIONS = {
+    "vgg19": tuple(f"conv{b}_{i}" for b, n in enumerate((2, 2, 4, 4, 4), 1) for i in range(1, n + 1)),
+    "vgg16": tuple(f"conv{b}_{i}" for b, n in enumerate((2, 2, 3, 3, 3), 1) for i in range(1, n + 1)),
+}
+
+
+class InvalidParams(ValueError):
+    """A parameter that cannot be used. ``field`` names it, ``hint`` says what to do."""
+
+    def __init__(self, field_name: str, problem: str, hint: str) -> None:
+        super().__init__(f"{field_name}: {problem} {hint}".strip())
+        self.field = field_name
+        self.problem = problem
+        self.hint = hint
+
+
+def layer_names(encoder: str) -> tuple[str, ...]:
+    """Convolutions that ``encoder`` has, shallow to deep; "auto" and "built-in" have VGG19's shape."""
+    return _VGG_CONVOLUTIONS["vgg16" if encoder == "vgg16" else "vgg19"]
+
+
+@dataclass(frozen=True)
+class FrameSchedule:
+    """Which iterations are kept as frames; the last iteration is always kept too.
+
+    ``series``: 1, 2, 5, 10, 20, 50, 100, … for as long as the job runs. ``every``: every N
+    iterations (0: not). ``at``: exactly these. The three add up; all empty keeps only the final frame.
+    """
+
+    series: bool = True
+    every: int = 0
+    at: tuple[int, ...] = ()
+
+    def keeps(self, iteration: int) -> bool:
+        """Whether this iteration (counted from 1) is one to keep."""
+        if iteration in self.at or (self.every and iteration % self.every == 0):
+            return True
+        if not self.series:
+            return False
+        while iteration > 5 and iteration % 10 == 0:
+            iteration //= 10
+        return iteration in (1, 2, 5)
+
+    @classmethod
+    def parse(cls, text: str) -> FrameSchedule:
+        """Read "series", "none", "every:10", "1,2,5,10" or parts joined by "+".
+
+        Raises InvalidParams for anything else.
+        """
+        hint = 'Write "series", "none", "every:10", or iterations such as "1,2,5,10".'
+        schedule = cls(series=False)
+        for part in text.lower().split("+"):
+            part = part.strip()
+            if part == "series":
+                schedule = replace(schedule, series=True)
+            elif part == "none":
+                continue
+            elif part.startswith("every:") and part[6:].strip().isdecimal() and int(part[6:]) > 0:
+                schedule = replace(schedule, every=int(part[6:]))
+            elif part and all(n.strip().isdecimal() and int(n) > 0 for n in part.split(",")):
+                schedule = replace(schedule, at=tuple(sorted({int(n) for n in part.split(",")})))
+            else:
+                raise InvalidParams("frames", f"{text!r} is not a choice of frames.", hint)
+        return schedule
+
+    def __str__(self) -> str:
+        parts = ["series"] if self.series else []
+        parts += [f"every:{self.every}"] if self.every else []
+        parts += [",".join(map(str, self.at))] if self.at else []
+        return "+".join(parts) or "none"
+
+
+def _option(default: Any, text: str, **more: Any) -> Any:
+    if callable(default):
+        return field(default_factory=default, metadata={"help": text, **more})
+    return field(default=default, metadata={"help": text, **more})
+
+
+@dataclass(frozen=True)
+class Params:
+    """The parameters of one job. Immutable; a live change makes a new object.
+
+    Field metadata: ``help``; ``low``/``high`` (inclusive range); ``choices``; ``unit``; ``live`` when a
+    running job follows a change.
+    """
+
+    strength: float = _option(
+        0.5,
+        "how far the picture follows the style: 0 keeps the content, 1 forgets it",
+        low=0.0,
+        high=1.0,
+        live=True,
+    )
+    style_weights: tuple[float, ...] = _option(
+        tuple, "share of each style, in the order of the styles; empty: equal shares", low=0.0, high=1e6, live=True
+    )
+    style_scale: float = _option(
+        1.0, "size of the brush strokes: 2 doubles the style image before its strokes are read", low=0.1, high=8.0
+    )
+    tv: float = _option(
+        0.0,
+        "total variation weight: smooths grain; 1 is strong",
+        low=0.0,
+        high=100.0,
+        live=True,
+    )
+    keep_colours: str = _option(
+        "no",
+        "luminance: paint with the content's colours; histogram: recolour the style like the content first",
+        choices=KEEP_COLOURS,
+    )
+    size: int = _option(
+        0, "longest side that is computed, 0 for the content's own; frames have the content's size", high=MAX_SIZE, low=0, unit="px"
+    )
+    iterations: int = _option(300, "accepted steps of the optimiser over all scales", low=1, high=MAX_ITERATIONS)
+    frames: FrameSchedule = _option(FrameSchedule, 'iterations kept as frames: "series" (1, 2, 5, 10, …), "every:N", "1,2,5", "none"')
+    optimiser: str = _option("lbfgs", "lbfgs needs fewer iterations, adam less memory", choices=OPTIMISERS)
+    learning_rate: float = _option(0.02, "step size of adam, in units of the full [0, 1] colour range", low=1e-5, high=1.0)
+    start: str = _option("content", "the image to start from", choices=STARTS)
+    fit: str = _option(
+        "cover", "how images of other shapes are brought to the content's (masks and start images)", choices=FITS
+    )
+    coarse_to_fine: bool = _option(True, "begin small and grow: long strokes, an early first frame")
+    encoder: str = _option(
+        "auto", "auto: VGG19 if its weights are here or can be fetched, else the built-in encoder", choices=ENCODERS
+    )
+    pooling: str = _option("auto", "how the encoder shrinks its maps; auto: max for VGG, average for built-in", choices=POOLINGS)
+    content_layers: Mapping[str, float] = _option(dict, "layer names with weights; empty: the encoder's default")
+    style_layers: Mapping[str, float] = _option(dict, "layer names with weights; empty: the encoder's default")
+    seed: int = _option(0, "of the noise and of the built-in encoder", low=0, high=2**63 - 1)
+
+    def __post_init__(self) -> None:
+        for spec in fields(self):
+            object.__setattr__(self, spec.name, _checked(spec.name, getattr(self, spec.name), spec.metadata))
+        for name in ("content_layers", "style_layers"):
+            known = layer_names(self.encoder)
+            for layer in getattr(self, name):
+                if layer not in known:
+                    raise InvalidParams(name, f"{self.encoder} has no layer {layer!r}.", f"It has {', '.join(known)}.")
+        if self.style_weights and not any(self.style_weights):
+            raise InvalidParams("style_weights", "all are 0.", "Give at least one style a weight above 0.")
+
+    def to_header(self) -> dict[str, Any]:
+        """The fields that differ from their defaults, as JSON values."""
+        header: dict[str, Any] = {}
+        for spec in fields(self):
+            value = getattr(self, spec.name)
+            if value == getattr(DEFAULTS, spec.name):
+                continue
+            if isinstance(value, FrameSchedule):
+                value = str(value)
+            elif isinstance(value, tuple):
+                value = list(value)
+            elif isinstance(value, Mapping):
+                value = dict(value)
+            header[spec.name] = value
+        return header
+
+    @classmethod
+    def from_header(cls, header: Any) -> Params:
+        """Build from JSON values. Raises InvalidParams; a misspelt field is an error, not a default."""
+        if not isinstance(header, Mapping):
+            raise InvalidParams("params", "must be an object.", "Send {} for the defaults.")
+        unknown = sorted(set(header) - set(FIELDS))
+        if unknown:
+            raise InvalidParams(str(unknown[0]), "is not a parameter.", f"The parameters are {', '.join(FIELDS)}.")
+        return cls(**dict(header))
+
+    def updated(self, changes: Any) -> Params:
+        """These parameters with live changes applied. Raises InvalidParams if one is not live."""
+        if not isinstance(changes, Mapping):
+            raise InvalidParams("params", "must be an object.", "Send the live parameters that change.")
+        for name in changes:
+            if name not in FIELDS or not FIELDS[name].get("live"):
+                live = ", ".join(n for n, meta in FIELDS.items() if meta.get("live"))
+                raise InvalidParams(str(name), "cannot change while the job runs.", f"These can: {live}.")
+        return replace(self, **dict(changes))
+
+
+def _checked(name: str, value: Any, meta: Mapping[str, Any]) -> Any:
+    """The value in its canonical type, or InvalidParams."""
+    if name == "frames":
+        return _checked_frames(value)
+    if name in ("content_layers", "style_layers"):
+        return _checked_layers(name, value)
+    if name == "style_weights":
+        return _checked_weights(value, meta)
+    if "choices" in meta:
+        if value not in meta["choices"] or not isinstance(value, str):
+            raise InvalidParams(name, f"{value!r} is not a choice.", f"Choose one of {', '.join(meta['choices'])}.")
+        return value
+    kind = type(getattr(Params, name))
+    if kind is bool:
+        if not isinstance(value, bool):
+            raise InvalidParams(name, f"must be true or false, not {value!r}.", "")
+        return value
+    return _checked_number(name, value, kind, meta["low"], meta["high"])
+
+
+def _checked_number(name: str, value: Any, kind: type, low: float, high: float) -> Any:
+    wanted = f"Give a {'whole ' if kind is int else ''}number from {low} to {high}."
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise InvalidParams(name, f"must be a number, not {value!r}.", wanted)
+    if isinstance(value, float) and (not math.isfinite(value) or (kind is int and not value.is_integer())):
+        raise InvalidParams(name, f"{value!r} cannot be used.", wanted)
+    if not low <= value <= high:
+        raise InvalidParams(name, f"{value!r} is out of range.", wanted)
+    return kind(value)
+
+
+def _checked_frames(value: Any) -> FrameSchedule:
+    if isinstance(value, FrameSchedule):
+        return value
+    if isinstance(value, str):
+        return FrameSchedule.parse(value)
+    raise InvalidParams("frames", f"{value!r} is not a choice of frames.", 'Write for instance "series" or "every:10".')
+
+
+def _checked_layers(name: str, value: Any) -> Mapping[str, float]:
+    if isinstance(value, (list, tuple)):
+        value = {layer: 1.0 for layer in value if isinstance(layer, str)} if _all_strings(value) else None
+    if not isinstance(value, Mapping):
+        raise InvalidParams(name, "must be layer names, or names with weights.", 'Write ["conv1_1"] or {"conv1_1": 1}.')
+    layers = {}
+    for layer, weight in value.items():
+        # relu4_2 is what torchvision's users call the rectified output of conv4_2; features are always rectified.
+        layers[str(layer).replace("relu", "conv")] = _checked_number(f"{name}.{layer}", weight, float, 0.0, 1e6)
+    if layers and not any(layers.values()):
+        raise InvalidParams(name, "all weights are 0.", "Give at least one layer a weight above 0.")
+    return layers
+
+
+def _checked_weights(value: Any, meta: Mapping[str, Any]) -> tuple[float, ...]:
+    if isinstance(value, (str, bytes)) or not isinstance(value, Sequence) or len(value) > MAX_STYLES:
+        raise InvalidParams("style_weights", "must be a list of numbers.", f"One for each style, at most {MAX_STYLES}.")
+    return tuple(_checked_number(f"style_weights[{i}]", w, float, meta["low"], meta["high"]) for i, w in enumerate(value))
+
+
+def _all_strings(values: Sequence[Any]) -> bool:
+    return all(isinstance(v, str) for v in values)
+
+
+FIELDS: Mapping[str, Mapping[str, Any]] = {spec.name: spec.metadata for spec in fields(Params)}
+DEFAULTS = Params()
