@@ -20,7 +20,7 @@ MAX_STYLES = 16
 MAX_ITERATIONS = 1_000_000
 MAX_SIZE = 32_768
 
-# VGG names: blocks of 2, 2, 4, 4, 4 convolutions (VGG19) and 2, 2, 3, 3, 3 (VGG16), Simonyan & Zisserman 2014.
+# Convolutions in each block: 2, 2, 4, 4, 4 (VGG19) and 2, 2, 3, 3, 3 (VGG16), Simonyan & Zisserman 2014.
 _VGG_CONVOLUTIONS = {
     "vgg19": tuple(f"conv{b}_{i}" for b, n in enumerate((2, 2, 4, 4, 4), 1) for i in range(1, n + 1)),
     "vgg16": tuple(f"conv{b}_{i}" for b, n in enumerate((2, 2, 3, 3, 3), 1) for i in range(1, n + 1)),
@@ -72,8 +72,7 @@ class FrameSchedule:
         """
         hint = 'Write "series", "none", "every:10", or iterations such as "1,2,5,10".'
         schedule = cls(series=False)
-        for part in text.lower().split("+"):
-            part = part.strip()
+        for part in (piece.strip() for piece in text.lower().split("+")):
             if part == "series":
                 schedule = replace(schedule, series=True)
             elif part == "none":
@@ -115,10 +114,17 @@ class Params:
         live=True,
     )
     style_weights: tuple[float, ...] = _option(
-        tuple, "share of each style, in the order of the styles; empty: equal shares", low=0.0, high=1e6, live=True
+        tuple,
+        "share of each style, in the order of the styles; empty: equal shares",
+        low=0.0,
+        high=1e6,
+        live=True,
     )
     style_scale: float = _option(
-        1.0, "size of the brush strokes: 2 doubles the style image before its strokes are read", low=0.1, high=8.0
+        1.0,
+        "size of the brush strokes: 2 doubles the style image before its strokes are read",
+        low=0.1,
+        high=8.0,
     )
     tv: float = _option(
         0.0,
@@ -133,23 +139,43 @@ class Params:
         choices=KEEP_COLOURS,
     )
     size: int = _option(
-        0, "longest side that is computed, 0 for the content's own; frames have the content's size", high=MAX_SIZE, low=0, unit="px"
+        0,
+        "longest side that is computed, 0 for the content's own; frames have the content's size",
+        high=MAX_SIZE,
+        low=0,
+        unit="px",
     )
-    iterations: int = _option(300, "accepted steps of the optimiser over all scales", low=1, high=MAX_ITERATIONS)
-    frames: FrameSchedule = _option(FrameSchedule, 'iterations kept as frames: "series" (1, 2, 5, 10, …), "every:N", "1,2,5", "none"')
+    iterations: int = _option(
+        300, "accepted steps of the optimiser over all scales", low=1, high=MAX_ITERATIONS
+    )
+    frames: FrameSchedule = _option(
+        FrameSchedule, 'iterations kept as frames: "series" (1, 2, 5, 10, …), "every:N", "1,2,5", "none"'
+    )
     optimiser: str = _option("lbfgs", "lbfgs needs fewer iterations, adam less memory", choices=OPTIMISERS)
-    learning_rate: float = _option(0.02, "step size of adam, in units of the full [0, 1] colour range", low=1e-5, high=1.0)
+    learning_rate: float = _option(
+        0.02, "step size of adam, in units of the full [0, 1] colour range", low=1e-5, high=1.0
+    )
     start: str = _option("content", "the image to start from", choices=STARTS)
     fit: str = _option(
-        "cover", "how images of other shapes are brought to the content's (masks and start images)", choices=FITS
+        "cover",
+        "how images of other shapes are brought to the content's (masks and start images)",
+        choices=FITS,
     )
     coarse_to_fine: bool = _option(True, "begin small and grow: long strokes, an early first frame")
     encoder: str = _option(
-        "auto", "auto: VGG19 if its weights are here or can be fetched, else the built-in encoder", choices=ENCODERS
+        "auto",
+        "auto: VGG19 if its weights are here or can be fetched, else the built-in encoder",
+        choices=ENCODERS,
     )
-    pooling: str = _option("auto", "how the encoder shrinks its maps; auto: max for VGG, average for built-in", choices=POOLINGS)
-    content_layers: Mapping[str, float] = _option(dict, "layer names with weights; empty: the encoder's default")
-    style_layers: Mapping[str, float] = _option(dict, "layer names with weights; empty: the encoder's default")
+    pooling: str = _option(
+        "auto", "how the encoder shrinks its maps; auto: max for VGG, average for built-in", choices=POOLINGS
+    )
+    content_layers: Mapping[str, float] = _option(
+        dict, "layer names with weights; empty: the encoder's default"
+    )
+    style_layers: Mapping[str, float] = _option(
+        dict, "layer names with weights; empty: the encoder's default"
+    )
     seed: int = _option(0, "of the noise and of the built-in encoder", low=0, high=2**63 - 1)
 
     def __post_init__(self) -> None:
@@ -159,7 +185,9 @@ class Params:
             known = layer_names(self.encoder)
             for layer in getattr(self, name):
                 if layer not in known:
-                    raise InvalidParams(name, f"{self.encoder} has no layer {layer!r}.", f"It has {', '.join(known)}.")
+                    raise InvalidParams(
+                        name, f"{self.encoder} has no layer {layer!r}.", f"It has {', '.join(known)}."
+                    )
         if self.style_weights and not any(self.style_weights):
             raise InvalidParams("style_weights", "all are 0.", "Give at least one style a weight above 0.")
 
@@ -186,7 +214,9 @@ class Params:
             raise InvalidParams("params", "must be an object.", "Send {} for the defaults.")
         unknown = sorted(set(header) - set(FIELDS))
         if unknown:
-            raise InvalidParams(str(unknown[0]), "is not a parameter.", f"The parameters are {', '.join(FIELDS)}.")
+            raise InvalidParams(
+                str(unknown[0]), "is not a parameter.", f"The parameters are {', '.join(FIELDS)}."
+            )
         return cls(**dict(header))
 
     def updated(self, changes: Any) -> Params:
@@ -210,7 +240,9 @@ def _checked(name: str, value: Any, meta: Mapping[str, Any]) -> Any:
         return _checked_weights(value, meta)
     if "choices" in meta:
         if value not in meta["choices"] or not isinstance(value, str):
-            raise InvalidParams(name, f"{value!r} is not a choice.", f"Choose one of {', '.join(meta['choices'])}.")
+            raise InvalidParams(
+                name, f"{value!r} is not a choice.", f"Choose one of {', '.join(meta['choices'])}."
+            )
         return value
     kind = type(getattr(Params, name))
     if kind is bool:
@@ -236,18 +268,24 @@ def _checked_frames(value: Any) -> FrameSchedule:
         return value
     if isinstance(value, str):
         return FrameSchedule.parse(value)
-    raise InvalidParams("frames", f"{value!r} is not a choice of frames.", 'Write for instance "series" or "every:10".')
+    raise InvalidParams(
+        "frames", f"{value!r} is not a choice of frames.", 'Write for instance "series" or "every:10".'
+    )
 
 
 def _checked_layers(name: str, value: Any) -> Mapping[str, float]:
     if isinstance(value, (list, tuple)):
         value = {layer: 1.0 for layer in value if isinstance(layer, str)} if _all_strings(value) else None
     if not isinstance(value, Mapping):
-        raise InvalidParams(name, "must be layer names, or names with weights.", 'Write ["conv1_1"] or {"conv1_1": 1}.')
+        raise InvalidParams(
+            name, "must be layer names, or names with weights.", 'Write ["conv1_1"] or {"conv1_1": 1}.'
+        )
     layers = {}
     for layer, weight in value.items():
-        # relu4_2 is what torchvision's users call the rectified output of conv4_2; features are always rectified.
-        layers[str(layer).replace("relu", "conv")] = _checked_number(f"{name}.{layer}", weight, float, 0.0, 1e6)
+        # Papers also write relu4_2 for the rectified output of conv4_2; features are always rectified.
+        layers[str(layer).replace("relu", "conv")] = _checked_number(
+            f"{name}.{layer}", weight, float, 0.0, 1e6
+        )
     if layers and not any(layers.values()):
         raise InvalidParams(name, "all weights are 0.", "Give at least one layer a weight above 0.")
     return layers
@@ -255,8 +293,13 @@ def _checked_layers(name: str, value: Any) -> Mapping[str, float]:
 
 def _checked_weights(value: Any, meta: Mapping[str, Any]) -> tuple[float, ...]:
     if isinstance(value, (str, bytes)) or not isinstance(value, Sequence) or len(value) > MAX_STYLES:
-        raise InvalidParams("style_weights", "must be a list of numbers.", f"One for each style, at most {MAX_STYLES}.")
-    return tuple(_checked_number(f"style_weights[{i}]", w, float, meta["low"], meta["high"]) for i, w in enumerate(value))
+        raise InvalidParams(
+            "style_weights", "must be a list of numbers.", f"One for each style, at most {MAX_STYLES}."
+        )
+    return tuple(
+        _checked_number(f"style_weights[{i}]", w, float, meta["low"], meta["high"])
+        for i, w in enumerate(value)
+    )
 
 
 def _all_strings(values: Sequence[Any]) -> bool:

@@ -5,6 +5,7 @@ Pixels travel apart from this description, as blobs named by their SHA-256 (see 
 
 from __future__ import annotations
 
+import builtins
 import hashlib
 import re
 from dataclasses import dataclass, replace
@@ -42,7 +43,7 @@ def is_digest(value: Any) -> bool:
 
 @dataclass(frozen=True)
 class Pixels:
-    """One image: rows top to bottom, pixels left to right, channels interleaved, little-endian, straight alpha.
+    """One image: rows top to bottom, channels interleaved, little-endian, straight alpha.
 
     ``x``, ``y``: where its left upper corner lies in the document, in px. ``bytes``: the blob's size.
     ``channels`` MASK is coverage without colour (0 outside, full inside). Integers span their whole
@@ -85,11 +86,17 @@ class Pixels:
                 raise InvalidPixels(name, f"{value!r} is not known.", f"Use one of {', '.join(known)}.")
         if not is_digest(self.digest):
             raise InvalidPixels("digest", "must be a SHA-256 in 64 lower-case hex digits.")
-        if (self.icc is not None) != (self.colour_space == "icc") or (self.icc is not None and not is_digest(self.icc)):
-            raise InvalidPixels("icc", "must be the profile's SHA-256 where colour_space is icc, and absent elsewhere.")
+        if (self.icc is not None) != (self.colour_space == "icc") or (
+            self.icc is not None and not is_digest(self.icc)
+        ):
+            raise InvalidPixels(
+                "icc", "must be the profile's SHA-256 where colour_space is icc, and absent elsewhere."
+            )
         if self.encoding == "raw" and self.bytes != self.raw_bytes:
             raise InvalidPixels(
-                "bytes", f"{self.bytes} do not fit.", f"{self.width}×{self.height} {self.channels} {self.dtype} is {self.raw_bytes} bytes."
+                "bytes",
+                f"{self.bytes} do not fit.",
+                f"{self.width}×{self.height} {self.channels} {self.dtype} is {self.raw_bytes} bytes.",
             )
 
     @property
@@ -102,15 +109,17 @@ class Pixels:
         """Whether a channel carries opacity."""
         return self.channels in ("RGBA", "BGRA", "GRAYA")
 
-    def of(self, data: bytes, **changes: Any) -> Pixels:
-        """This description for other content: digest and size from ``data``, other fields from ``changes``."""
+    def of(self, data: builtins.bytes, **changes: Any) -> Pixels:
+        """This description for other content: digest and size from ``data``, the rest from ``changes``."""
         return replace(self, digest=digest_of(data), bytes=len(data), **changes)
 
     def to_header(self) -> dict[str, Any]:
         """JSON values; x, y and icc only where they say something."""
         header = {name: getattr(self, name) for name in ("digest", "width", "height", "bytes")}
         header.update({name: getattr(self, name) for name in ("x", "y", "icc") if getattr(self, name)})
-        header.update({name: getattr(self, name) for name in ("channels", "dtype", "colour_space", "encoding")})
+        header.update(
+            {name: getattr(self, name) for name in ("channels", "dtype", "colour_space", "encoding")}
+        )
         return header
 
     @classmethod

@@ -1,0 +1,37 @@
+"""Messages to ZeroMQ parts and back. Pure: knows no sockets."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Mapping, Sequence
+
+from .messages import HEADER_BYTES, BadMessage, Field, Message, check
+
+
+def encode(message: Message) -> list[bytes]:
+    """The parts of a message: a UTF-8 JSON header and, for a blob, its chunk."""
+    header = json.dumps({"type": message.type, **message.fields}, ensure_ascii=False, allow_nan=False)
+    parts = [header.encode("utf-8")]
+    if message.chunk is not None:
+        parts.append(message.chunk)
+    return parts
+
+
+def decode(parts: Sequence[bytes], table: Mapping[str, Mapping[str, Field]]) -> Message:
+    """Read the parts of a message of ``table``'s direction. Raises BadMessage, whatever the bytes are."""
+    if not 1 <= len(parts) <= 2:
+        raise BadMessage("", f"has {len(parts)} parts.", "Send a JSON header and, for a blob, one chunk.")
+    if len(parts[0]) > HEADER_BYTES:
+        raise BadMessage("", f"the header has {len(parts[0])} bytes.", f"The limit is {HEADER_BYTES}.")
+    try:
+        header = json.loads(parts[0].decode("utf-8"), parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise BadMessage("", "the header is not UTF-8 JSON.", "Send one JSON object.") from error
+    if not isinstance(header, dict) or not isinstance(header.get("type"), str):
+        raise BadMessage("type", "is missing.", 'Send one JSON object with "type".')
+    kind = header.pop("type")
+    return check(Message(kind, header, parts[1] if len(parts) == 2 else None), table)
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
