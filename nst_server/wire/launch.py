@@ -1,0 +1,159 @@
+"""Starting the server when it is not running, from a terminal as from inside Krita."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, Callable, Mapping, Sequence
+
+import zmq
+
+from .codec import decode, encode
+from .connection import Connection, NoConnection, connection_file, data_dir
+from .dealer import open_socket
+from .messages import FROM_SERVER, PROTOCOL_VERSION, BadMessage, Message
+
+#: What ``nst krita install`` records for the plugin, in the data folder: {"command": [...]}.
+INSTALLED = "installed.json"
+
+
+def installed_command() -> list[str]:
+    """The server's command as the installer recorded it, else ``nst serve`` on PATH. Raises NoConnection."""
+    record = data_dir() / INSTALLED
+    try:
+        command = json.loads(record.read_text(encoding="utf-8"))["command"]
+        if command and all(isinstance(part, str) for part in command) and shutil.which(command[0]):
+            return list(command)
+        problem = f"The server's program {command[0] if command else ''} is gone."
+    except FileNotFoundError:
+        problem = "The server is not installed for Krita."
+    except (OSError, ValueError, KeyError, TypeError):
+        problem = f"{record} cannot be read."
+    on_path = shutil.which("nst")
+    if on_path:
+        return [on_path, "serve"]
+    raise NoConnection(f"{problem} Run: nst krita install")
+
+
+def answers(connection: Connection, seconds: float = 1.0) -> bool:
+    """Whether a server of our protocol answers ``hello`` there."""
+    if _is_local(connection) and connection.pid and not _is_alive(connection.pid):
+        return False
+    context = zmq.Context()
+    try:
+        socket = open_socket(context, connection)
+        socket.send_multipart(
+            encode(Message("hello", {"protocol": list(PROTOCOL_VERSION), "client": "launcher"}))
+        )
+        if not socket.poll(int(1000 * seconds)):
+            return False
+        return decode(socket.recv_multipart(), FROM_SERVER).type == "welcome"
+    except (zmq.ZMQError, ValueError, BadMessage):
+        return False
+    finally:
+        context.destroy(0)
+
+
+def running_server(file: Path | None = None) -> Connection | None:
+    """The server that the connection file names, if it answers."""
+    try:
+        connection = Connection.read(file or connection_file())
+    except NoConnection:
+        return None
+    return connection if answers(connection) else None
+
+
+def ensure_server(
+    command: Sequence[str],
+    *,
+    file: Path | None = None,
+    seconds: float = 20.0,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Connection:
+    """The running server's connection, after starting ``command`` where there is none.
+
+    Blocks up to ``seconds``; ``cancelled`` is asked in between. Raises NoConnection with the reason and,
+    where the server wrote one, the last line of its log.
+    """
+    running = running_server(file)
+    if running is not None:
+        return running
+    log = data_dir() / "logs" / "start.log"
+    process = start_server(command, log)
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and not cancelled():
+        if process.poll() not in (None, 0):
+            raise NoConnection(f"The server stopped while starting: {_last_line(log)} (log: {log})")
+        running = running_server(file)
+        if running is not None:
+            return running
+        time.sleep(0.05)
+    raise NoConnection(f"The server did not answer within {seconds:g} s: {_last_line(log)} (log: {log})")
+
+
+def start_server(command: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
+    """Start ``command`` detached: it outlives whoever starts it. Raises NoConnection."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with log.open("wb") as output:
+            return subprocess.Popen(
+                list(command),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=clean_environment(os.environ),
+                cwd=str(Path.home()),
+                close_fds=True,
+                **_detached(),
+            )
+    except OSError as error:
+        raise NoConnection(f"{command[0]} cannot be started: {error.strerror}.") from error
+
+
+def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """``environment`` without what Krita sets for its own Python and libraries."""
+    dropped = {"PYTHONPATH", "PYTHONHOME", "PYTHONNOUSERSITE"}
+    if "APPDIR" in environment:
+        # Inside an AppImage the library path leads to Krita's libraries, not the system's.
+        dropped.add("LD_LIBRARY_PATH")
+    return {name: value for name, value in environment.items() if name not in dropped}
+
+
+def _detached() -> dict[str, Any]:
+    if sys.platform == "win32":
+        flags = (
+            subprocess.CREATE_NO_WINDOW
+            | subprocess.CREATE_NEW_PROCESS_GROUP
+            | subprocess.CREATE_BREAKAWAY_FROM_JOB
+        )
+        return {"creationflags": flags}
+    return {"start_new_session": True}
+
+
+def _is_local(connection: Connection) -> bool:
+    return connection.endpoint.startswith(("ipc://", "tcp://127.0.0.1"))
+
+
+def _is_alive(pid: int) -> bool:
+    if os.name != "posix":
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def _last_line(log: Path) -> str:
+    try:
+        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    except OSError:
+        lines = []
+    return lines[-1] if lines else "it wrote nothing"
