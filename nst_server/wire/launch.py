@@ -85,8 +85,20 @@ def ensure_server(
         return running
     log = data_dir() / "logs" / "start.log"
     process = start_server(command, log)
+    return wait_for_server(process, log, file, seconds, cancelled)
+
+
+def wait_for_server(
+    process: subprocess.Popen[bytes],
+    log: Path,
+    file: Path | None = None,
+    seconds: float = 20.0,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Connection:
+    """The connection of a server that is starting. Raises NoConnection with the last line of its log."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and not cancelled():
+        # Exit code 0 means that another server was faster: its connection file is the one to read.
         if process.poll() not in (None, 0):
             raise NoConnection(f"The server stopped while starting: {_last_line(log)} (log: {log})")
         running = running_server(file)
@@ -96,7 +108,9 @@ def ensure_server(
     raise NoConnection(f"The server did not answer within {seconds:g} s: {_last_line(log)} (log: {log})")
 
 
-def start_server(command: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
+def start_server(
+    command: Sequence[str], log: Path, environment: Mapping[str, str] = os.environ
+) -> subprocess.Popen[bytes]:
     """Start ``command`` detached: it outlives whoever starts it. Raises NoConnection."""
     log.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -106,7 +120,7 @@ def start_server(command: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env=clean_environment(os.environ),
+                env=clean_environment(environment),
                 cwd=str(Path.home()),
                 close_fds=True,
                 **_detached(),

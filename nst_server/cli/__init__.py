@@ -1,0 +1,59 @@
+"""The ``nst`` command: reads arguments, composes the parts, turns errors into a sentence and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from nst_server import __version__
+from nst_server.cli.errors import CliError
+
+COMMANDS = ("demo", "serve", "stylize", "jobs", "attach", "cancel", "krita", "weights", "doctor")
+
+EXIT_DONE, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line; every subcommand's module adds its own part."""
+    parser = argparse.ArgumentParser(
+        prog="nst",
+        description="Neural style transfer for painters: paint a picture in the manner of another one.",
+        epilog="First time here? Try: nst demo",
+    )
+    parser.add_argument("--version", action="version", version=f"nst {__version__}")
+    parser.add_argument("--debug", action="store_true", help="show a traceback when something goes wrong")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name in COMMANDS:
+        importlib.import_module(f"nst_server.cli.{name}").add_parser(commands)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run ``nst`` with ``argv``; returns the exit code: 0 done, 1 failed, 2 wrong input, 130 interrupted."""
+    arguments = build_parser().parse_args(argv)
+    try:
+        command = importlib.import_module(f"nst_server.cli.{arguments.command}")
+        return int(command.run(arguments))
+    except CliError as error:
+        if arguments.debug:
+            raise
+        print(f"nst: {error}", file=sys.stderr)
+        if error.hint:
+            print(f"     {error.hint}", file=sys.stderr)
+        return error.code
+    except KeyboardInterrupt:
+        print("nst: interrupted.", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output has gone (nst jobs | head); Python would complain once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED
+    except OSError as error:
+        if arguments.debug:
+            raise
+        place = f"{error.filename}: " if error.filename else ""
+        print(f"nst: {place}{error.strerror or error}.", file=sys.stderr)
+        return EXIT_FAILED

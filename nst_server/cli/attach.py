@@ -1,0 +1,39 @@
+"""``nst attach``: follow a job of any client, and fetch its frames."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from nst_server.cli.following import follow
+from nst_server.cli.pictures import from_wire
+from nst_server.cli.server import add_connection, running
+from nst_server.cli.terminal import Progress
+from nst_server.wire.client import Event
+
+
+def add_parser(commands: Any) -> None:
+    """Add the subcommand to ``commands``."""
+    parser = commands.add_parser("attach", help="follow a job, from any terminal")
+    parser.add_argument("job", metavar="JOB", help="its id, as `nst jobs` lists it")
+    parser.add_argument("--frames-dir", type=Path, metavar="DIR", help="write its kept frames there")
+    add_connection(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the subcommand; returns the exit code."""
+    folder = arguments.frames_dir
+    if folder:
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def keep(frame: Event) -> None:
+        if folder:
+            picture = from_wire(frame.pixels, frame.data or b"")
+            picture.save(folder / f"iteration-{frame['iteration']:04d}.png")
+
+    with running(arguments, "nst attach") as client:
+        client.attach(arguments.job, kept=folder is not None)
+        done = follow(client, arguments.job, Progress(), keep, cancel_on_interrupt=False)
+    print(f"{arguments.job}: {done['reason']} after {done['iteration']} iterations")
+    return 0

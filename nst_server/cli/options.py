@@ -1,0 +1,81 @@
+"""Command line options of a job, made from the parameters' own table of defaults and help texts."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from nst_server.cli.errors import CliError
+from nst_server.wire.params import DEFAULTS, FIELDS, InvalidParams, Params
+
+#: Parameters whose option has another name than the parameter.
+_NAMES = {"style_weights": "--style-weights", "coarse_to_fine": "--coarse-to-fine"}
+
+
+def add_params(parser: argparse.ArgumentParser, **defaults: Any) -> None:
+    """Add an option for every job parameter; ``defaults`` replace those of ``Params`` for this command."""
+    group = parser.add_argument_group("how it is painted")
+    for name, meta in FIELDS.items():
+        default = defaults.get(name, getattr(DEFAULTS, name))
+        options: dict[str, Any] = {"dest": name, "default": argparse.SUPPRESS, "help": _help(meta, default)}
+        if isinstance(getattr(DEFAULTS, name), bool):
+            options["action"] = argparse.BooleanOptionalAction
+        else:
+            options.update(type=_reader(name), metavar=_metavar(name, meta))
+        group.add_argument(_NAMES.get(name, "--" + name.replace("_", "-")), **options)
+    parser.set_defaults(param_defaults=defaults)
+
+
+def params_of(arguments: argparse.Namespace, **forced: Any) -> Params:
+    """The parameters that ``arguments`` ask for. Raises CliError naming the option."""
+    given = {name: getattr(arguments, name) for name in FIELDS if hasattr(arguments, name)}
+    try:
+        return Params(**{**arguments.param_defaults, **given, **forced})
+    except InvalidParams as error:
+        option = "--" + error.field.split(".")[0].split("[")[0].replace("_", "-")
+        raise CliError(f"{option}: {error.problem}", error.hint) from error
+
+
+def _metavar(name: str, meta: Mapping[str, Any]) -> str:
+    if "choices" in meta:
+        choices = [choice for choice in meta["choices"] if not (name == "start" and choice == "image")]
+        return "|".join([*choices, "IMAGE"] if name == "start" else choices)
+    lists = {"style_weights": "W,…", "content_layers": "L,…", "style_layers": "L,…", "frames": "FRAMES"}
+    return lists.get(name, str(meta.get("unit", "N")).upper())
+
+
+def _help(meta: Mapping[str, Any], default: Any) -> str:
+    text = meta["help"].replace("%", "%%")
+    shown = "" if default in ((), {}) else f" (default: {default})"
+    return f"{text}{shown}"
+
+
+def _reader(name: str) -> Callable[[str], Any]:
+    """How the text of an option becomes a value; validation proper is left to Params."""
+    if name == "style_weights":
+        return lambda text: tuple(_number(part) for part in text.split(","))
+    if name in ("content_layers", "style_layers"):
+        return _layers
+    if isinstance(getattr(DEFAULTS, name), (int, float)):
+        return _number
+    return str
+
+
+def _layers(text: str) -> dict[str, Any]:
+    layers = {}
+    for part in filter(None, (piece.strip() for piece in text.split(","))):
+        layer, _, weight = part.partition(":")
+        layers[layer] = _number(weight) if weight else 1.0
+    return layers
+
+
+def _number(text: str) -> Any:
+    try:
+        return int(text)
+    except ValueError:
+        pass
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None

@@ -1,0 +1,106 @@
+"""The server as a command sees it: the running one, or one started for the call."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from nst_server.cli.errors import CliError
+from nst_server.wire.client import Client
+from nst_server.wire.connection import Connection, NoConnection, connection_file, data_dir
+from nst_server.wire.launch import ensure_server, start_server, wait_for_server
+
+#: How long a server started by a call outlives it: the next call finds it warm.
+IDLE_SECONDS = 30
+CONNECT_SECONDS = 20.0
+
+
+def add_connection(parser: argparse.ArgumentParser) -> None:
+    """Add the option that says which server is meant."""
+    parser.add_argument(
+        "--connection-file",
+        type=Path,
+        metavar="F",
+        help="the server's connection file (default: that of this user's server)",
+    )
+
+
+def add_server(parser: argparse.ArgumentParser) -> None:
+    """Add the options of a server that is started for the call."""
+    group = parser.add_argument_group("what computes it (either one starts a private server for the call)")
+    group.add_argument("--device", metavar="auto|cpu|cuda:N|mps", help="the device to compute on")
+    group.add_argument("--weights", type=Path, metavar="FILE", help="VGG weights to use")
+
+
+@contextmanager
+def running(arguments: argparse.Namespace, name: str) -> Iterator[Client]:
+    """A client of the server that is running. Raises CliError if there is none."""
+    with _client(arguments.connection_file or connection_file(), name, "Start one with: nst serve") as client:
+        yield client
+
+
+@contextmanager
+def for_call(arguments: argparse.Namespace, name: str) -> Iterator[Client]:
+    """A client of the running server, or of one started for the call. Raises CliError.
+
+    With ``--device`` or ``--weights`` the server is private to the call: the running one may have others.
+    """
+    if arguments.connection_file is not None:
+        with running(arguments, name) as client:
+            yield client
+    elif arguments.device or arguments.weights:
+        with _private(arguments) as file, _client(file, name) as client:
+            yield client
+    else:
+        try:
+            ensure_server([*_serve(), "--idle-exit", str(IDLE_SECONDS)], seconds=CONNECT_SECONDS)
+        except NoConnection as error:
+            raise CliError(str(error), code=1) from error
+        with _client(connection_file(), name) as client:
+            yield client
+
+
+@contextmanager
+def _client(file: Path, name: str, hint: str = "") -> Iterator[Client]:
+    client = Client(lambda: Connection.read(file), name=name)
+    try:
+        client.wait_connected(5)
+        yield client
+    except NoConnection as error:
+        raise CliError(str(error), hint, code=1) from error
+    finally:
+        client.close()
+
+
+@contextmanager
+def _private(arguments: argparse.Namespace) -> Iterator[Path]:
+    """A server with its own data folder, gone with the call; yields its connection file."""
+    if arguments.weights and not arguments.weights.is_file():
+        raise CliError(f"--weights: {arguments.weights} is not a file.", "Name a .pth or .pt file.")
+    command = _serve()
+    if arguments.device:
+        command += ["--device", arguments.device]
+    if arguments.weights:
+        command += ["--weights", str(arguments.weights.resolve())]
+    with tempfile.TemporaryDirectory(prefix="nst-") as folder:
+        environment = {"NST_DATA_DIR": folder, "NST_WEIGHTS_DIR": str(data_dir() / "weights")}
+        file = Path(folder) / "run" / "server.json"
+        log = Path(folder) / "start.log"
+        process = start_server(command, log, {**os.environ, **environment})
+        try:
+            wait_for_server(process, log, file, CONNECT_SECONDS)
+            yield file
+        except NoConnection as error:
+            raise CliError(str(error), code=1) from error
+        finally:
+            process.terminate()
+            process.wait(10)
+
+
+def _serve() -> list[str]:
+    return [sys.executable, "-m", "nst_server", "serve"]

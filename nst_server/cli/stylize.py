@@ -1,0 +1,90 @@
+"""``nst stylize``: paint one image in the manner of others, from the terminal."""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+from pathlib import Path
+from typing import Any
+
+from nst_server.cli import pictures
+from nst_server.cli.errors import CliError
+from nst_server.cli.following import follow
+from nst_server.cli.options import add_params, params_of
+from nst_server.cli.server import add_connection, add_server, for_call
+from nst_server.cli.terminal import Progress
+from nst_server.wire.client import Event
+from nst_server.wire.params import STARTS, Params
+
+
+def add_parser(commands: Any) -> None:
+    """Add the subcommand to ``commands``."""
+    parser = commands.add_parser(
+        "stylize",
+        help="paint CONTENT in the manner of STYLE",
+        description="Paint CONTENT in the manner of STYLE: by the running server, or one started for it.",
+    )
+    parser.add_argument("content", type=Path, metavar="CONTENT", help="the image to paint")
+    parser.add_argument("styles", type=Path, nargs="+", metavar="STYLE", help="the image(s) to learn from")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.png", help="where to write")
+    parser.add_argument("--mask", type=Path, metavar="MASK.png", help="paint only where this image is white")
+    parser.add_argument("--frames-dir", type=Path, metavar="DIR", help="write the kept frames there")
+    add_params(parser, frames="none")
+    add_server(parser)
+    add_connection(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the subcommand; returns the exit code."""
+    params, start = _params_and_start(arguments)
+    content = pictures.read(arguments.content, "content")
+    styles = [pictures.read(path, "style") for path in arguments.styles]
+    size = (content[0].width, content[0].height)
+    mask = pictures.read_mask(arguments.mask, size) if arguments.mask else None
+    start_image = pictures.read(start, "start") if start else None
+    check_writable(arguments.output)
+    if arguments.frames_dir:
+        arguments.frames_dir.mkdir(parents=True, exist_ok=True)
+
+    def keep(frame: Event) -> None:
+        picture = pictures.from_wire(frame.pixels, frame.data or b"")
+        if arguments.frames_dir:
+            picture.save(arguments.frames_dir / f"iteration-{frame['iteration']:04d}.png")
+        if frame["final"]:
+            picture.save(arguments.output)
+
+    job = new_job(arguments.content)
+    with for_call(arguments, "nst stylize") as client:
+        client.submit(
+            job, params, content, styles, mask=mask, start=start_image, title=arguments.content.name
+        )
+        done = follow(client, job, Progress(), keep)
+        client.forget(job)
+    for note in done["notes"]:
+        print(f"note: {note}")
+    print(f"{arguments.output} ({done['encoder']} on {done['device']}, {done['seconds']:.0f} s)")
+    return 0
+
+
+def new_job(content: Path) -> str:
+    """A fresh job id that still tells which image it is about."""
+    stem = "".join(c for c in content.stem if c.isascii() and c.isalnum())[:24]
+    return f"{stem or 'job'}-{secrets.token_hex(4)}"
+
+
+def check_writable(output: Path) -> None:
+    """Raise CliError now, not after minutes of computing, where ``output`` cannot be written."""
+    if not output.parent.is_dir():
+        raise CliError(f"--output: the folder {output.parent} is not there.", "Make it first.")
+    if output.suffix.lower() not in (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp"):
+        raise CliError(
+            f"--output: {output.name} has no ending that says its format.", "Use for instance out.png."
+        )
+
+
+def _params_and_start(arguments: argparse.Namespace) -> tuple[Params, Path | None]:
+    """The parameters, and the image that ``--start`` names where it is none of the known words."""
+    start = getattr(arguments, "start", None)
+    if start is None or (start in STARTS and start != "image"):
+        return params_of(arguments), None
+    return params_of(arguments, start="image"), Path(start)

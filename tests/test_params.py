@@ -1,0 +1,100 @@
+"""Parameters: one home of defaults, and bad values are named where they enter."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nst_server.wire.params import DEFAULTS, FIELDS, FrameSchedule, InvalidParams, Params
+
+
+def test_series_is_one_two_five_in_every_decade() -> None:
+    kept = [n for n in range(1, 1001) if FrameSchedule().keeps(n)]
+    assert kept == [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000]
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("none", []),
+        ("every:10", [10, 20, 30]),
+        ("3,1,7", [1, 3, 7]),
+        ("1+every:15", [1, 15, 30]),
+        ("series+30", [1, 2, 5, 10, 20, 30]),
+    ],
+)
+def test_frame_schedules(text: str, kept: list[int]) -> None:
+    schedule = FrameSchedule.parse(text)
+    assert [n for n in range(1, 31) if schedule.keeps(n)] == kept
+    assert FrameSchedule.parse(str(schedule)) == schedule
+
+
+def test_defaults_travel_as_nothing() -> None:
+    assert DEFAULTS.to_header() == {}
+    assert Params.from_header({}) == DEFAULTS
+
+
+def test_every_field_explains_itself() -> None:
+    for name, meta in FIELDS.items():
+        assert meta["help"], name
+
+
+@given(
+    st.builds(
+        Params,
+        strength=st.floats(0, 1),
+        style_weights=st.lists(st.floats(0.1, 9), max_size=4).map(tuple),
+        size=st.integers(0, 4096),
+        frames=st.sampled_from(["series", "none", "every:3+7,9"]),
+        style_layers=st.dictionaries(st.sampled_from(["conv1_1", "conv4_2"]), st.floats(0.1, 9)),
+        coarse_to_fine=st.booleans(),
+    )
+)
+def test_round_trip(params: Params) -> None:
+    assert Params.from_header(params.to_header()) == params
+
+
+@pytest.mark.parametrize(
+    ("header", "field"),
+    [
+        ({"strenght": 1}, "strenght"),
+        ({"strength": 1.5}, "strength"),
+        ({"strength": float("nan")}, "strength"),
+        ({"strength": "0.5"}, "strength"),
+        ({"strength": True}, "strength"),
+        ({"iterations": 0}, "iterations"),
+        ({"iterations": 2.5}, "iterations"),
+        ({"frames": "sometimes"}, "frames"),
+        ({"frames": "every:0"}, "frames"),
+        ({"frames": 7}, "frames"),
+        ({"optimiser": "sgd"}, "optimiser"),
+        ({"fit": ["cover"]}, "fit"),
+        ({"coarse_to_fine": 1}, "coarse_to_fine"),
+        ({"style_weights": [1, -1]}, "style_weights[1]"),
+        ({"style_weights": [0, 0]}, "style_weights"),
+        ({"style_weights": "1,2"}, "style_weights"),
+        ({"style_layers": {"conv6_1": 1}}, "style_layers"),
+        ({"style_layers": {"conv1_1": 0}}, "style_layers"),
+        ({"content_layers": [1]}, "content_layers"),
+        ({"encoder": "vgg16", "content_layers": ["conv3_4"]}, "content_layers"),
+        ([], "params"),
+    ],
+)
+def test_bad_values_are_named(header: object, field: str) -> None:
+    with pytest.raises(InvalidParams) as caught:
+        Params.from_header(header)
+    assert caught.value.field == field
+    assert caught.value.problem
+
+
+def test_only_live_parameters_change_while_a_job_runs() -> None:
+    assert DEFAULTS.updated({"strength": 0.9}).strength == 0.9
+    with pytest.raises(InvalidParams, match="cannot change while the job runs"):
+        DEFAULTS.updated({"iterations": 5})
+    with pytest.raises(InvalidParams):
+        DEFAULTS.updated({"strength": 7})
+
+
+def test_relu_names_mean_the_same_layers() -> None:
+    assert Params(style_layers=["relu4_2"]).style_layers == {"conv4_2": 1.0}  # type: ignore[arg-type]
