@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 from nst_server.cli.errors import CliError
-from nst_server.cli.terminal import Progress
 from nst_server.wire.client import Client, Event
 
 #: The server promises ``cancelled`` within 2 s; a little more for a loaded machine.
 CANCEL_SECONDS = 5.0
 
 
+class Watcher(Protocol):
+    """Somebody who is shown every event."""
+
+    def show(self, event: Event) -> None:
+        """Take one event."""
+
+    def close(self) -> None:
+        """The job has ended."""
+
+
 def follow(
     client: Client,
     job: str,
-    progress: Progress,
+    progress: Watcher,
     on_frame: Callable[[Event], None],
     cancel_on_interrupt: bool = True,
 ) -> Event:

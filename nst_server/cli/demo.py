@@ -1,0 +1,114 @@
+"""``nst demo``: the main job on real input, from the photograph to the contact sheet."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from nst_server.cli import pictures
+from nst_server.cli.errors import CliError
+from nst_server.cli.following import follow
+from nst_server.cli.options import add_params, params_of
+from nst_server.cli.server import add_connection, add_server, for_call
+from nst_server.cli.stylize import new_job
+from nst_server.cli.terminal import Progress
+from nst_server.demo import inputs
+from nst_server.demo.pictures import contact_sheet, loss_plot
+from nst_server.wire.client import Event
+
+#: What fits into two minutes on two CPU cores and still shows every frame of the series up to 200.
+DEMO_SIZE, DEMO_ITERATIONS = 512, 250
+
+
+def add_parser(commands: Any) -> None:
+    """Add the subcommand to ``commands``."""
+    parser = commands.add_parser(
+        "demo",
+        help="see it work: paint a photograph of a temple, here or in Krita",
+        description="Paint a bundled photograph in the manner of a bundled painting, by a real server process.",
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("out/demo"), metavar="DIR", help="where to write (default: out/demo)"
+    )
+    parser.add_argument("--content", choices=inputs.CONTENTS, default="china", help="which photograph")
+    parser.add_argument(
+        "--krita", action="store_true", help="do it inside Krita, in a window, with the plugin"
+    )
+    add_params(parser, size=DEMO_SIZE, iterations=DEMO_ITERATIONS)
+    add_server(parser)
+    add_connection(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the subcommand; returns the exit code."""
+    if arguments.krita:
+        from krita_plugin import demo  # noqa: PLC0415
+
+        return demo.run(arguments.out, arguments.content, params_of(arguments))
+    if getattr(arguments, "start", "") == "image":
+        raise CliError("--start image: the demo has no image to start from.", "Use content, noise or style.")
+    params = params_of(arguments)
+    content, style = inputs.content_photo(arguments.content), inputs.style_painting()
+    recorder = Recorder(arguments.out, Progress())
+    job = new_job(Path(f"demo-{arguments.content}"))
+    print(
+        f"{arguments.content}.jpg in the manner of style.jpg: {params.iterations} iterations. To {arguments.out}/"
+    )
+    began = time.monotonic()
+    with for_call(arguments, "nst demo") as client:
+        client.submit(job, params, pictures.to_wire(content), [pictures.to_wire(style)], title="nst demo")
+        done = follow(client, job, recorder, recorder.keep)
+        client.forget(job)
+    caption = f"{done['iteration']} iterations, encoder {done['encoder']}, {done['device']}, {done['seconds']:.0f} s"
+    contact_sheet(content, [style], recorder.frames, caption).save(arguments.out / "contact-sheet.png")
+    loss_plot(recorder.history, arguments.out / "loss.png", caption)
+    for note in done["notes"]:
+        print(f"note: {note}")
+    print(
+        f"{len(recorder.frames)} frames in {time.monotonic() - began:.0f} s (first after"
+        f" {recorder.first_frame - began:.1f} s), encoder {done['encoder']}, {done['device']}."
+    )
+    print(f"Look at {arguments.out}/final.png and {arguments.out}/contact-sheet.png")
+    return 0
+
+
+class Recorder:
+    """Keeps what the demo's pictures are made of: loss history and frames; passes every event on to ``progress``."""
+
+    def __init__(self, folder: Path, progress: Progress) -> None:
+        self.history: list[dict[str, Any]] = []
+        self.frames: list[tuple[int, Image.Image, tuple[int, int]]] = []
+        self.first_frame = 0.0
+        self._folder = folder
+        self._progress = progress
+        frames = folder / "frames"
+        frames.mkdir(parents=True, exist_ok=True)
+        # Those of an earlier run, which may have had other iterations, would be taken for this one's.
+        for old in frames.glob("iteration-*.png"):
+            old.unlink()
+
+    def show(self, event: Event) -> None:
+        """Record and pass on one event."""
+        if event.type == "progress":
+            self.history.append({name: event[name] for name in ("iteration", "losses", "scale")})
+        self._progress.show(event)
+
+    def close(self) -> None:
+        """End the live line."""
+        self._progress.close()
+
+    def keep(self, frame: Event) -> None:
+        """Write one kept frame."""
+        self.first_frame = self.first_frame or time.monotonic()
+        picture = pictures.from_wire(frame.pixels, frame.data or b"")
+        picture.save(self._folder / "frames" / f"iteration-{frame['iteration']:04d}.png")
+        if frame["final"]:
+            picture.save(self._folder / "final.png")
+        width, height = frame["scale"]
+        if self.frames and self.frames[-1][0] == frame["iteration"]:
+            self.frames.pop()
+        self.frames.append((frame["iteration"], picture, (width, height)))
