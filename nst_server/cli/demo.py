@@ -29,7 +29,7 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "demo",
         help="see it work: paint a photograph of a temple, here or in Krita",
-        description="Paint a bundled photograph in the manner of a bundled painting, by a real server process.",
+        description="Paint a bundled photograph like a bundled painting, with a real server process.",
     )
     parser.add_argument(
         "--out", type=Path, default=Path("out/demo"), metavar="DIR", help="where to write (default: out/demo)"
@@ -55,29 +55,28 @@ def run(arguments: argparse.Namespace) -> int:
     content, style = inputs.content_photo(arguments.content), inputs.style_painting()
     recorder = Recorder(arguments.out, Progress())
     job = new_job(Path(f"demo-{arguments.content}"))
-    print(
-        f"{arguments.content}.jpg in the manner of style.jpg: {params.iterations} iterations. To {arguments.out}/"
-    )
+    print(f"{arguments.content}.jpg like style.jpg, {params.iterations} iterations, into {arguments.out}/")
     began = time.monotonic()
     with for_call(arguments, "nst demo") as client:
         client.submit(job, params, pictures.to_wire(content), [pictures.to_wire(style)], title="nst demo")
         done = follow(client, job, recorder, recorder.keep)
         client.forget(job)
-    caption = f"{done['iteration']} iterations, encoder {done['encoder']}, {done['device']}, {done['seconds']:.0f} s"
+    made_by = f"encoder {done['encoder']}, {done['device']}"
+    caption = f"{done['iteration']} iterations, {made_by}, {done['seconds']:.0f} s"
     contact_sheet(content, [style], recorder.frames, caption).save(arguments.out / "contact-sheet.png")
     loss_plot(recorder.history, arguments.out / "loss.png", caption)
     for note in done["notes"]:
         print(f"note: {note}")
     print(
         f"{len(recorder.frames)} frames in {time.monotonic() - began:.0f} s (first after"
-        f" {recorder.first_frame - began:.1f} s), encoder {done['encoder']}, {done['device']}."
+        f" {recorder.first_frame - began:.1f} s), {made_by}."
     )
     print(f"Look at {arguments.out}/final.png and {arguments.out}/contact-sheet.png")
     return 0
 
 
 class Recorder:
-    """Keeps what the demo's pictures are made of: loss history and frames; passes every event on to ``progress``."""
+    """Keeps what the demo's pictures are made of: loss history and frames. Passes events on to ``progress``."""
 
     def __init__(self, folder: Path, progress: Progress) -> None:
         self.history: list[dict[str, Any]] = []
