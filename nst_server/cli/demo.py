@@ -76,7 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 class Recorder:
-    """Keeps what the demo's pictures are made of: loss history and frames. Passes events on to ``progress``."""
+    """Keeps what the demo's pictures are made of, and passes every event on to ``progress``."""
 
     def __init__(self, folder: Path, progress: Progress) -> None:
         self.history: list[dict[str, Any]] = []

@@ -1,0 +1,128 @@
+"""``nst doctor``: what works here, what does not, and what to do."""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from nst_server import __version__
+from nst_server.wire.connection import connection_file, data_dir
+from nst_server.wire.launch import running_server
+
+#: A day of painting with frames kept, at 4k; below it jobs start to fail for want of space.
+ENOUGH_DISK_GIB = 5
+
+OK, MINOR, BROKEN = "ok", "--", "!!"
+Finding = tuple[str, str, str]
+
+
+def add_parser(commands: Any) -> None:
+    """Add the subcommand to ``commands``."""
+    commands.add_parser("doctor", help="what works here, what does not, and what to do")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the subcommand; returns 0 if nothing is broken, else 1."""
+    broken = False
+    for check in (_python, _zeromq, _devices, _weights, _disk, _server, _krita):
+        for mark, text, advice in _careful(check):
+            broken |= mark == BROKEN
+            print(f"[{mark}] {text}")
+            if advice:
+                print(f"     {advice}")
+    return int(broken)
+
+
+def _careful(check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    """The findings of ``check``; a check that breaks is a finding too."""
+    try:
+        yield from check()
+    except Exception as error:  # whatever is broken here is what the user wants to be told
+        name = check.__name__.strip("_")
+        yield (
+            BROKEN,
+            f"{name}: {error or type(error).__name__}",
+            "Install the packages anew (see the README).",
+        )
+
+
+def _python() -> Iterator[Finding]:
+    yield OK, f"nst {__version__}, Python {platform.python_version()}, {platform.platform()}", ""
+
+
+def _zeromq() -> Iterator[Finding]:
+    # Imported here, as all below: a package that is broken must not keep the doctor from starting.
+    import zmq  # noqa: PLC0415
+
+    yield OK, f"pyzmq {zmq.__version__}, ZeroMQ {zmq.zmq_version()}", ""
+    if not zmq.has("ipc") and not zmq.has("curve"):
+        yield BROKEN, "this ZeroMQ has neither ipc nor CURVE", "Install pyzmq from PyPI's wheels."
+
+
+def _devices() -> Iterator[Finding]:
+    from nst_server import device  # noqa: PLC0415
+
+    for found in device.available_devices():
+        free = device.memory_available(found) / 2**30
+        yield OK, f"{found}: {device.describe(found)}, {free:.1f} GiB free", ""
+    if device.choose_device("auto").type == "cpu":
+        yield (
+            MINOR,
+            "no GPU that PyTorch can use: a picture of 512 px takes about a minute instead of seconds",
+            "With a GPU here, install the PyTorch build for it (pytorch.org), or: uv --torch-backend=auto",
+        )
+
+
+def _weights() -> Iterator[Finding]:
+    from nst_server import weights  # noqa: PLC0415
+
+    for name in ("vgg19", "vgg16"):
+        file = weights.cached(name)
+        if file:
+            yield OK, f"{name}: {file}", ""
+        else:
+            text = f"{name}: not on this machine; the built-in encoder paints instead"
+            yield MINOR, text, f"nst weights fetch {name}, or nst weights import FILE"
+
+
+def _disk() -> Iterator[Finding]:
+    folder = data_dir()
+    existing = next(place for place in (folder, *folder.parents) if place.exists())
+    free = shutil.disk_usage(existing).free / 2**30
+    enough = free > ENOUGH_DISK_GIB
+    yield (OK if enough else BROKEN), f"{folder}: {free:.1f} GiB free", "" if enough else "Make room there."
+
+
+def _server() -> Iterator[Finding]:
+    server = running_server()
+    if server is None:
+        yield MINOR, "no server is running (Krita and nst start one when they need it)", ""
+    elif server.version != __version__:
+        yield (
+            BROKEN,
+            f"the running server is {server.version}, this is {__version__}",
+            f"End pid {server.pid}.",
+        )
+    else:
+        yield OK, f"server {server.version} is running, pid {server.pid} ({connection_file()})", ""
+
+
+def _krita() -> Iterator[Finding]:
+    from krita_plugin.errors import SetupError  # noqa: PLC0415
+    from krita_plugin.profiles import find_profiles  # noqa: PLC0415
+
+    try:
+        profiles = find_profiles()
+    except SetupError as error:
+        yield MINOR, f"{error}", ""
+        return
+    for profile in profiles:
+        installed = (profile.resources / "pykrita" / "nst_krita").exists()
+        text = f"{profile.name} ({profile.resources}): the plugin is {'' if installed else 'not '}installed"
+        yield (OK if installed else MINOR), text, "" if installed else "nst krita install"
+    if sys.platform == "linux" and not shutil.which("krita"):
+        yield MINOR, "krita is not on PATH (an AppImage or Flatpak need not be)", ""
