@@ -1,0 +1,1 @@
+"""The Krita plugin (``nst_krita``), and what packs and installs it."""

@@ -1,0 +1,102 @@
+"""``nst krita``: install the plugin into Krita, take it out again, or pack it as a zip."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+from pathlib import Path
+
+from krita_plugin import install, package, wheels
+from krita_plugin.errors import SetupError
+from krita_plugin.profiles import Profile, find_profiles
+from nst_server import __version__
+from nst_server.cli.errors import CliError
+
+_NEXT = """\
+Now start Krita. Settings ▸ Dockers ▸ Neural Style Transfer shows the docker; Tools ▸ Scripts has it too."""
+
+_NEXT_FLATPAK = """\
+Krita from Flatpak cannot start programs outside of its box: run `nst serve` in a terminal first."""
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add ``nst krita`` and its three actions."""
+    parser = subparsers.add_parser("krita", help="install the plugin into Krita, remove it, or pack it")
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+
+    put = actions.add_parser("install", help="put the plugin into every Krita of this user, and enable it")
+    put.add_argument(
+        "--link", action="store_true", help="link to the sources instead of copying (developers)"
+    )
+    take = actions.add_parser("uninstall", help="take the plugin out; settings, frames and weights stay")
+    take.add_argument(
+        "--purge", action="store_true", help="remove settings, jobs, frames and weights as well"
+    )
+    pack = actions.add_parser("package", help="make the zip that Krita imports by itself")
+    pack.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("dist") / f"nst_krita-{__version__}.zip",
+        metavar="ZIP",
+        help="where to write it (default: %(default)s)",
+    )
+    for action in (put, take):
+        action.add_argument(
+            "--resources", type=Path, metavar="DIR", help="Krita's resource folder (default: found)"
+        )
+        action.add_argument("--kritarc", type=Path, metavar="FILE", help="Krita's settings, with --resources")
+    for action in (put, pack):
+        action.add_argument(
+            "--offline", action="store_true", help="download nothing; serve Kritas like this Python"
+        )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run ``nst krita``; returns the exit code. Raises CliError."""
+    try:
+        if args.action == "package":
+            return _package(args)
+        if args.kritarc is not None and args.resources is None:
+            raise CliError("--kritarc says whose settings they are only together with --resources.")
+        return _install(args) if args.action == "install" else _uninstall(args)
+    except SetupError as error:
+        raise CliError(str(error), error.hint) from error
+
+
+def _package(args: argparse.Namespace) -> int:
+    pyzmq = package.find_pyzmq(wheels.PLATFORMS, offline=args.offline)
+    package.write_zip(package.plugin_files(pyzmq), args.output)
+    print(f"wrote {args.output} ({args.output.stat().st_size / 1e6:.1f} MB)")
+    print(pyzmq.note or "It serves:")
+    print(pyzmq.served)
+    print("In Krita: Tools ▸ Scripts ▸ Import Python Plugin from File…")
+    return 0
+
+
+def _install(args: argparse.Namespace) -> int:
+    profiles = find_profiles(args.resources, args.kritarc)
+    if len(profiles) > 1:
+        print(f"Found {len(profiles)} Kritas, installing in each: {', '.join(p.name for p in profiles)}.")
+    this = wheels.this_platform()
+    known = this in wheels.PLATFORMS
+    pyzmq = package.find_pyzmq([this] if known else [], offline=args.offline or not known)
+    for line in install.install(profiles, pyzmq, link=args.link):
+        print(line)
+    if pyzmq.note:
+        print(pyzmq.note)
+        print(pyzmq.served)
+    print(_NEXT)
+    if any(profile.name == "Flatpak" for profile in profiles):
+        print(_NEXT_FLATPAK)
+    return 0
+
+
+def _uninstall(args: argparse.Namespace) -> int:
+    found: list[Profile] = []
+    # Even with no Krita left, the plugin may still lie where it was installed.
+    with contextlib.suppress(SetupError):
+        found = find_profiles(args.resources, args.kritarc)
+    lines = install.uninstall(found, everywhere=args.resources is None, purge=args.purge)
+    print("\n".join(lines) if lines else "The plugin is not installed; nothing was changed.")
+    return 0
