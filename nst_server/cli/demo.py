@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
+import subprocess
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +22,15 @@ from nst_server.cli.stylize import new_job
 from nst_server.cli.terminal import Progress
 from nst_server.demo import inputs
 from nst_server.demo.pictures import contact_sheet, loss_plot
-from nst_server.wire.client import Event
+from nst_server.wire.client import Client, Event
+from nst_server.wire.connection import Connection, connection_file, data_dir
+from nst_server.wire.launch import running_server
+from nst_server.wire.params import Params
 
 #: What fits into two minutes on two CPU cores and still shows every frame of the series up to 200.
 DEMO_SIZE, DEMO_ITERATIONS = 512, 250
+#: For each of: Krita starting, the plugin starting the job, the last layer being shown. Slow disks included.
+KRITA_SECONDS = 120.0
 
 
 def add_parser(commands: Any) -> None:
@@ -45,22 +54,21 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the subcommand; returns the exit code."""
-    if arguments.krita:
-        from krita_plugin import demo  # noqa: PLC0415
-
-        return demo.run(arguments.out, arguments.content, params_of(arguments))
     if getattr(arguments, "start", "") == "image":
         raise CliError("--start image: the demo has no image to start from.", "Use content, noise or style.")
     params = params_of(arguments)
     content, style = inputs.content_photo(arguments.content), inputs.style_painting()
     recorder = Recorder(arguments.out, Progress())
-    job = new_job(Path(f"demo-{arguments.content}"))
     print(f"{arguments.content}.jpg like style.jpg, {params.iterations} iterations, into {arguments.out}/")
     began = time.monotonic()
-    with for_call(arguments, "nst demo") as client:
-        client.submit(job, params, pictures.to_wire(content), [pictures.to_wire(style)], title="nst demo")
-        done = follow(client, job, recorder, recorder.keep)
-        client.forget(job)
+    if arguments.krita:
+        done = _in_krita(arguments, params, content, style, recorder)
+    else:
+        job = new_job(Path(f"demo-{arguments.content}"))
+        with for_call(arguments, "nst demo") as client:
+            client.submit(job, params, pictures.to_wire(content), [pictures.to_wire(style)], title="nst demo")
+            done = follow(client, job, recorder, recorder.keep)
+            client.forget(job)
     made_by = f"encoder {done['encoder']}, {done['device']}"
     caption = f"{done['iteration']} iterations, {made_by}, {done['seconds']:.0f} s"
     contact_sheet(content, [style], recorder.frames, caption).save(arguments.out / "contact-sheet.png")
@@ -73,6 +81,64 @@ def run(arguments: argparse.Namespace) -> int:
     )
     print(f"Look at {arguments.out}/final.png and {arguments.out}/contact-sheet.png")
     return 0
+
+
+def _in_krita(
+    arguments: argparse.Namespace,
+    params: Params,
+    content: Image.Image,
+    style: Image.Image,
+    recorder: Recorder,
+) -> Event:
+    """The same in Krita, which starts the server and the job; this process watches as a second client."""
+    # Imported here: the demo without Krita needs none of it.
+    from krita_plugin import demo  # noqa: PLC0415
+    from krita_plugin.errors import SetupError  # noqa: PLC0415
+
+    os.environ.setdefault("NST_WEIGHTS_DIR", str(data_dir() / "weights"))
+    os.environ["NST_DATA_DIR"] = str((arguments.out / "krita-profile" / "nst").absolute())
+    try:
+        krita = demo.start(arguments.out, content, style, params.to_header())
+    except SetupError as error:
+        raise CliError(str(error), error.hint, code=1) from error
+    print("Krita is starting; the layers will arrive in its window.")
+    with _client_of(krita) as client:
+        job = _first_job(client, krita)
+        client.attach(job)
+        done = follow(client, job, recorder, recorder.keep, cancel_on_interrupt=False)
+    _wait(krita, (arguments.out / demo.FINISHED).exists, "Krita did not show the final layer.")
+    print(f"Krita stays open. Its window as a picture: {arguments.out}/krita.png")
+    return done
+
+
+def _client_of(krita: subprocess.Popen[bytes]) -> AbstractContextManager[Client]:
+    _wait(krita, lambda: running_server() is not None, "The plugin did not start the server.")
+    return closing(Client(lambda: Connection.read(connection_file()), name="nst demo"))
+
+
+def _first_job(client: Client, krita: subprocess.Popen[bytes]) -> str:
+    jobs: list[Any] = []
+
+    def is_there() -> bool:
+        client.status()
+        for event in client.poll(0.2):
+            if event.type == "status":
+                jobs.extend(event["jobs"])
+        return bool(jobs)
+
+    client.wait_connected()
+    _wait(krita, is_there, "The plugin did not start a job.")
+    return str(jobs[0]["job"])
+
+
+def _wait(krita: subprocess.Popen[bytes], is_there: Callable[[], bool], problem: str) -> None:
+    deadline = time.monotonic() + KRITA_SECONDS
+    while not is_there():
+        if krita.poll() is not None:
+            raise CliError("Krita has ended.", "See krita.log in the folder of the demo.", code=1)
+        if time.monotonic() > deadline:
+            raise CliError(problem, "See krita.log in the folder of the demo.", code=1)
+        time.sleep(0.2)
 
 
 class Recorder:

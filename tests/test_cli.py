@@ -1,0 +1,221 @@
+"""The command line as a user sees it: real processes, real files, sentences instead of tracebacks."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from server_process import ServerProcess
+
+from nst_server.wire.params import FIELDS
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    with ServerProcess(tmp_path_factory.mktemp("server")) as process:
+        yield process
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> tuple[Path, Path]:
+    rng = np.random.default_rng(5)
+    content, style = tmp_path / "content.png", tmp_path / "style.jpg"
+    alpha = np.full((40, 50, 1), 255, np.uint8)
+    alpha[:, :10] = 0
+    Image.fromarray(np.concatenate([rng.integers(0, 256, (40, 50, 3), np.uint8), alpha], 2)).save(content)
+    Image.fromarray(rng.integers(0, 256, (30, 30, 3), np.uint8)).save(style)
+    return content, style
+
+
+def nst(server: ServerProcess, *arguments: object, seconds: float = 120) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "nst_server", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        env={**os.environ, "NST_DATA_DIR": str(server.data)},
+        check=False,
+    )
+
+
+def test_stylize_writes_picture_and_frames(
+    server: ServerProcess, images: tuple[Path, Path], tmp_path: Path
+) -> None:
+    out, frames = tmp_path / "out.png", tmp_path / "frames"
+    run = nst(server, "stylize", *images, "-o", out, "--iterations", 3, "--size", 32, "--encoder", "built-in",
+              "--frames", "1,2", "--frames-dir", frames)  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    assert "built-in" in run.stdout
+    picture = Image.open(out)
+    assert (picture.size, picture.mode) == ((50, 40), "RGBA")
+    alpha = np.asarray(picture)[:, :, 3]
+    assert not alpha[:, :9].any()
+    assert (alpha[:, 11:] == 255).all()
+    assert sorted(f.name for f in frames.iterdir()) == [f"iteration-000{i}.png" for i in (1, 2, 3)]
+
+
+def test_mask_limits_where_it_paints(
+    server: ServerProcess, images: tuple[Path, Path], tmp_path: Path
+) -> None:
+    mask = np.zeros((20, 25), np.uint8)
+    mask[:, 15:] = 255
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    out = tmp_path / "out.png"
+    run = nst(server, "stylize", *images, "-o", out, "--iterations", 1, "--size", 32, "--encoder", "built-in",
+              "--mask", tmp_path / "mask.png")  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    alpha = np.asarray(Image.open(out).convert("RGBA"))[:, :, 3]
+    assert not alpha[:, :27].any()
+    assert (alpha[:, 33:] == 255).all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["missing.png", "STYLE"], "content: missing.png is not there"),
+        (["STYLE", "missing.png"], "style: missing.png is not there"),
+        (["NOISE", "STYLE"], "is not an image that can be read"),
+        (["STYLE", "STYLE", "--strength", "3"], "--strength: 3 is out of range"),
+        (["STYLE", "STYLE", "--style-layers", "conv9_9"], "no layer 'conv9_9'"),
+        (["STYLE", "STYLE", "--frames", "often"], "'often' is not a choice"),
+        (["STYLE", "STYLE", "--start", "nowhere.png"], "start: nowhere.png is not there"),
+        (["STYLE", "STYLE", "--style-weights", "1,2"], "style_weights"),
+        (["STYLE", "STYLE", "-o", "no/such/folder/out.png"], "the folder no/such/folder is not there"),
+        (["STYLE", "STYLE", "-o", "out"], "no ending"),
+        (["STYLE", "STYLE", "--weights", "none.pth"], "none.pth is not a file"),
+    ],
+)
+def test_wrong_input_is_one_sentence(
+    server: ServerProcess, images: tuple[Path, Path], tmp_path: Path, arguments: list[str], words: str
+) -> None:
+    noise = tmp_path / "noise.png"
+    noise.write_bytes(b"this is not an image")
+    places = {"STYLE": str(images[1]), "NOISE": str(noise)}
+    run = nst(server, "stylize", "-o", tmp_path / "o.png", *(places.get(a, a) for a in arguments))
+    assert run.returncode == 2
+    assert words in run.stderr
+    assert "Traceback" not in run.stderr
+    assert len(run.stderr.strip().splitlines()) <= 3
+
+
+def test_interrupting_cancels_the_job(
+    server: ServerProcess, images: tuple[Path, Path], tmp_path: Path
+) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "nst_server",
+        "stylize",
+        *map(str, images),
+        "-o",
+        str(tmp_path / "o.png"),
+    ]
+    command += ["--iterations", "1000000", "--encoder", "built-in"]
+    environment = {**os.environ, "NST_DATA_DIR": str(server.data)}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.startswith("iteration"):
+                break
+        process.send_signal(signal.SIGINT)
+        assert process.wait(15) == 130
+    listing = nst(server, "jobs").stdout
+    assert "cancelled" in listing
+    assert "running" not in listing
+
+
+def test_jobs_attach_and_cancel(server: ServerProcess, tmp_path: Path) -> None:
+    client = server.client()
+    client.submit("seen-from-outside", iterations=1_000_000, size=32, frames="1", coarse_to_fine=False)
+    client.expect("progress", seconds=60)
+    listing = nst(server, "jobs")
+    assert "seen-from-outside" in listing.stdout
+    assert "running" in listing.stdout
+    attach = [
+        sys.executable,
+        "-m",
+        "nst_server",
+        "attach",
+        "seen-from-outside",
+        "--frames-dir",
+        str(tmp_path / "f"),
+    ]
+    with subprocess.Popen(
+        attach, stderr=subprocess.PIPE, env={**os.environ, "NST_DATA_DIR": str(server.data)}
+    ) as process:
+        deadline = time.monotonic() + 30
+        while not list((tmp_path / "f").glob("*.png")) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert list((tmp_path / "f").glob("iteration-0001.png"))
+        cancel = nst(server, "cancel", "seen-from-outside")
+        assert (cancel.returncode, cancel.stdout.strip()) == (0, "seen-from-outside: cancelled")
+        assert process.wait(15) == 1
+        assert process.stderr is not None
+        assert b"The job was cancelled." in process.stderr.read()
+    assert nst(server, "cancel", "never-was").returncode == 1
+
+
+def test_no_server_says_how_to_start_one(tmp_path: Path) -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "nst_server", "jobs"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "NST_DATA_DIR": str(tmp_path)},
+        check=False,
+    )
+    assert run.returncode == 1
+    assert "nst serve" in run.stderr
+
+
+def test_help_shows_every_parameter_with_its_default(server: ServerProcess) -> None:
+    text = nst(server, "stylize", "--help").stdout
+    for name in FIELDS:
+        assert "--" + name.replace("_", "-") in text
+    assert "(default: 300)" in text
+
+
+def test_doctor_looks_at_everything(server: ServerProcess) -> None:
+    run = nst(server, "doctor")
+    for word in (
+        "Python",
+        "pyzmq",
+        "cpu",
+        "vgg19",
+        "free",
+        f"pid {server.process.pid if server.process else 0}",
+    ):
+        assert word in run.stdout
+
+
+def test_demo_leaves_what_the_readme_promises(server: ServerProcess, tmp_path: Path) -> None:
+    out = tmp_path / "demo"
+    run = nst(server, "demo", "--out", out, "--size", 48, "--iterations", 5, "--encoder", "built-in")
+    assert run.returncode == 0, run.stderr
+    assert [f.name for f in sorted((out / "frames").iterdir())] == [
+        f"iteration-000{i}.png" for i in (1, 2, 5)
+    ]
+    for name in ("final.png", "contact-sheet.png", "loss.png"):
+        with Image.open(out / name) as picture:
+            assert min(picture.size) > 100
+    assert "encoder built-in" in run.stdout
+
+
+def test_demo_in_krita_needs_a_display(server: ServerProcess, tmp_path: Path) -> None:
+    bare = {k: v for k, v in os.environ.items() if k not in ("DISPLAY", "WAYLAND_DISPLAY")}
+    run = subprocess.run(
+        [sys.executable, "-m", "nst_server", "demo", "--krita", "--out", str(tmp_path / "demo")],
+        capture_output=True,
+        text=True,
+        env={**bare, "NST_DATA_DIR": str(server.data)},
+        check=False,
+    )
+    assert run.returncode == 1
+    assert "There is no display" in run.stderr

@@ -1,0 +1,141 @@
+"""The public client against a real server process: jobs, frames, live changes, reconnection."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from server_process import ServerProcess
+
+from nst_server.wire.client import WINDOW_BYTES, Client, Image, KeptFrame
+from nst_server.wire.connection import Connection, NoConnection
+from nst_server.wire.params import Params
+from nst_server.wire.pixels import Pixels, digest_of
+
+FAST = {"encoder": "built-in", "size": 32}
+
+
+def picture(width: int, height: int, seed: int = 0) -> Image:
+    data = random.Random(seed).randbytes(width * height * 4)
+    return Pixels(digest_of(data), width, height, len(data)), data
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    with ServerProcess(tmp_path_factory.mktemp("server")) as process:
+        yield process
+
+
+@pytest.fixture
+def client(server: ServerProcess) -> Iterator[Client]:
+    client = Client(lambda: Connection.read(server.file), name="test")
+    client.wait_connected(10)
+    yield client
+    client.close()
+
+
+def test_a_job_from_submit_to_done(client: Client) -> None:
+    content = picture(37, 51)
+    client.submit(
+        "whole", Params(iterations=6, frames="1,2", **FAST), content, [picture(20, 30, 1)], previews=True
+    )  # type: ignore[arg-type]
+    events = list(client.follow("whole"))
+    kept = [e for e in events if e.type == "frame" and e["kept"]]
+    assert [(e["sequence"], e["iteration"], e["final"]) for e in kept] == [
+        (1, 1, False),
+        (2, 2, False),
+        (3, 6, True),
+    ]
+    for frame in kept:
+        assert (frame.pixels.width, frame.pixels.height, frame.pixels.channels) == (37, 51, "RGBA")
+        assert digest_of(frame.data or b"") == frame.pixels.digest
+    assert events[-1].type == "done"
+    assert events[-1]["kept_frames"] == 3
+    assert any(e.type == "progress" and e["losses"]["total"] > 0 for e in events)
+
+
+def test_frames_larger_than_the_window_arrive_whole(client: Client) -> None:
+    side = int((WINDOW_BYTES / 4) ** 0.5) + 100
+    client.submit("large", Params(iterations=1, **FAST), picture(side, side), [picture(20, 20)])  # type: ignore[arg-type]
+    frames = [e for e in client.follow("large") if e.type == "frame"]
+    assert len(frames[-1].data or b"") == side * side * 4 > WINDOW_BYTES
+
+
+def test_frames_can_be_held_back_and_fetched_again(client: Client) -> None:
+    client.submit(
+        "held", Params(iterations=3, frames="every:1", **FAST), picture(24, 24), [picture(20, 20)], kept=False
+    )  # type: ignore[arg-type]
+    assert [e.type for e in client.follow("held") if e.type in ("frame", "done")] == ["done"]
+    client.frames("held", fetch=[2])
+    frame = next(e for _ in range(50) for e in client.poll(0.2) if e.type == "frame")
+    assert (frame["sequence"], frame["iteration"]) == (2, 2)
+
+
+def test_a_second_client_attaches_and_a_third_job_continues(server: ServerProcess, client: Client) -> None:
+    client.submit("shared", Params(iterations=4, frames="2", **FAST), picture(24, 24), [picture(20, 20)])  # type: ignore[arg-type]
+    other = Client(lambda: Connection.read(server.file), name="other")
+    assert list(client.follow("shared"))[-1].type == "done"
+    other.wait_connected(10)
+    other.attach("shared", after=1)
+    frames = [e["sequence"] for e in other.follow("shared") if e.type == "frame"]
+    assert frames == [2]
+    other.submit(
+        "onward",
+        Params(iterations=2, **FAST),
+        picture(24, 24),
+        [picture(20, 20)],
+        start=KeptFrame("shared", 2),
+    )  # type: ignore[arg-type]
+    assert list(other.follow("onward"))[-1].type == "done"
+    other.close()
+
+
+def test_live_changes_pause_and_stop(client: Client) -> None:
+    params = Params(iterations=100_000, frames="none", coarse_to_fine=False, **FAST)  # type: ignore[arg-type]
+    client.submit("live", params, picture(32, 32), [picture(20, 20)])
+    seen: list[str] = []
+    for event in client.follow("live"):
+        if event.type == "state":
+            seen.append(event["state"])
+            if event["state"] == "paused":
+                client.resume("live")
+        elif event.type == "progress" and event["revision"] == 0 and "updated" not in seen:
+            seen.append("updated")
+            client.update("live", 1, strength=0.9)
+        elif event.type == "progress" and event["revision"] == 1 and "paused" not in seen:
+            client.pause("live")
+        elif event.type == "progress" and "paused" in seen and seen[-1] == "running":
+            client.stop("live")
+            seen.append("stopped")
+    assert event.type == "done"
+    assert event["reason"] == "stopped"
+
+
+def test_rejection_names_the_field(client: Client) -> None:
+    client.submit("wrong", Params(style_weights=(1.0, 2.0)), picture(8, 8), [picture(8, 8)])
+    ending = list(client.follow("wrong"))[-1]
+    assert (ending.type, ending["field"]) == ("rejected", "params.style_weights")
+    assert ending["hint"]
+
+
+def test_no_server_is_said_in_words(tmp_path: Path) -> None:
+    client = Client(lambda: Connection.read(tmp_path / "server.json"))
+    with pytest.raises(NoConnection, match="No server is running"):
+        client.wait_connected(0.3)
+    client.close()
+
+
+def test_a_client_finds_a_server_that_was_started_again(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path) as server:
+        client = Client(lambda: Connection.read(server.file))
+        client.wait_connected(10)
+        client.submit("before", Params(iterations=2, **FAST), picture(16, 16), [picture(16, 16)])  # type: ignore[arg-type]
+        assert list(client.follow("before"))[-1].type == "done"
+        server.stop()
+        server.start()
+        client.attach("before")
+        events = list(client.follow("before", silence=60))
+        assert [e.type for e in events if e.type in ("frame", "done")][-1] == "done"
+        client.close()

@@ -1,0 +1,36 @@
+"""The client that docs/protocol.md shows works as it stands, with nothing but pyzmq."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from server_process import ServerProcess
+
+DOCUMENT = Path(__file__).resolve().parent.parent / "docs/protocol.md"
+
+
+def test_the_documented_client(tmp_path: Path) -> None:
+    code = (
+        DOCUMENT.read_text(encoding="utf-8")
+        .split("## A complete client")[1]
+        .split("```python\n")[1]
+        .split("```")[0]
+    )
+    script = tmp_path / "client.py"
+    script.write_text(code, encoding="utf-8")
+    with ServerProcess(tmp_path) as server:
+        # -I: nothing of this project can be imported by accident.
+        run = subprocess.run(
+            [sys.executable, "-I", str(script), str(server.file)],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+    assert run.returncode == 0, run.stderr
+    lines = run.stdout.splitlines()
+    assert lines[-1].startswith("done") or "done " in lines
+    assert any(line.startswith("iteration 10 of 10") for line in lines)
+    assert any("iteration 10, by the encoder built-in" in line for line in lines)
