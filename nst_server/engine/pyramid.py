@@ -1,0 +1,120 @@
+"""The scales a picture is worked at, how iterations are shared over them, and moving images between them.
+
+Sizes are (width, height) in whole pixels; images are [3, H, W] in [0, 1].
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d, interpolate
+
+Size = tuple[int, int]
+
+# Where a stroke of the style still spans several pixels and an iteration takes milliseconds.
+COARSEST = 128
+# Fewer steps than this do not develop a scale; it is then better left out.
+_FEWEST_ITERATIONS = 4
+
+
+def fit_longest(size: Size, longest: int) -> Size:
+    """``size`` brought to this longest side, at least 1 pixel wide and high; 0 leaves it."""
+    width, height = size
+    side = max(width, height)
+    if longest <= 0 or longest == side:
+        return size
+    return max(1, (2 * width * longest + side) // (2 * side)), max(
+        1, (2 * height * longest + side) // (2 * side)
+    )
+
+
+def scale_ladder(size: Size, coarse_to_fine: bool = True) -> list[Size]:
+    """Sizes from about 128 px on the longest side, doubling, up to ``size`` itself."""
+    halvings = 0
+    # Up to 1.5 × 128, so that the coarsest lies between 96 and 192 px.
+    while coarse_to_fine and 2 * max(size) >> halvings >= 3 * COARSEST:
+        halvings += 1
+    return [
+        (max(1, (2 * size[0] + (1 << k)) >> (k + 1)), max(1, (2 * size[1] + (1 << k)) >> (k + 1)))
+        for k in range(halvings, -1, -1)
+    ]
+
+
+def share_iterations(iterations: int, scales: int) -> list[int]:
+    """Iterations of each scale, coarse first; they add up to ``iterations``.
+
+    Each scale gets three quarters of what the coarser one gets. With few iterations the coarsest scales
+    get 0, so that the others get at least four.
+    """
+    kept = max(1, min(scales, iterations // _FEWEST_ITERATIONS))
+    weights = [3**k * 4 ** (kept - 1 - k) for k in range(kept)]
+    spare, total = iterations - min(iterations, _FEWEST_ITERATIONS * kept), sum(weights)
+    base = (iterations - spare) // kept
+    shares = [base + spare * weight // total for weight in weights]
+    shares[0] += iterations - sum(shares)
+    return [0] * (scales - kept) + shares
+
+
+def resize(image: Tensor, size: Size) -> Tensor:
+    """``image`` [C, H, W] in [0, 1] at ``size``: bicubic, low-passed when it shrinks, clamped to [0, 1]."""
+    if (image.shape[2], image.shape[1]) == tuple(size):
+        return image
+    resized = interpolate(
+        image[None], size=(size[1], size[0]), mode="bicubic", align_corners=False, antialias=True
+    )
+    return resized[0].clamp(0, 1)
+
+
+def resize_map(values: Tensor, height: int, width: int) -> Tensor:
+    """A weight map [H, W] ≥ 0 averaged by area onto ``height`` × ``width``."""
+    if values.shape == (height, width):
+        return values
+    shrunk = adaptive_avg_pool2d(values[None, None], (height, width))
+    return shrunk[0, 0]
+
+
+def fit_image(image: Tensor, size: Size, fit: str, around: Tensor) -> Tensor:
+    """``image`` at ``size``: cover (crops the middle), contain (``around`` fills the rest) or stretch.
+
+    ``around`` is an image [3, H, W] of that size.
+    """
+    height, width = image.shape[1:]
+    if fit == "stretch" or width * size[1] == height * size[0]:
+        return resize(image, size)
+    wider = width * size[1] > height * size[0]
+    by_height = wider if fit == "cover" else not wider
+    if by_height:
+        scaled = max(1, round(width * size[1] / height)), size[1]
+    else:
+        scaled = size[0], max(1, round(height * size[0] / width))
+    image = resize(image, scaled)
+    left, top = abs(scaled[0] - size[0]) // 2, abs(scaled[1] - size[1]) // 2
+    if fit == "cover":
+        return image[:, top : top + size[1], left : left + size[0]]
+    whole = around.clone()
+    whole[:, top : top + scaled[1], left : left + scaled[0]] = image
+    return whole
+
+
+def fill_transparent(image: Tensor, influence: Tensor) -> Tensor:
+    """``image`` [3, H, W] with colours that bleed in from around in place of pixels of influence 0.
+
+    Without it the encoder would see an edge, and the hidden colours behind it, where the painter sees none.
+    ``influence`` [H, W] in [0, 1]. Push-pull interpolation (Gortler et al. 1996); grey if all is hidden.
+    """
+    # 8-bit colours under less than an eighth of opacity have too few steps left to be trusted whole.
+    trust = (influence * 8).clamp(0, 1)[None]
+    if bool((trust >= 1).all()):
+        return image
+    return torch.lerp(_pulled(image, influence[None]), image, trust)
+
+
+def _pulled(image: Tensor, weight: Tensor) -> Tensor:
+    height, width = image.shape[1:]
+    known = weight.clamp(0, 1)
+    if max(height, width) == 1:
+        return torch.lerp(torch.full_like(image, 0.5), image, (known > 0).to(image.dtype))
+    half = (width + 1) // 2, (height + 1) // 2
+    pooled = adaptive_avg_pool2d(torch.cat([image * weight, weight]), (half[1], half[0]))
+    coarse = _pulled(pooled[:3] / pooled[3:].clamp_min(1e-12), (pooled[3:] * 4).clamp_max(1))
+    return torch.lerp(resize(coarse, (width, height)), image, known)

@@ -1,0 +1,166 @@
+"""What a job paints from: content, styles, start and transparency, prepared for each scale."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from nst_server.engine.colour import apply_map, colour_moments, transfer_map
+from nst_server.engine.losses import StyleTarget
+from nst_server.engine.objective import Objective, read_style, style_shares, used_layers
+from nst_server.engine.pyramid import Size, fill_transparent, fit_image, fit_longest, resize, resize_map
+from nst_server.engine.vgg import Encoder
+from nst_server.wire.params import Params
+
+Palette = tuple[Tensor, Tensor]  # mean [3] and covariance [3, 3] of colours, float64 on the CPU
+
+
+def _palette(image: Tensor, weight: Tensor | None = None) -> Palette:
+    # On the CPU because Apple's GPUs have no float64.
+    return colour_moments(image.cpu(), None if weight is None else weight.cpu())
+
+
+def _pooled(palettes: Sequence[Palette], shares: Sequence[float]) -> Palette:
+    """The palette of all the pictures together, each counted by its share."""
+    mean = sum((share * own for share, (own, _) in zip(shares, palettes, strict=True)), torch.zeros(3))
+    covariance = torch.zeros(3, 3, dtype=torch.float64)
+    for share, (own, spread) in zip(shares, palettes, strict=True):
+        covariance += share * (spread + torch.outer(own - mean, own - mean))
+    return mean, covariance
+
+
+def _in_palette(image: Tensor, own: Palette, wanted: Palette) -> Tensor:
+    return apply_map(image, *transfer_map(own, wanted)).clamp(0, 1)
+
+
+class Scene:
+    """The images of a job on the computing device: float32, [3, H, W], in [0, 1].
+
+    ``influence`` [H, W] in [0, 1] is the content's alpha. Of ``params`` only what
+    cannot change in a running job is used here.
+    """
+
+    def __init__(
+        self,
+        content: Tensor,
+        styles: Sequence[Tensor],
+        encoder: Encoder,
+        params: Params,
+        *,
+        start: Tensor | None = None,
+        influence: Tensor | None = None,
+    ) -> None:
+        self.encoder = encoder
+        self.params = params
+        self.influence = None if influence is None or bool((influence >= 1).all()) else influence
+        self.original = content if self.influence is None else fill_transparent(content, self.influence)
+        self.content = self._grey(self.original)
+        self.palette = _palette(self.content, self.influence)
+        self.styles = [self._recoloured(self._grey(style)) for style in styles]
+        self._style_palettes = [_palette(style) for style in self.styles]
+        self.start = None if start is None else self._grey(start)
+
+    @property
+    def size(self) -> Size:
+        """Width and height of the content."""
+        return self.content.shape[2], self.content.shape[1]
+
+    def reference(self, content: Tensor, params: Params) -> Tensor:
+        """``content`` at some scale as the picture should resemble it: in the colours of the styles.
+
+        Matched colours halve the loss before the first step. Below strength 0.5 they fade to the content's
+        own, so that strength 0 means the content untouched.
+        """
+        if self.params.keep_colours != "no" or params.strength == 0:
+            return content
+        t = min(1.0, 2 * params.strength)
+        blend = t * t * (3 - 2 * t)
+        palette = _pooled(self._style_palettes, style_shares(params, len(self.styles)))
+        return torch.lerp(content, _in_palette(content, self.palette, palette), blend)
+
+    def _grey(self, image: Tensor) -> Tensor:
+        # Gatys et al., "Preserving Color in Neural Artistic Style Transfer", 2016: luminance-only transfer.
+        if self.params.keep_colours != "luminance":
+            return image
+        return _luma(image).expand(3, -1, -1).contiguous()
+
+    def _recoloured(self, style: Tensor) -> Tensor:
+        """The style in the content's colours (or in its range of luminance), where these are to be kept."""
+        if self.params.keep_colours == "no":
+            return style
+        return _in_palette(style, _palette(style), self.palette)
+
+
+class View:
+    """A scene at one scale. Styles shrink with the picture, so that strokes keep their proportion to it."""
+
+    def __init__(self, scene: Scene, size: Size) -> None:
+        self.scene = scene
+        self.size = size
+        self.content = resize(scene.content, size)
+        self.influence = (
+            None if scene.influence is None else resize_map(scene.influence, size[1], size[0]).contiguous()
+        )
+        self._targets: list[dict[str, StyleTarget]] | None = None
+
+    def objective(self, params: Params, check: Callable[[], None], largest: int) -> Objective:
+        """The loss at this scale under the live ``params``; styles are read ``largest`` pixels at a time."""
+        scene = self.scene
+        if self._targets is None:
+            _, layers = used_layers(scene.encoder, scene.params)
+            self._targets = [
+                read_style(self._scaled(style), scene.encoder, layers, check, largest)
+                for style in scene.styles
+            ]
+        reference = scene.reference(self.content, params)
+        return Objective(
+            scene.encoder, reference, self._targets, params, influence=self.influence, check=check
+        )
+
+    def beginning(self, params: Params, previous: Tensor | None = None) -> Tensor:
+        """The image to start from [3, h, w]: ``params.start``, or the ``previous`` scale's picture enlarged.
+
+        Enlarging from the content brings the content's fine detail along, the more the lower the strength.
+        """
+        scene = self.scene
+        reference = scene.reference(self.content, params)
+        if previous is not None:
+            enlarged = resize(previous, self.size)
+            if params.start != "content":
+                return enlarged
+            coarse = resize(resize(reference, (previous.shape[2], previous.shape[1])), self.size)
+            return (enlarged + (1 - params.strength) * (reference - coarse)).clamp(0, 1)
+        if params.start == "image" and scene.start is not None:
+            return fit_image(scene.start, self.size, params.fit, reference)
+        if params.start == "style":
+            shares = style_shares(params, len(scene.styles))
+            style = scene.styles[shares.index(max(shares))]
+            return fit_image(style, self.size, params.fit, reference)
+        if params.start == "noise":
+            return self._noise(params.seed)
+        return reference
+
+    def finished(self, picture: Tensor) -> Tensor:
+        """``picture`` [3, h, w] as the painter gets it: with the content's chroma if colours are kept so."""
+        if self.scene.params.keep_colours != "luminance":
+            return picture
+        original = resize(self.scene.original, self.size)
+        return (original + _luma(picture) - _luma(original)).clamp(0, 1)
+
+    def _noise(self, seed: int) -> Tensor:
+        """White noise around the mean colour of the content, the same on every device."""
+        generator = torch.Generator().manual_seed(seed)
+        noise = torch.randn(3, self.size[1], self.size[0], generator=generator).to(self.content.device)
+        return (self.scene.palette[0].to(noise)[:, None, None] + 0.2 * noise).clamp(0, 1)
+
+    def _scaled(self, style: Tensor) -> Tensor:
+        longest = max(1, round(max(self.size) * self.scene.params.style_scale))
+        return resize(style, fit_longest((style.shape[2], style.shape[1]), longest))
+
+
+def _luma(image: Tensor) -> Tensor:
+    """[1, H, W]: Rec. 709 luma of ``image`` [3, H, W]."""
+    weights = image.new_tensor([0.2126, 0.7152, 0.0722]).view(3, 1, 1)
+    return (weights * image).sum(0, keepdim=True)

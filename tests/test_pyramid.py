@@ -1,0 +1,109 @@
+"""Scales, shares of iterations, and images brought from one size to another."""
+
+from itertools import pairwise
+
+import pytest
+import torch
+from engine_helpers import picture
+
+from nst_server.engine.pyramid import (
+    fill_transparent,
+    fit_image,
+    fit_longest,
+    resize,
+    resize_map,
+    scale_ladder,
+    share_iterations,
+)
+
+
+@pytest.mark.parametrize(
+    ("size", "ladder"),
+    [
+        ((512, 384), [(128, 96), (256, 192), (512, 384)]),
+        ((150, 100), [(150, 100)]),
+        ((384, 2), [(96, 1), (192, 1), (384, 2)]),
+        ((1, 1), [(1, 1)]),
+    ],
+)
+def test_ladder_doubles_from_about_128(size, ladder):
+    assert scale_ladder(size) == ladder
+
+
+@pytest.mark.parametrize("longest", [1, 100, 128, 191, 192, 300, 511, 4096, 32768])
+def test_ladder_ends_at_the_size_and_starts_near_128(longest):
+    ladder = scale_ladder((37, longest))
+    assert ladder[-1] == (37, longest)
+    assert max(ladder[0]) < 193
+    assert len(ladder) == 1 or max(ladder[0]) >= 96
+    for small, large in pairwise(ladder):
+        assert abs(large[1] - 2 * small[1]) <= 1
+
+
+def test_ladder_has_one_scale_without_coarse_to_fine():
+    assert scale_ladder((2048, 1024), coarse_to_fine=False) == [(2048, 1024)]
+
+
+@pytest.mark.parametrize("iterations", [1, 3, 7, 8, 20, 300, 1_000_000])
+@pytest.mark.parametrize("scales", [1, 3, 6])
+def test_shares_add_up_and_leave_no_scale_undeveloped(iterations, scales):
+    shares = share_iterations(iterations, scales)
+    assert len(shares) == scales
+    assert sum(shares) == iterations
+    used = [n for n in shares if n]
+    assert shares[-1] > 0
+    assert shares[-len(used) :] == used
+    assert used == sorted(used, reverse=True)
+    assert len(used) == 1 or min(used) >= 4
+
+
+def test_fit_longest_keeps_the_proportion():
+    assert fit_longest((1000, 500), 250) == (250, 125)
+    assert fit_longest((500, 1000), 0) == (500, 1000)
+    assert fit_longest((1000, 1), 10) == (10, 1)
+
+
+def test_resize_stays_in_range_and_does_not_alias():
+    checks = ((torch.arange(64)[:, None] + torch.arange(64)) % 2).float().expand(3, 64, 64)
+    small = resize(checks, (16, 16))
+    assert float((small - 0.5).abs().max()) < 0.06
+    large = resize(checks, (100, 100))
+    assert float(large.min()) >= 0 and float(large.max()) <= 1
+
+
+def test_resize_map_keeps_the_mean():
+    mask = torch.zeros(32, 32)
+    mask[:, :8] = 1
+    assert float(resize_map(mask, 8, 8).mean()) == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize("fit", ["cover", "contain", "stretch"])
+@pytest.mark.parametrize("size", [(20, 30), (30, 20), (7, 1)])
+def test_fit_brings_any_shape_to_the_size(fit, size):
+    around = torch.zeros(3, size[1], size[0])
+    assert fit_image(picture(40, 10), size, fit, around).shape == around.shape
+
+
+def test_cover_crops_and_contain_leaves_a_margin():
+    image = torch.zeros(3, 10, 40)
+    image[:, :, 10:30] = 1
+    around = torch.full((3, 10, 10), 0.5)
+    cover = fit_image(image, (10, 10), "cover", around)
+    assert float(cover.min()) > 0.9
+    contain = fit_image(image, (10, 10), "contain", around)
+    assert bool((contain[:, 0] == 0.5).all()) and bool((contain[:, -1] == 0.5).all())
+    assert float(contain[:, 5, 5].min()) > 0.9
+
+
+def test_hidden_colours_are_replaced_by_those_around():
+    image = torch.full((3, 17, 23), 0.25)
+    influence = torch.ones(17, 23)
+    influence[3:12, 5:20] = 0
+    image[:, 3:12, 5:20] = 1.0
+    filled = fill_transparent(image, influence)
+    torch.testing.assert_close(filled, torch.full_like(image, 0.25))
+
+
+def test_a_wholly_hidden_image_becomes_grey():
+    grey = torch.full((3, 7, 9), 0.5)
+    torch.testing.assert_close(fill_transparent(picture(9, 7), torch.zeros(7, 9)), grey)

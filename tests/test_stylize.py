@@ -1,0 +1,329 @@
+"""Style transfer as a whole: small pictures, a small seeded encoder, properties rather than pictures."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from engine_helpers import TinyEncoder, picture, stripes
+
+from nst_server import device as devices
+from nst_server.engine import stylize as module
+from nst_server.engine.memory import bytes_per_pixel
+from nst_server.engine.objective import Objective, style_shares
+from nst_server.engine.optimisers import Diverged, Evaluation
+from nst_server.engine.scene import Scene, View
+from nst_server.engine.stylize import Cancelled, Control, stylize
+from nst_server.wire.params import Params
+
+CPU = torch.device("cpu")
+QUICK = Params(iterations=12)
+
+
+def steps(content=None, styles=None, params=QUICK, **more):
+    content = picture() if content is None else content
+    return list(stylize(content, styles or [stripes()], TinyEncoder(), params, device=CPU, **more))
+
+
+def difference(a, b):
+    return float((a - b).abs().mean())
+
+
+def objective(params=QUICK, content=None, encoder=None, influence=None, styles=None):
+    content = picture() if content is None else content
+    scene = Scene(content, styles or [stripes()], encoder or TinyEncoder(), params, influence=influence)
+    return View(scene, scene.size).objective(params, lambda: None, 10**9)
+
+
+@pytest.mark.parametrize("optimiser", ["lbfgs", "adam"])
+def test_iterations_count_from_one_and_the_loss_falls(optimiser):
+    taken = steps(params=replace(QUICK, optimiser=optimiser))
+    assert [s.iteration for s in taken] == list(range(1, 13))
+    assert [s.final for s in taken] == [False] * 11 + [True]
+    assert {s.total for s in taken} == {12}
+    assert taken[-1].losses["total"] < 0.7 * taken[0].losses["total"]
+    assert taken[-1].evaluations >= 12
+    assert taken[-1].seconds_left == 0
+    for step in taken:
+        assert step.image.shape == (3, 32, 40) and step.scale == (40, 32)
+        assert not step.image.requires_grad
+        assert float(step.image.min()) >= 0 and float(step.image.max()) <= 1
+
+
+def test_objective_gradient_agrees_with_finite_differences():
+    class Double(TinyEncoder):
+        def __init__(self):
+            super().__init__(torch.float64)
+
+    mask = torch.ones(32, 40, dtype=torch.float64)
+    mask[:, :10] = 0.5
+    loss = objective(
+        replace(QUICK, tv=0.5), picture().double(), Double(), influence=mask, styles=[stripes().double()]
+    )
+    x = picture(seed=5).double().clamp(0.05, 0.95)
+    here = loss(x)
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(3):
+        v = torch.randn(x.shape, generator=generator, dtype=torch.float64)
+        slope = (loss(x + 1e-6 * v).total - loss(x - 1e-6 * v).total) / 2e-6
+        assert float((here.gradient * v).sum()) == pytest.approx(slope, rel=1e-4)
+
+
+def test_same_seed_same_bits():
+    params = replace(QUICK, start="noise")
+    first, second = steps(params=params)[-1], steps(params=params)[-1]
+    assert first.image.equal(second.image)
+    assert first.losses == second.losses
+    assert not steps(params=replace(params, seed=1))[-1].image.equal(first.image)
+
+
+def test_strength_zero_returns_the_content():
+    content = picture(300, 20)
+    final = steps(content, params=replace(QUICK, strength=0.0, iterations=20))[-1]
+    assert final.final
+    assert difference(final.image, content) < 0.004
+
+
+def test_strength_moves_from_content_to_style():
+    content = picture()
+    results = [
+        steps(params=replace(QUICK, strength=s, iterations=30))[-1] for s in (0.0, 0.25, 0.5, 0.75, 1.0)
+    ]
+    styles = [r.losses["style"] for r in results]
+    contents = [r.losses["content"] for r in results]
+    assert styles == sorted(styles, reverse=True)
+    assert contents == sorted(contents)
+    assert difference(results[-1].image, content) > 0.05
+
+
+@pytest.mark.parametrize("layers", [{"conv1_1": 1.0}, {"conv1_1": 7.0}, {"conv3_1": 1.0}])
+@pytest.mark.parametrize("size", [(40, 32), (80, 64)])
+def test_the_content_itself_has_a_style_loss_near_one_at_any_layer_and_size(layers, size):
+    params = replace(QUICK, style_layers=layers)
+    view = View(Scene(picture(), [stripes()], TinyEncoder(), params), size)
+    losses = view.objective(params, lambda: None, 10**9)(view.beginning(params)).losses
+    assert 0.8 < losses["style"] <= 1
+    assert losses["content"] < 1e-9
+
+
+@pytest.mark.parametrize("start", ["noise", "style"])
+@pytest.mark.parametrize("fit", ["cover", "contain", "stretch"])
+def test_content_comes_back_from_another_start(start, fit):
+    content = picture()
+    params = replace(QUICK, start=start, fit=fit, iterations=60, coarse_to_fine=False)
+    weak = steps(params=replace(params, strength=0.05))
+    strong = steps(params=replace(params, strength=1.0))
+    assert weak[-1].losses["content"] < 0.2 * weak[0].losses["content"]
+    assert difference(weak[-1].image, content) < difference(strong[-1].image, content)
+
+
+def test_starting_from_an_image_keeps_what_was_painted():
+    painted = picture(seed=8)
+    first = steps(params=replace(QUICK, start="image"), start=painted)[0]
+    assert difference(first.image, painted) < 0.05
+    with pytest.raises(ValueError, match="no image to start from"):
+        steps(params=replace(QUICK, start="image"))
+
+
+def test_scales_grow_and_share_the_iterations():
+    taken = steps(picture(400, 30), params=replace(QUICK, iterations=20))
+    assert [s.iteration for s in taken] == list(range(1, 21))
+    widths = [s.scale[0] for s in taken]
+    assert sorted(set(widths)) == [100, 200, 400]
+    assert widths == sorted(widths)
+    assert taken[-1].scale == (400, 30)
+    assert all(s.seconds_left > 0 for s in taken[:-1])
+
+
+def test_size_is_the_longest_side_that_is_computed():
+    assert steps(params=replace(QUICK, size=20))[-1].scale == (20, 16)
+
+
+def test_a_single_iteration_is_at_full_size_and_final():
+    (only,) = steps(picture(400, 30), params=replace(QUICK, iterations=1))
+    assert only.final and only.iteration == 1 and only.scale == (400, 30)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [picture(1, 1, smooth=1), picture(37, 511), torch.zeros(3, 16, 16), torch.full((3, 16, 16), 0.7)],
+    ids=["1x1", "37x511", "black", "flat"],
+)
+@pytest.mark.parametrize(
+    "style", [picture(1, 1), torch.ones(3, 20, 20), stripes()], ids=["1x1", "white", "stripes"]
+)
+def test_odd_images_are_painted(content, style):
+    final = steps(content, [style], params=replace(QUICK, iterations=9))[-1]
+    assert final.final
+    assert final.image.shape == content.shape
+    assert bool(torch.isfinite(final.image).all())
+
+
+def test_styles_share_by_weight():
+    other = picture(seed=3).flip(0)
+    one = steps(params=QUICK)[-1].image
+    same = steps(styles=[stripes(), other], params=replace(QUICK, style_weights=(2.0, 0.0)))[-1].image
+    torch.testing.assert_close(same, one, atol=1e-4, rtol=0)
+    both = steps(styles=[stripes(), other], params=QUICK)[-1].image
+    assert difference(both, one) > 0.01
+    assert style_shares(Params(style_weights=(3.0, 1.0)), 2) == (0.75, 0.25)
+    assert style_shares(Params(style_weights=(3.0, 1.0)), 3) == (0.75, 0.25, 0.0)
+    assert style_shares(Params(), 4) == (0.25,) * 4
+    with pytest.raises(ValueError, match="no style"):
+        list(stylize(picture(), [], TinyEncoder(), QUICK, device=CPU))
+
+
+def test_hidden_colours_change_nothing():
+    influence = torch.ones(32, 40)
+    influence[8:20, 10:30] = 0
+    first = picture()
+    second = first.clone()
+    second[:, 8:20, 10:30] = torch.tensor([1.0, 0.0, 1.0])[:, None, None]
+    a = steps(first, influence=influence)[-1]
+    b = steps(second, influence=influence)[-1]
+    assert a.image.equal(b.image)
+    assert a.losses == b.losses
+    assert not steps(second)[-1].image.equal(a.image)
+
+
+def test_full_influence_is_no_influence():
+    assert steps(influence=torch.ones(32, 40))[-1].image.equal(steps()[-1].image)
+
+
+def test_a_wholly_transparent_content_is_finite():
+    assert bool(torch.isfinite(steps(influence=torch.zeros(32, 40))[-1].image).all())
+
+
+def test_luminance_keeps_the_chroma():
+    content = picture() * 0.4 + 0.3
+    final = steps(content, params=replace(QUICK, keep_colours="luminance", strength=0.8))[-1].image
+    inside = ((final > 0.01) & (final < 0.99)).all(0)
+    shift = (final - content)[:, inside]
+    assert inside.float().mean() > 0.5
+    assert float((shift - shift.mean(0)).abs().max()) < 1e-5
+    assert float(shift.abs().mean()) > 0.01
+
+
+def test_histogram_keeps_the_palette():
+    content = picture() * torch.tensor([0.2, 0.9, 0.3])[:, None, None]
+    kept = steps(content, params=replace(QUICK, keep_colours="histogram"))[-1].image
+    changed = steps(content)[-1].image
+    assert (kept.mean((1, 2)) - content.mean((1, 2))).abs().max() < 0.1
+    assert (changed.mean((1, 2)) - content.mean((1, 2))).abs().max() > 0.2
+
+
+def test_total_variation_smooths():
+    rough = steps(params=replace(QUICK, iterations=30))[-1].losses["tv"]
+    smooth = steps(params=replace(QUICK, iterations=30, tv=1.0))[-1].losses["tv"]
+    assert smooth < 0.8 * rough
+
+
+def test_style_scale_changes_the_strokes():
+    assert difference(steps()[-1].image, steps(params=replace(QUICK, style_scale=3.0))[-1].image) > 0.01
+
+
+def test_stop_ends_with_the_best_so_far_at_full_size():
+    control = Control(replace(QUICK, iterations=100))
+    taken = []
+    for step in stylize(
+        picture(400, 30), [stripes()], TinyEncoder(), control.params, device=CPU, control=control
+    ):
+        taken.append(step)
+        control.stop = step.iteration == 3
+    assert [s.iteration for s in taken] == [1, 2, 3, 3]
+    assert taken[-1].final and taken[-1].total == 3
+    assert taken[-1].scale == (400, 30)
+
+
+def test_cancel_leaves_in_the_middle_of_an_evaluation():
+    class Cancelling(Control):
+        checks = 0
+
+        def check(self):
+            self.checks += 1
+            if self.checks > 100:
+                raise Cancelled
+
+    control = Cancelling(replace(QUICK, iterations=10_000))
+    with pytest.raises(Cancelled):
+        steps(params=control.params, control=control)
+    assert control.checks == 101
+
+
+def test_sliders_are_live():
+    control = Control(replace(QUICK, iterations=40, strength=0.1, coarse_to_fine=False))
+    taken = []
+    for step in stylize(picture(), [stripes()], TinyEncoder(), control.params, device=CPU, control=control):
+        taken.append(step)
+        if step.iteration == 20:
+            control.params = control.params.updated({"strength": 1.0, "tv": 0.1})
+    assert difference(taken[20].image, taken[19].image) < 0.1
+    assert taken[-1].losses["style"] < 0.5 * taken[19].losses["style"]
+    assert taken[-1].losses["content"] > taken[19].losses["content"]
+
+
+def _faulty(monkeypatch, faults):
+    good = Objective.__call__
+    calls = iter(range(1, 10_000))
+
+    def call(self, image):
+        here = good(self, image)
+        return Evaluation(float("nan"), here.gradient, here.losses) if next(calls) in faults else here
+
+    monkeypatch.setattr(Objective, "__call__", call)
+
+
+def test_a_nan_on_the_way_is_noted_and_survived(monkeypatch):
+    _faulty(monkeypatch, {14})
+    taken = steps()
+    notes = [s.note for s in taken if s.note]
+    assert notes == ["stepped back from a loss that was not a number"]
+    assert taken[-1].losses["total"] < taken[0].losses["total"]
+
+
+def test_a_loss_that_is_never_a_number_is_an_error(monkeypatch):
+    _faulty(monkeypatch, range(10_000))
+    with pytest.raises(Diverged):
+        steps()
+
+
+def test_a_canvas_larger_than_memory_is_worked_smaller(monkeypatch):
+    need = bytes_per_pixel(TinyEncoder(), ["conv2_1", "conv3_1"], CPU)
+    assert 6 * 4 < need < 10_000
+    monkeypatch.setattr(devices, "memory_available", lambda device: int(need * 320 / module._MEMORY_SHARE))
+    taken = steps()
+    assert "of 40 px" in taken[0].note
+    assert taken[-1].image.shape[1] * taken[-1].image.shape[2] <= 330
+    assert [s.note for s in taken[1:]] == [None] * 11
+
+
+def test_running_out_of_memory_goes_on_at_half_the_size():
+    class Hungry(TinyEncoder):
+        def features(self, image, layers, check=lambda: None):
+            if image.shape[3] > 200:
+                raise torch.cuda.OutOfMemoryError("CUDA out of memory.")
+            return super().features(image, layers, check)
+
+    taken = list(stylize(picture(400, 30), [stripes()], Hungry(), replace(QUICK, iterations=20), device=CPU))
+    assert [s.iteration for s in taken] == list(range(1, 21))
+    assert taken[-1].final and taken[-1].scale == (200, 15)
+    assert [s.note for s in taken if s.note] == ["worked at 200 of 400 px: not enough memory for more"]
+
+
+def test_large_styles_are_read_in_parts():
+    scene = Scene(picture(), [picture(200, 160)], TinyEncoder(), replace(QUICK, style_scale=4.0))
+    whole = View(scene, (40, 32)).objective(QUICK, lambda: None, 10**9)(picture()).losses["style"]
+    parts = View(scene, (40, 32)).objective(QUICK, lambda: None, 11_000)(picture()).losses["style"]
+    assert parts == pytest.approx(whole, rel=0.1)
+
+
+def test_device_names():
+    assert devices.choose_device("cpu") == CPU
+    assert devices.choose_device("auto") == devices.available_devices()[0]
+    assert "thread" in devices.describe(CPU)
+    assert devices.memory_available(CPU) > 1 << 20
+    with pytest.raises(devices.DeviceError, match=r"cuda:99\. Choose auto or cpu"):
+        devices.choose_device("cuda:99")
+    with pytest.raises(devices.DeviceError, match="'tpu' is not a device"):
+        devices.choose_device("tpu")
+    plan = devices.plan(CPU, "0" * 64)
+    assert plan["encoder"] == "0" * 64 and plan["threads"] == torch.get_num_threads()
