@@ -1,0 +1,160 @@
+"""Krita's documents; ``Document`` itself stands for "no document" and answers everything harmlessly."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any, NamedTuple
+
+from krita import Krita
+
+from ..qt import QtCore, QtGui
+from .errors import HostError
+from .layers import Layer, below
+
+NO_DOCUMENT = HostError("No document is open.", "Open or create one first.")
+
+
+class Colours(NamedTuple):
+    """A colour space as Krita names it, such as RGBA, U8, sRGB-elle-V2-srgbtrc.icc."""
+
+    model: str
+    depth: str
+    profile: str
+
+
+class StyleChoice(NamedTuple):
+    """Something in Krita that can serve as a style: a layer, or a whole document where ``layer`` is None."""
+
+    document: KritaDocument
+    layer: Layer | None
+
+    @property
+    def label(self) -> str:
+        return self.layer.name if self.layer else self.document.name
+
+    def thumbnail(self, side: int) -> QtGui.QImage:
+        """A picture of it, at most ``side`` px wide and high."""
+        return self.layer.thumbnail(side) if self.layer else self.document.thumbnail(side)
+
+
+class Document:
+    """No document."""
+
+    id = ""
+    name = ""
+    file = ""
+    is_open = False
+    size: tuple[int, int] = (0, 0)
+
+    def source(self, layer_id: str | None = None) -> Layer:
+        """The active layer, or the one with that id. Raises HostError."""
+        raise NO_DOCUMENT
+
+    def layers(self) -> list[Layer]:
+        """All layers, masks and groups, the topmost of the layer list first."""
+        return []
+
+    def __bool__(self) -> bool:
+        return self.is_open
+
+
+class KritaDocument(Document):
+    """A document in Krita. Two of the same document are equal, and have the same ``id`` in this session."""
+
+    def __init__(self, handle: Any) -> None:
+        self.handle = handle
+        self.id = _id_of(handle)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, KritaDocument) and other.id == self.id
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    @property
+    def is_open(self) -> bool:  # type: ignore[override]
+        """Whether Krita still has it: nothing else may be asked of a closed document."""
+        return any(handle == self.handle for handle in Krita.instance().documents())
+
+    @property
+    def file(self) -> str:  # type: ignore[override]
+        """Where it was saved or opened; empty for a new one."""
+        return self.handle.fileName()
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        """Its file's name, else its title, else “Untitled”."""
+        file_name = self.file.replace("\\", "/").rsplit("/", 1)[-1]
+        return file_name or self.handle.name() or "Untitled"
+
+    @property
+    def size(self) -> tuple[int, int]:  # type: ignore[override]
+        """Width and height in px."""
+        return self.handle.width(), self.handle.height()
+
+    @property
+    def canvas(self) -> QtCore.QRect:
+        return QtCore.QRect(0, 0, *self.size)
+
+    @property
+    def colours(self) -> Colours:
+        return Colours(self.handle.colorModel(), self.handle.colorDepth(), self.handle.colorProfile())
+
+    @property
+    def root(self) -> Any:
+        """The root node. Never keep it: flattening the image replaces it."""
+        return self.handle.rootNode()
+
+    def source(self, layer_id: str | None = None) -> Layer:
+        if not self.is_open:
+            raise HostError("The document has been closed.", "Open it again first.")
+        if layer_id is not None:
+            for layer in self.layers():
+                if layer.id == layer_id:
+                    return layer
+            raise HostError("The layer is no longer there.", "Choose another layer.")
+        node = self.handle.activeNode()
+        if node is None:
+            raise HostError("No layer is active.", "Choose a layer in the Layers docker.")
+        return Layer(node)
+
+    def layers(self) -> list[Layer]:
+        return [Layer(node) for node in below(self.root)] if self.is_open else []
+
+    def thumbnail(self, side: int) -> QtGui.QImage:
+        """A picture of it, at most ``side`` px wide and high."""
+        return self.handle.thumbnail(side, side)
+
+
+def current() -> Document:
+    """The document whose view is active; the null document where there is none."""
+    handle = Krita.instance().activeDocument()
+    return KritaDocument(handle) if handle is not None else Document()
+
+
+def open_documents() -> list[KritaDocument]:
+    """All documents that Krita has open."""
+    return [KritaDocument(handle) for handle in Krita.instance().documents()]
+
+
+def styles(document: Document, source: Layer | None = None) -> list[StyleChoice]:
+    """What a style picker offers: layers of ``document`` other than ``source``, then other documents."""
+    found: list[StyleChoice] = []
+    if isinstance(document, KritaDocument):
+        others = (layer for layer in document.layers() if layer != source and not layer.is_mask)
+        found += [StyleChoice(document, layer) for layer in others]
+    return found + [StyleChoice(other, None) for other in open_documents() if other != document]
+
+
+# Krita's own handles change from call to call; a file name can be missing, and can be that of two documents.
+_known: list[tuple[Any, str]] = []
+
+
+def _id_of(handle: Any) -> str:
+    for known, known_id in _known:
+        if known == handle:
+            return known_id
+    still_open = Krita.instance().documents()
+    _known[:] = [entry for entry in _known if entry[0] in still_open]
+    _known.append((handle, uuid.uuid4().hex))
+    return _known[-1][1]

@@ -1,0 +1,72 @@
+"""One layer of a document, and finding layers again."""
+
+from __future__ import annotations
+
+from typing import Any, Iterator
+
+from ..qt import QtCore, QtGui
+
+Rect = QtCore.QRect
+
+
+class Layer:
+    """A layer, mask or group; valid as long as its document is open. Two of the same layer are equal."""
+
+    def __init__(self, node: Any) -> None:
+        self.node = node
+        self.id: str = node.uniqueId().toString()
+        self.name: str = node.name()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Layer) and other.id == self.id
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    @property
+    def kind(self) -> str:
+        """Krita's name of its type, such as paintlayer or grouplayer."""
+        return self.node.type()
+
+    @property
+    def is_group(self) -> bool:
+        return self.kind == "grouplayer"
+
+    @property
+    def is_mask(self) -> bool:
+        return self.kind.endswith("mask")
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether it and all groups around it are visible."""
+        node = self.node
+        while node is not None:
+            if not node.visible():
+                return False
+            node = node.parentNode()
+        return True
+
+    @property
+    def bounds(self) -> Rect:
+        """Where it has content, in px of the document; may exceed the canvas."""
+        return self.node.bounds()
+
+    def thumbnail(self, side: int) -> QtGui.QImage:
+        """A picture of it, at most ``side`` px wide and high."""
+        return self.node.thumbnail(side, side)
+
+
+def below(node: Any) -> Iterator[Any]:
+    """All nodes under ``node``, the topmost of the layer list first."""
+    for child in reversed(node.childNodes()):
+        yield child
+        yield from below(child)
+
+
+def find(root: Any, layer_id: str) -> Any | None:
+    """The node with that id under ``root``; None where it has been deleted, undone or flattened."""
+    # Krita 5.1's nodeByUniqueID() returns an object without the methods of a node.
+    for node in below(root):
+        if node.uniqueId().toString() == layer_id:
+            return node
+    return None

@@ -1,0 +1,28 @@
+"""The one place that chooses between PyQt5 (Krita 5) and PyQt6 (Krita 6).
+
+Write enumerations with their scope (``Qt.AlignmentFlag.AlignLeft``): both bindings understand that.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+# Krita imports its own binding when the krita module is loaded. Importing the other one crashes it.
+IS_QT6 = "PyQt6.QtCore" in sys.modules
+
+if IS_QT6 and not TYPE_CHECKING:
+    from PyQt6 import QtCore, QtGui, QtWidgets
+    from PyQt6.QtGui import QAction
+else:
+    from PyQt5 import QtCore, QtGui, QtWidgets
+    from PyQt5.QtWidgets import QAction
+
+Signal = QtCore.pyqtSignal
+
+__all__ = ["IS_QT6", "QAction", "QtCore", "QtGui", "QtWidgets", "Signal", "to_bytes"]
+
+
+def to_bytes(array: QtCore.QByteArray) -> bytes:
+    """A copy of what a QByteArray holds."""
+    return array.data()

@@ -1,0 +1,369 @@
+"""Frames inserted into real documents while a painter paints, undoes, deletes, flattens and closes."""
+
+import time
+
+from krita import Selection
+
+SIDE = 240
+
+
+def block(host, value, side=SIDE, x=0, y=0):
+    """A plain opaque square: blue, green and red are ``value``, 20 and 30."""
+    return host.PixelBlock(bytes((value, 20, 30, 255)) * side * side, side, side, x, y)
+
+
+def tree(handle):
+    """Names of all layers with their visibility, groups with their children; the lowest first."""
+
+    def names(node):
+        return [[child.name(), child.visible(), names(child)] for child in node.childNodes()]
+
+    return names(handle.rootNode())
+
+
+class Job:
+    """An inserter whose callbacks are written down."""
+
+    def __init__(self, host, pen, group="Starry Night", **options):
+        self.host = host
+        self.inserted, self.skipped, self.gone = [], [], []
+        document = host.current()
+        self.document, self.handle = document, document.handle
+        self.frames = host.FrameInserter(
+            document,
+            document.source(),
+            group,
+            pen,
+            on_inserted=self.inserted.append,
+            on_skipped=self.skipped.append,
+            on_gone=self.gone.append,
+            **options,
+        )
+
+    def put(self, key, final=False, **options):
+        name = "final" if final else f"iteration {key}"
+        self.frames.put(self.host.Frame(key, name, block(self.host, key, **options), final))
+
+    def has(self, *keys):
+        return lambda: self.inserted == list(keys)
+
+    def told(self):
+        return {name: list(getattr(self, name)) for name in ("inserted", "skipped", "gone")}
+
+
+def top_left(handle):
+    return handle.pixelData(5, 5, 1, 1).data().hex()
+
+
+def steps(probe):
+    probe.bare_package("nst_krita")
+    from nst_krita import host
+
+    pen = host.PenWatch()
+    yield from inserting(probe, host, pen)
+    yield from painting(probe, host, pen)
+    yield from undoing(probe, host, pen)
+    yield from elsewhere(probe, host, pen)
+    yield from limits(probe, host, pen)
+    yield from replacing(probe, host, pen)
+    yield from disappearing(probe, host, pen)
+    yield from timing(probe, host, pen)
+
+
+def opened(probe, side=SIDE):
+    """A document with a white Background, its view, and one layer above that stays out of the way."""
+    handle = probe.document(side, side)
+    yield 0.5
+    background = handle.activeNode()
+    background.setPixelData(b"\xff" * side * side * 4, 0, 0, side, side)
+    above = handle.createNode("above", "paintlayer")
+    handle.rootNode().addChildNode(above, background)
+    yield 0.3
+    handle.setActiveNode(background)
+    handle.refreshProjection()
+    yield 0.3
+    return handle
+
+
+def closed(probe, handle):
+    handle.setModified(False)
+    handle.close()
+    yield 0.3
+
+
+def inserting(probe, host, pen):
+    handle = yield from opened(probe)
+    probe.trigger("KritaShape/KisToolLine")
+    chosen = Selection()
+    chosen.select(20, 10, 30, 20, 255)
+    chosen.feather(4)
+    handle.setSelection(chosen)
+    handle.setModified(False)
+    yield 0.5
+    before = probe.undo_texts()
+    selected = handle.selection().pixelData(0, 0, SIDE, SIDE).data()
+    job = Job(host, pen)
+    actives = []
+    job.put(1)
+    yield lambda: actives.append(handle.activeNode().name()) or job.inserted == [1]
+    yield 0.5
+    probe.record(
+        first_tree=tree(handle),
+        first_pixel=top_left(handle),
+        first_undo=probe.undo_texts()[len(before) :],
+        active=handle.activeNode().name(),
+        tool=probe.tool(),
+        selection_same=handle.selection().pixelData(0, 0, SIDE, SIDE).data() == selected,
+        modified=handle.modified(),
+        documents=len(probe.app.documents()),
+    )
+    for key in (2, 3, 4):
+        job.put(key)
+    yield job.has(1, 2, 3, 4)
+    yield 0.5
+    probe.record(
+        four_tree=tree(handle),
+        four_pixel=top_left(handle),
+        four_undo=probe.undo_texts()[len(before) :],
+        four_active=handle.activeNode().name(),
+        present=job.frames.inserted,
+    )
+    probe.screenshot("four_frames")
+    shown = job.frames.show(2)
+    handle.waitForDone()
+    probe.record(shown=[shown, top_left(handle), tree(handle)])
+    job.frames.set_visible(False)
+    handle.waitForDone()
+    probe.record(group_hidden=top_left(handle), visibility_undo=len(probe.undo_texts()) - len(before))
+    job.frames.set_visible(True)
+    job.frames.remove()
+    yield 0.5
+    probe.record(
+        removed=tree(handle), remove_undo=probe.undo_texts()[-1], remove_active=handle.activeNode().name()
+    )
+    probe.trigger("edit_undo")
+    yield 0.5
+    probe.record(unremoved=len(tree(handle)[1][2]))
+    probe.trigger("KritaShape/KisToolBrush")
+    yield from closed(probe, handle)
+
+
+def painting(probe, host, pen):
+    """A stroke with frames waiting before, during and after it."""
+    handle = yield from opened(probe)
+    background = handle.activeNode()
+    canvas = probe.canvas()
+    # The document is shown in the middle of its canvas.
+    centre = canvas.mapToGlobal(canvas.rect().center())
+    job = Job(host, pen)
+    probe.mouse("mousemove", centre.x() - 40, centre.y(), "mousedown", 1)
+    yield lambda: not pen.is_calm()
+    job.put(1)
+    job.put(2)
+    probe.mouse(
+        "mousemove", centre.x(), centre.y(), "sleep", 0.8, "mousemove", centre.x() + 40, centre.y() + 10
+    )
+    yield 2.0
+    during = list(job.inserted)
+    probe.mouse("mouseup", 1)
+    released = time.monotonic()
+    yield 0.6
+    soon = list(job.inserted)
+    yield lambda: len(job.inserted) >= 1
+    waited = time.monotonic() - released
+    yield job.has(1, 2)
+    yield 0.3
+    painted = background.pixelData(0, 0, SIDE, SIDE).data()
+    dark = sum(1 for i in range(0, len(painted), 4) if painted[i] < 128)
+    texts = probe.undo_texts()
+    # The next stroke, with frames there, has to land on the same layer.
+    probe.mouse("mousemove", centre.x() - 40, centre.y() + 60, "mousedown", 1)
+    yield 0.2
+    probe.mouse("mousemove", centre.x() + 40, centre.y() + 60, "mouseup", 1)
+    yield 0.8
+    again = background.pixelData(0, 0, SIDE, SIDE).data()
+    probe.record(
+        stroke={
+            "during": during,
+            "soon": soon,
+            "waited": waited,
+            "dark": dark,
+            "undo": texts,
+            "second_landed": sum(1 for i in range(0, len(again), 4) if again[i] < 128) > dark,
+            "active": handle.activeNode().name(),
+        }
+    )
+    probe.screenshot("stroke")
+    job.frames.close()
+    yield from closed(probe, handle)
+
+
+def undoing(probe, host, pen):
+    handle = yield from opened(probe)
+    job = Job(host, pen)
+    job.put(1)
+    job.put(2)
+    yield job.has(1, 2)
+    yield 0.3
+    found = {}
+    probe.trigger("edit_undo")
+    yield lambda: job.frames.inserted == [1]
+    yield lambda: top_left(handle).startswith("01")
+    found["undone"] = tree(handle)
+    probe.trigger("edit_redo")
+    yield lambda: job.frames.inserted == [1, 2]
+    yield lambda: top_left(handle).startswith("02")
+    yield 0.5
+    found["redone"] = [tree(handle), top_left(handle)]
+    probe.trigger("edit_undo")
+    yield 0.5
+    probe.trigger("edit_undo")
+    yield lambda: job.frames.gone is not None
+    yield 0.3
+    found["group_undone"] = tree(handle)
+    job.put(3)
+    job.put(4)
+    yield lambda: len(job.skipped) == 2
+    yield 0.3
+    found["not_recreated"] = [tree(handle), job.told()]
+    probe.trigger("edit_redo")
+    yield lambda: job.frames.gone is None
+    job.put(5)
+    yield lambda: 5 in job.inserted
+    yield 0.3
+    found["back"] = [tree(handle), job.told(), top_left(handle)]
+    probe.record(undoing=found)
+    job.frames.close()
+    yield from closed(probe, handle)
+
+
+def elsewhere(probe, host, pen):
+    """Frames for a document that the painter is not looking at, and a job removed while a layer is added."""
+    handle = yield from opened(probe)
+    job = Job(host, pen)
+    other = probe.document(60, 60)
+    yield 0.5
+    job.put(1)
+    yield job.has(1)
+    yield 0.3
+    found = {"tree": tree(handle), "current": host.current() != job.document, "other": tree(other)}
+    found.update(other_active=other.activeNode().name(), active=handle.activeNode().name())
+    yield from closed(probe, other)
+    job.put(2)
+    yield lambda: job.frames._busy
+    job.frames.remove()
+    yield lambda: job.skipped == [2]
+    yield 0.5
+    found["removed"] = [tree(handle), job.told(), handle.activeNode().name()]
+    short = host.PixelBlock(b"123", 2, 2)
+    try:
+        job.frames.put(host.Frame(3, "short", short))
+    except ValueError as error:
+        found["short"] = str(error)
+    probe.record(elsewhere=found)
+    yield from closed(probe, handle)
+
+
+def limits(probe, host, pen):
+    handle = yield from opened(probe)
+    before = len(probe.undo_texts())
+    job = Job(host, pen, max_steps=3)
+    for key in (1, 2, 3, 4):
+        job.put(key)
+    job.put(9, final=True)
+    yield lambda: 9 in job.inserted
+    yield 0.3
+    probe.record(limit=[job.told(), len(probe.undo_texts()) - before, tree(handle)])
+    job.frames.close()
+    yield from closed(probe, handle)
+
+
+def replacing(probe, host, pen):
+    handle = yield from opened(probe)
+    before = len(probe.undo_texts())
+    job = Job(host, pen, replace=True)
+    job.put(1)
+    yield job.has(1)
+    handle.setModified(False)
+    job.put(2)
+    job.put(3)
+    yield lambda: 3 in job.inserted
+    yield 0.3
+    found = {
+        "skipped": job.told()["skipped"],
+        "tree": tree(handle),
+        "pixel": top_left(handle),
+        "modified": handle.modified(),
+    }
+    found["locked"] = job.frames.layer_of(3).node.locked()
+    job.put(9, final=True)
+    yield lambda: 9 in job.inserted
+    yield 0.3
+    found.update(
+        final=tree(handle),
+        undo=len(probe.undo_texts()) - before,
+        unlocked=not job.frames.layer_of(9).node.locked(),
+        active=handle.activeNode().name(),
+    )
+    probe.trigger("edit_undo")
+    yield 0.5
+    found["undone"] = tree(handle)
+    probe.trigger("edit_redo")
+    yield 0.5
+    found["redone"] = top_left(handle)
+    probe.record(replacing=found)
+    job.frames.close()
+    yield from closed(probe, handle)
+
+
+def disappearing(probe, host, pen):
+    # Flattened before the first frame: the source is gone, the frames come to the top.
+    handle = yield from opened(probe)
+    early, late = Job(host, pen, "late source"), Job(host, pen, "flattened")
+    late.put(1)
+    yield late.has(1)
+    handle.flatten()
+    yield 1.0
+    early.put(2)
+    late.put(3)
+    yield lambda: early.inserted == [2] and late.skipped == [3]
+    yield 0.3
+    probe.record(flattened=[tree(handle), late.told()])
+    # Closed with frames waiting, one of them in the middle of being added.
+    for key in range(4, 12):
+        early.put(key)
+    yield lambda: 4 in early.inserted
+    handle.setModified(False)
+    handle.close()
+    yield lambda: early.frames.pending == 0
+    yield 0.5
+    probe.record(closed=early.told(), closed_remove=early.frames.remove(), closed_reason=early.frames.gone)
+
+
+def timing(probe, host, pen):
+    """Milliseconds for each of four frames at 2048×2048: as a whole, and inside Krita's own calls."""
+    side = 2048
+    handle = yield from opened(probe, side)
+    job = Job(host, pen)
+    taken = []
+    spent = probe.count_krita_time()
+    insert = job.frames._insert
+
+    def timed(frame):
+        inside, begin = spent(), time.perf_counter()
+        insert(frame)
+        taken.append([(time.perf_counter() - begin) * 1000, (spent() - inside) * 1000])
+
+    job.frames._insert = timed
+    for key in (1, 2, 3, 4):
+        job.put(key, side=side)
+        yield (job.has(*range(1, key + 1)), 60)
+    probe.record(insert_2k_ms=taken)
+    inside, begin = spent(), time.perf_counter()
+    for _ in range(20):
+        job.frames._poll()
+        pen.is_calm()
+    polled = (time.perf_counter() - begin) * 50
+    probe.record(poll_2k_ms=[polled, (spent() - inside) * 50])
+    job.frames.close()
+    yield from closed(probe, handle)

@@ -1,0 +1,236 @@
+"""What the host layer reads from real documents, and what it refuses."""
+
+import base64
+import time
+
+from krita import Selection
+
+WIDTH, HEIGHT = 96, 64
+PROFILES = ("ClayRGB-elle-V2-g22.icc", "WideRGB-elle-V2-g22.icc", "sRGB-elle-V2-g10.icc")
+
+
+def pattern(width, height, seed=1):
+    """Bytes that differ from pixel to pixel, alpha included."""
+    return bytes((index * 37 * seed + index // 251) % 256 for index in range(width * height * 4))
+
+
+def opaque(width, height):
+    data = bytearray(pattern(width, height))
+    data[3::4] = b"\xff" * (width * height)
+    return bytes(data)
+
+
+def refusal(call):
+    """Message and hint of the HostError that the call raises."""
+    from nst_krita.host import HostError
+
+    try:
+        call()
+    except HostError as error:
+        return [error.message, error.hint]
+    return None
+
+
+def steps(probe):
+    probe.bare_package("nst_krita")
+    from nst_krita import host
+
+    refused = {"no document": refusal(lambda: host.current().source())}
+    probe.record(null=[host.current().is_open, host.current().layers(), bool(host.current())])
+
+    handle = probe.document(WIDTH, HEIGHT)
+    yield 0.5
+    document = host.current()
+    node = handle.activeNode()
+    data = pattern(WIDTH, HEIGHT)
+    node.setPixelData(data, 0, 0, WIDTH, HEIGHT)
+    handle.refreshProjection()
+    handle.setModified(False)
+    yield 0.5
+    content = host.read_content(document, document.source())
+    probe.record(
+        exact=content.pixels.data == data,
+        description=content.pixels.description,
+        icc=content.pixels.icc,
+        no_mask=content.mask is None,
+        same_document=document == host.current() and document.id == host.current().id,
+        by_id=document.source(content.layer.id).name,
+        size=document.size,
+        undo=probe.undo_texts(),
+        modified=handle.modified(),
+    )
+    refused["unknown layer"] = refusal(lambda: document.source("{nothing}"))
+    yield from layers(probe, host, handle, document, node, refused)
+    yield from selections(probe, host, handle, document, node, refused)
+    yield from documents(probe, host, document, node, refused)
+    probe.record(refused=refused)
+    yield from profiles(probe, host)
+    yield from timing(probe, host)
+    probe.record(recent=kritarc_recent(probe))
+
+
+def layers(probe, host, handle, document, node, refused):
+    data = node.pixelData(0, 0, WIDTH, HEIGHT).data()
+    # A patch reaching over the canvas' edge is read where it is inside.
+    patch = handle.createNode("patch", "paintlayer")
+    handle.rootNode().addChildNode(patch, node)
+    square = opaque(20, 20)
+    patch.setPixelData(square, WIDTH - 10, 5, 20, 20)
+    handle.refreshProjection()
+    yield 0.5
+    over = host.read_content(document, host.Layer(patch))
+    rows = b"".join(square[row * 80 : row * 80 + 40] for row in range(20))
+    probe.record(over=over.pixels.description, over_exact=over.pixels.data == rows)
+
+    patch.setPixelData(bytes(1600), WIDTH - 10, 5, 20, 20)
+    patch.move(0, 0)
+    patch.setPixelData(square, WIDTH + 50, 5, 20, 20)
+    yield 0.5
+    refused["outside"] = refusal(lambda: host.read_content(document, host.Layer(patch)))
+    empty = handle.createNode("nothing", "paintlayer")
+    handle.rootNode().addChildNode(empty, node)
+    yield 0.5
+    refused["empty"] = refusal(lambda: host.read_content(document, host.Layer(empty)))
+    empty.setPixelData(square, 0, 0, 20, 20)
+    empty.setVisible(False)
+    yield 0.5
+    refused["hidden"] = refusal(lambda: host.read_content(document, host.Layer(empty)))
+    hidden_style = host.read_style(host.StyleChoice(document, host.Layer(empty)))
+    probe.record(hidden_style=hidden_style.data == square)
+    node.setLocked(True)
+    probe.record(locked=host.read_content(document, host.Layer(node)).pixels.data == data)
+    node.setLocked(False)
+
+    group = handle.createGroupLayer("group")
+    handle.rootNode().addChildNode(group, None)
+    inner = handle.createNode("inner", "paintlayer")
+    inner.setPixelData(square, 3, 4, 20, 20)
+    group.addChildNode(inner, None)
+    yield 0.5
+    grouped = host.read_content(document, host.Layer(group))
+    probe.record(group=grouped.pixels.description, group_exact=grouped.pixels.data == square)
+    group.setPassThroughMode(True)
+    refused["pass-through"] = refusal(lambda: host.read_content(document, host.Layer(group)))
+    group.setPassThroughMode(False)
+    mask = handle.createNode("mask", "transparencymask")
+    node.addChildNode(mask, None)
+    yield 0.5
+    refused["mask"] = refusal(lambda: host.read_content(document, host.Layer(mask)))
+    mask.remove()
+    yield 0.5
+
+
+def documents(probe, host, document, node, refused):
+    other = probe.document(40, 30)
+    yield 0.5
+    choices = host.styles(document, host.Layer(node))
+    whole = host.read_style(choices[-1])
+    thumbnail = choices[-1].thumbnail(16)
+    probe.record(
+        styles=[choice.label for choice in choices],
+        whole=whole.description,
+        thumbnail=[thumbnail.width(), thumbnail.height()],
+    )
+    closed = host.current()
+    other.setModified(False)
+    other.close()
+    yield 0.5
+    refused["closed"] = refusal(closed.source)
+    refused["closed content"] = refusal(lambda: host.read_content(closed, host.Layer(node)))
+    probe.record(closed=[closed.is_open, closed.layers(), document.is_open])
+
+    deep = probe.document(32, 32, depth="U16")
+    yield 0.5
+    deep.activeNode().setPixelData(bytes(range(256)) * 32, 0, 0, 32, 32)
+    refused["16 bit"] = refusal(lambda: host.read_content(host.current(), host.current().source()))
+
+
+def kritarc_recent(probe):
+    text = (probe.work / "home/.config/kritarc").read_text(encoding="utf-8")
+    part = text.partition("[RecentFiles]")[2].partition("[")[0]
+    return [line for line in part.splitlines() if line.strip()]
+
+
+def selections(probe, host, handle, document, node, refused):
+    chosen = Selection()
+    chosen.select(20, 10, 30, 20, 255)
+    chosen.feather(4)
+    handle.setSelection(chosen)
+    yield 0.5
+    content = host.read_content(document, host.Layer(node))
+    area = rectangle_of(handle.selection())
+    probe.record(
+        selection=area,
+        mask=content.mask.description,
+        mask_matches=content.mask.data == handle.selection().pixelData(*area).data(),
+        mask_values=sorted(set(content.mask.data)),
+        selected_matches=content.pixels.data == node.pixelData(*area).data(),
+    )
+    everything = Selection()
+    everything.select(0, 0, WIDTH, HEIGHT, 255)
+    handle.setSelection(everything)
+    probe.record(all_selected=host.read_content(document, host.Layer(node)).mask is None)
+    away = Selection()
+    away.select(WIDTH + 20, 10, 30, 20, 255)
+    handle.setSelection(away)
+    refused["selected away"] = refusal(lambda: host.read_content(document, host.Layer(node)))
+    nothing = Selection()
+    handle.setSelection(nothing)
+    refused["nothing selected"] = refusal(lambda: host.read_content(document, host.Layer(node)))
+    handle.setSelection(None)
+    yield 0.5
+
+
+def rectangle_of(selection):
+    return [selection.x(), selection.y(), selection.width(), selection.height()]
+
+
+def profiles(probe, host):
+    """For each profile: its bytes, some colours, and the same colours as Krita converts them to sRGB."""
+    found = {}
+    data = opaque(16, 16)
+    for profile in PROFILES:
+        handle = probe.document(16, 16, profile=profile)
+        yield 0.5
+        handle.activeNode().setPixelData(data, 0, 0, 16, 16)
+        handle.refreshProjection()
+        handle.setModified(False)
+        yield 0.3
+        content = host.read_content(host.current(), host.current().source())
+        undo, documents = probe.undo_texts(), len(probe.app.documents())
+        scratch = probe.document(16, 16, profile=profile, view=False)
+        node = scratch.createNode("colours", "paintlayer")
+        scratch.rootNode().addChildNode(node, None)
+        node.setPixelData(data, 0, 0, 16, 16)
+        node.setColorSpace("RGBA", "U8", "sRGB-elle-V2-srgbtrc.icc")
+        converted = node.pixelData(0, 0, 16, 16).data()
+        scratch.close()
+        found[profile] = {
+            "colour_space": content.pixels.colour_space,
+            "icc": base64.b64encode(content.pixels.icc).decode(),
+            "pixels": content.pixels.data.hex(),
+            "krita_srgb": converted.hex(),
+            "undo": undo,
+            "documents_added": len(probe.app.documents()) - documents,
+            "modified": handle.modified(),
+        }
+    probe.record(profiles=found)
+
+
+def timing(probe, host):
+    """Milliseconds for reading 2048×2048 with a selection: as a whole, and inside Krita's own calls."""
+    side = 2048
+    handle = probe.document(side, side, profile=PROFILES[0])
+    yield 0.5
+    handle.activeNode().setPixelData(pattern(side, 64) * (side // 64), 0, 0, side, side)
+    handle.refreshProjection()
+    chosen = Selection()
+    chosen.select(10, 10, side - 20, side - 20, 255)
+    chosen.feather(5)
+    handle.setSelection(chosen)
+    yield 1.0
+    spent = probe.count_krita_time()
+    begin = time.perf_counter()
+    host.read_content(host.current(), host.current().source())
+    total = time.perf_counter() - begin
+    probe.record(read_2k_ms=[total * 1000, spent() * 1000])

@@ -1,0 +1,267 @@
+"""The host layer in a real Krita: reading documents, and inserting frames while a painter is at work."""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+
+import pytest
+from PIL import Image, ImageCms
+from real_krita import Result, run_probe
+
+HERE = Path(__file__).parent
+PLUGIN = HERE.parent / "krita_plugin"
+# Starting Krita, alone on a slow machine, takes up to a minute.
+pytestmark = [pytest.mark.krita, pytest.mark.timeout(600)]
+
+DELETED = "The group with the frames was undone or deleted."
+
+
+@pytest.fixture(scope="module")
+def reading() -> Result:
+    return run_probe(HERE / "real_krita/reading_probe.py", plugin=PLUGIN, enable=False)
+
+
+@pytest.fixture(scope="module")
+def frames() -> Result:
+    return run_probe(HERE / "real_krita/frames_probe.py", plugin=PLUGIN, enable=False, timeout=400)
+
+
+def background(*frames: list, group: str = "Starry Night") -> list:
+    """The layers of the probe's document with these frames between its own two layers."""
+    inserted = [[group, True, list(frames)]] if frames else []
+    return [["Background", True, []], *inserted, ["above", True, []]]
+
+
+def frame(name: int | str, visible: bool = True) -> list:
+    return [name if name == "final" else f"iteration {name}", visible, []]
+
+
+def without_masks(tree: list) -> list:
+    """Krita shows a selection as a mask at the top."""
+    return [layer for layer in tree if layer[0] != "Selection Mask"]
+
+
+# Reading.
+
+
+def test_pixels_are_read_exactly(reading: Result) -> None:
+    assert reading["exact"]
+    assert reading["no_mask"] and reading["icc"] is None
+    assert reading["description"] == {
+        "width": 96,
+        "height": 64,
+        "x": 0,
+        "y": 0,
+        "channels": "BGRA",
+        "dtype": "uint8",
+        "colour_space": "srgb",
+    }
+
+
+def test_reading_leaves_no_trace(reading: Result) -> None:
+    assert len(reading["undo"]) == 1 and not reading["modified"]
+    assert reading["recent"] == []
+
+
+def test_documents_and_layers_are_known_again(reading: Result) -> None:
+    assert reading["same_document"] and reading["by_id"] == "Background"
+    assert reading["size"] == [96, 64]
+    assert reading["null"] == [False, [], False]
+    assert reading["closed"] == [False, [], True]
+
+
+def test_layers_are_read_inside_the_canvas(reading: Result) -> None:
+    assert reading["over_exact"]
+    assert [reading["over"][name] for name in ("x", "y", "width", "height")] == [86, 5, 10, 20]
+
+
+def test_groups_are_read(reading: Result) -> None:
+    assert reading["group_exact"]
+    assert [reading["group"][name] for name in ("x", "y", "width", "height")] == [3, 4, 20, 20]
+
+
+def test_locked_layers_and_hidden_styles_are_read(reading: Result) -> None:
+    assert reading["locked"] and reading["hidden_style"]
+
+
+def test_selection_is_a_mask_with_its_feathering(reading: Result) -> None:
+    assert reading["mask_matches"] and reading["selected_matches"]
+    x, y, width, height = reading["selection"]
+    assert x < 20 and y < 10 and width > 30 and height > 20, "feathering reaches over the rectangle"
+    mask = reading["mask"]
+    assert [mask[name] for name in ("x", "y", "width", "height")] == [x, y, width, height]
+    assert mask["channels"] == "MASK" and mask["dtype"] == "uint8"
+    assert len(reading["mask_values"]) > 10
+    assert reading["all_selected"]
+
+
+def test_style_picker_offers_other_layers_and_documents(reading: Result) -> None:
+    assert reading["styles"][:4] == ["group", "inner", "patch", "nothing"]
+    assert reading["styles"][-1] == "probe"
+    assert (reading["whole"]["width"], reading["whole"]["height"]) == (40, 30)
+    assert max(reading["thumbnail"]) == 16
+
+
+@pytest.mark.parametrize(
+    ("case", "message", "hint"),
+    [
+        ("no document", "No document is open", "Open or create"),
+        ("unknown layer", "no longer there", "Choose another layer"),
+        ("outside", "outside the canvas", "Move it"),
+        ("empty", "is empty", "has something on it"),
+        ("hidden", "is hidden", "Show it"),
+        ("pass-through", "pass-through", "Switch that off"),
+        ("mask", "is a mask", "Choose the layer"),
+        ("selected away", "selection holds nothing", "Select a part"),
+        ("nothing selected", "selection holds nothing", "Select a part"),
+        ("closed", "has been closed", "Open it again"),
+        ("closed content", "has been closed", "Open it again"),
+        ("16 bit", "8-bit RGB", "Convert Image Colour Space"),
+    ],
+)
+def test_refusals_say_what_to_do(reading: Result, case: str, message: str, hint: str) -> None:
+    refused = reading["refused"][case]
+    assert refused is not None, "nothing was refused"
+    assert message in refused[0] and hint in refused[1]
+
+
+@pytest.mark.parametrize(
+    "profile", ["ClayRGB-elle-V2-g22.icc", "WideRGB-elle-V2-g22.icc", "sRGB-elle-V2-g10.icc"]
+)
+def test_profile_is_handed_over(reading: Result, profile: str) -> None:
+    """The profile's bytes turn the pixels into the sRGB that Krita itself makes of them, and back."""
+    found = reading["profiles"][profile]
+    assert found["colour_space"] == "icc"
+    icc = ImageCms.ImageCmsProfile(io.BytesIO(base64.b64decode(found["icc"])))
+    srgb = ImageCms.createProfile("sRGB")
+    blue, green, red, _alpha = Image.frombytes("RGBA", (16, 16), bytes.fromhex(found["pixels"])).split()
+    colours = Image.merge("RGB", (red, green, blue))
+    converted = ImageCms.profileToProfile(colours, icc, srgb, renderingIntent=ImageCms.Intent.PERCEPTUAL)
+    blue, green, red, _alpha = Image.frombytes("RGBA", (16, 16), bytes.fromhex(found["krita_srgb"])).split()
+    # lcms in 8 bits and Krita's own path round differently.
+    assert farthest(converted, Image.merge("RGB", (red, green, blue))) <= 3
+    inside = colours.point(lambda value: 120 + value // 16)  # not beyond sRGB
+    there = ImageCms.profileToProfile(inside, icc, srgb, renderingIntent=ImageCms.Intent.PERCEPTUAL)
+    back = ImageCms.profileToProfile(there, srgb, icc, renderingIntent=ImageCms.Intent.PERCEPTUAL)
+    assert farthest(inside, back) <= 3
+    assert len(found["undo"]) == 1 and not found["modified"] and not found["documents_added"]
+
+
+def farthest(one: Image.Image, other: Image.Image) -> int:
+    """The largest difference of any channel of any pixel."""
+    return max(abs(a - b) for a, b in zip(one.tobytes(), other.tobytes(), strict=True))
+
+
+# Inserting.
+
+
+def test_first_frame_comes_with_its_group_above_the_source(frames: Result) -> None:
+    assert without_masks(frames["first_tree"]) == background(frame(1))
+    assert frames["first_pixel"] == "01141eff"
+    assert len(frames["first_undo"]) == 1
+    assert frames["modified"] and frames["documents"] == 1
+
+
+def test_only_the_newest_frame_is_visible(frames: Result) -> None:
+    older = [frame(key, visible=False) for key in (1, 2, 3)]
+    assert without_masks(frames["four_tree"]) == background(*older, frame(4))
+    assert frames["four_pixel"] == "04141eff"
+    assert len(frames["four_undo"]) == 4 and frames["present"] == [1, 2, 3, 4]
+
+
+def test_active_layer_tool_and_selection_stay(frames: Result) -> None:
+    assert frames["active"] == frames["four_active"] == frames["remove_active"] == "Background"
+    assert frames["tool"].endswith("KisToolLine")
+    assert frames["selection_same"]
+
+
+def test_frames_are_shown_hidden_and_removed(frames: Result) -> None:
+    shown, pixel, tree = frames["shown"]
+    assert shown and pixel == "02141eff"
+    assert [layer[1] for layer in tree[1][2]] == [False, True, False, False]
+    assert frames["group_hidden"] == "ffffffff" and frames["visibility_undo"] == 4
+    assert without_masks(frames["removed"]) == background()
+    assert frames["remove_undo"].startswith("Remove")
+    assert frames["unremoved"] == 4
+
+
+def test_stroke_keeps_frames_waiting_and_lands_on_the_painters_layer(frames: Result) -> None:
+    stroke = frames["stroke"]
+    assert stroke["during"] == stroke["soon"] == []
+    assert stroke["waited"] >= 0.9
+    assert stroke["dark"] > 100 and stroke["second_landed"]
+    assert stroke["active"] == "Background"
+    assert ["Brush" in text for text in stroke["undo"][-3:]] == [True, False, False]
+
+
+def test_undo_and_redo_of_a_frame(frames: Result) -> None:
+    found = frames["undoing"]
+    assert found["undone"] == background(frame(1))
+    assert found["redone"] == [background(frame(1, visible=False), frame(2)), "02141eff"]
+
+
+def test_undone_group_is_not_recreated_until_redone(frames: Result) -> None:
+    found = frames["undoing"]
+    assert found["group_undone"] == background()
+    tree, told = found["not_recreated"]
+    assert tree == background()
+    assert told == {"inserted": [1, 2], "skipped": [3, 4], "gone": [DELETED]}
+    tree, told, pixel = found["back"]
+    assert tree == background(frame(1, visible=False), frame(5)) and pixel == "05141eff"
+
+
+def test_document_in_the_background(frames: Result) -> None:
+    found = frames["elsewhere"]
+    assert found["tree"] == background(frame(1)) and found["current"]
+    assert [layer[0] for layer in found["other"]] == ["Background"]
+    assert found["active"] == found["other_active"] == "Background"
+
+
+def test_removing_while_krita_adds_a_layer(frames: Result) -> None:
+    told = {"inserted": [1], "skipped": [2], "gone": []}
+    assert frames["elsewhere"]["removed"] == [background(), told, "Background"]
+
+
+def test_short_pixels_are_refused(frames: Result) -> None:
+    assert "short" in frames["elsewhere"]["short"]
+
+
+def test_undo_steps_are_capped_and_the_final_frame_comes(frames: Result) -> None:
+    told, steps, tree = frames["limit"]
+    assert told == {"inserted": [1, 2, 9], "skipped": [3, 4], "gone": []}
+    assert steps == 3
+    assert tree == background(frame(1, visible=False), frame(2, visible=False), frame("final"))
+
+
+def test_replaced_frame_is_one_undo_step(frames: Result) -> None:
+    found = frames["replacing"]
+    assert found["skipped"] == [2], "only the newest of the waiting frames is used"
+    assert found["tree"] == background(frame(3)) and found["pixel"] == "03141eff"
+    assert found["modified"] and found["locked"] and found["unlocked"]
+    assert found["final"] == background(frame("final")) and found["undo"] == 1
+    assert found["active"] == "Background"
+    assert found["undone"] == background() and found["redone"] == "09141eff"
+
+
+def test_flattened_document(frames: Result) -> None:
+    tree, told = frames["flattened"]
+    assert tree[-1] == ["late source", True, [frame(2)]] and len(tree) == 2
+    assert told == {"inserted": [1], "skipped": [3], "gone": [DELETED]}
+
+
+def test_closed_document(frames: Result) -> None:
+    told = frames["closed"]
+    assert told["gone"] == ["The document was closed."] == [frames["closed_reason"]]
+    assert sorted(told["inserted"] + told["skipped"]) == [2, *range(4, 12)]
+    assert len(told["skipped"]) > 0
+
+
+def test_our_own_code_is_quick(reading: Result, frames: Result) -> None:
+    """At 2048×2048 our own code holds the GUI thread for 50 ms at most; Krita's calls are counted apart."""
+    for name, turns in (("read", [reading["read_2k_ms"]]), ("insert", frames["insert_2k_ms"])):
+        # The quickest of several: other programs share the processor.
+        own = min(whole - krita for whole, krita in turns)
+        assert own <= 50, f"{name}: {own:.0f} ms"
+    assert frames["poll_2k_ms"][0] <= 20
