@@ -1,0 +1,240 @@
+"""The thread that talks to the server, and starts it when it is not running."""
+
+from __future__ import annotations
+
+import queue
+import time
+from dataclasses import dataclass, field
+from typing import Any, Callable, Sequence
+
+from ..qt import QtCore, Signal
+from . import wire
+
+#: How long the thread waits for a command before it looks at the socket; commands wake it at once.
+BUSY_SECONDS, CALM_SECONDS = 0.02, 0.2
+#: Without an unfinished job for so long the connection is given up, so that an idle server can end.
+UNUSED_SECONDS = 300.0
+#: Frames on their way to the document, in bytes; above it the server is asked to hold the next ones back.
+MAX_WAITING_BYTES = 256 * 1024 * 1024
+#: What quitting Krita waits for the thread: one unanswered hello (1 s) and a little.
+QUIT_MS = 1500
+
+# A thread that does not end in time must not be destroyed: Qt would abort Krita.
+_unfinished_threads: list[Any] = []
+
+
+class BadImage(Exception):
+    """A picture that cannot be sent. ``message``: what is wrong, ``hint``: what to do."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(f"{message} {hint}")
+        self.message = message
+        self.hint = hint
+
+
+@dataclass(frozen=True)
+class Request:
+    """A job to submit. A picture is a block with ``data``, ``description`` (fields of the wire's Pixels) and
+    ``icc`` (bytes or None), or a function without arguments that makes one and may raise BadImage; it is
+    called in the network thread."""
+
+    job: str
+    params: Any
+    content: Any
+    styles: Sequence[Any]
+    mask: Any = None
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class Happening:
+    """What the thread itself has to say: "starting", "unreachable" (``reason``), "closed", "rejected"."""
+
+    type: str
+    fields: dict[str, Any] = field(default_factory=dict)
+    data: bytes | None = None
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return self.fields.get(name, default)
+
+    @property
+    def job(self) -> str:
+        return str(self.fields.get("job", ""))
+
+
+class Network(QtCore.QThread):
+    """Owns the wire's Client. Everything public is for the GUI thread, and none of it waits.
+
+    ``happened``: an Event of the Client, or a Happening, in the GUI thread.
+    """
+
+    happened = Signal(object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._commands: queue.Queue[Callable[[], None] | None] = queue.Queue()
+        self._quitting = False
+        self._client: Any = None
+        self._problem = ""
+        self._jobs: set[str] = set()
+        self._used = time.monotonic()
+        self._waiting_bytes = 0  # only a number to compare: a race costs one frame more or less
+
+    def submit(self, request: Request) -> None:
+        """Connect, starting the server if need be, and submit the job."""
+        self._post(lambda: self._submit(request))
+
+    def attach(self, job: str, after: int) -> None:
+        """Follow a job of an earlier session; its frames with a sequence above ``after`` come."""
+        self._post(lambda: self._attach(job, after))
+
+    def tell(self, command: str, *arguments: Any, **changes: Any) -> None:
+        """Call that method of the Client, such as pause, stop, cancel, update, ack, frames."""
+        self._post(lambda: self._tell(command, arguments, changes))
+
+    def taken(self, size: int) -> None:
+        """Say that a frame of ``size`` bytes no longer waits."""
+        self._waiting_bytes -= size
+
+    def quit_and_wait(self) -> None:
+        """End the thread; the server and its jobs go on."""
+        self._quitting = True
+        self._commands.put(None)
+        if self.isRunning() and not self.wait(QUIT_MS):
+            _unfinished_threads.append(self)
+
+    def _post(self, command: Callable[[], None]) -> None:
+        self._commands.put(command)
+        if not self.isRunning() and not self._quitting:
+            self.start()
+
+    # Everything below runs in the thread.
+
+    def run(self) -> None:
+        try:
+            while not self._quitting:
+                self._turn()
+        except Exception as error:  # an exception that leaves run() would abort Krita
+            reason = f"The plugin's connection failed ({type(error).__name__}: {error}). Press Start again."
+            self._give_up(reason)
+        finally:
+            self._close()
+
+    def _turn(self) -> None:
+        try:
+            command = self._commands.get(timeout=self._patience())
+            while command is not None and not self._quitting:
+                command()
+                command = self._commands.get_nowait()
+        except queue.Empty:
+            pass
+        if self._client is None or self._quitting:
+            return
+        self._client.receiving = self._waiting_bytes < MAX_WAITING_BYTES
+        events = self._client.poll(0)
+        while events and not self._quitting:
+            for event in events:
+                self._report(event)
+            events = self._client.poll(0) if self._client is not None else []
+        if self._problem:
+            self._give_up(self._problem)
+        elif self._client is not None and not self._jobs and time.monotonic() - self._used > UNUSED_SECONDS:
+            self._close()
+            self.happened.emit(Happening("closed"))
+
+    def _patience(self) -> float | None:
+        if self._client is None:
+            return None
+        return BUSY_SECONDS if self._jobs or self._client.welcome is None else CALM_SECONDS
+
+    def _report(self, event: Any) -> None:
+        self._used = time.monotonic()
+        if event.type in (*wire.messages.ENDINGS, "rejected") or event.get("code") == "unknown_job":
+            self._jobs.discard(event.job)
+        if event.data is not None:
+            self._waiting_bytes += len(event.data)
+        self.happened.emit(event)
+        if event.type == "error" and event["of"] == "hello":
+            self._problem = f"{event['message']} {event['hint']}".strip()
+        elif event.type == "disconnected" and not self._jobs:
+            self._close()
+
+    def _connect(self) -> Any:
+        if self._client is None:
+            self._problem = ""
+            self._client = wire.load("client").Client(self._find, name="Krita")
+        return self._client
+
+    def _find(self) -> Any:
+        """The running server, else a new one; asked by the Client at every attempt to connect."""
+        launch = wire.load("launch")
+        running = launch.running_server()
+        if running is not None:
+            return running
+        self.happened.emit(Happening("starting"))
+        try:
+            return launch.ensure_server(launch.installed_command(), cancelled=lambda: self._quitting)
+        except wire.connection.NoConnection as error:
+            self._problem = str(error)
+            raise
+
+    def _submit(self, request: Request) -> None:
+        try:
+            images, profiles = [], {}
+            for index, picture in enumerate((request.content, request.mask, *request.styles)):
+                images.append(_image(picture, profiles, index - 2))
+        except BadImage as error:
+            fields = {"job": request.job, "field": "styles", "message": error.message, "hint": error.hint}
+            self.happened.emit(Happening("rejected", fields))
+            return
+        content, mask, *styles = images
+        client = self._connect()
+        self._jobs.add(request.job)
+        client.submit(
+            request.job,
+            request.params,
+            content,
+            styles,
+            mask=mask,
+            profiles=profiles,
+            title=request.title,
+            previews=True,
+        )
+
+    def _attach(self, job: str, after: int) -> None:
+        self._connect().attach(job, after=after)
+        self._jobs.add(job)
+
+    def _tell(self, command: str, arguments: Sequence[Any], changes: dict[str, Any]) -> None:
+        if self._client is not None:
+            getattr(self._client, command)(*arguments, **changes)
+
+    def _give_up(self, reason: str) -> None:
+        self._problem = ""
+        self._jobs.clear()
+        self._close()
+        self.happened.emit(Happening("unreachable", {"reason": reason}))
+
+    def _close(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+
+def _image(picture: Any, profiles: dict[str, bytes], style: int) -> Any:
+    """(Pixels, bytes) of a picture; its profile goes into ``profiles``. None for None."""
+    if picture is None:
+        return None
+    block = picture() if callable(picture) else picture
+    digest_of = wire.pixels.digest_of
+    icc = digest_of(block.icc) if block.icc else None
+    if icc:
+        profiles[icc] = block.icc
+    try:
+        described = wire.pixels.Pixels(
+            digest=digest_of(block.data), bytes=len(block.data), icc=icc, **block.description
+        )
+    except wire.pixels.InvalidPixels as error:
+        what = f"Style {style + 1}" if style >= 0 else "The layer"
+        raise BadImage(f"{what} cannot be sent: {error.problem}", error.hint) from error
+    return described, block.data

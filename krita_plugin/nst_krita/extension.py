@@ -1,0 +1,97 @@
+"""Brings the parts together and tells Krita of them: docker, actions, what happens at the end."""
+
+from __future__ import annotations
+
+from typing import Any, Callable
+
+from krita import DockWidget, DockWidgetFactory, DockWidgetFactoryBase, Extension, Krita
+
+from .qt import QtCore, QtWidgets
+
+DOCKER = "nst_krita_docker"
+#: Tools ▸ Scripts; the names are those that shortcuts are bound to.
+OPEN, START = "nst_krita", "nst_start"
+MENU = "tools/scripts"
+TITLE = "Neural Style Transfer"
+
+
+class NstExtension(Extension):
+    """The actions of every window."""
+
+    def __init__(self, parent: Any, start: Callable[[], None]) -> None:
+        super().__init__(parent)
+        self._start = start
+
+    def setup(self) -> None:
+        """Krita asks for this; there is nothing to prepare."""
+
+    def createActions(self, window: Any) -> None:
+        opening = window.createAction(OPEN, TITLE + "…", MENU)
+        opening.triggered.connect(lambda *_: show_docker())
+        starting = window.createAction(START, TITLE + ": start", MENU)
+        starting.triggered.connect(lambda *_: self._begin())
+
+    def _begin(self) -> None:
+        show_docker()
+        self._start()
+
+
+class ProblemDocker(DockWidget):
+    """Stands in for the docker where the plugin cannot work, and says why."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__()
+        self.setWindowTitle(TITLE)
+        label = QtWidgets.QLabel(problem)
+        label.setWordWrap(True)
+        label.setMargin(8)
+        label.setAlignment(QtCore.Qt.AlignmentFlag.AlignTop)
+        label.setTextInteractionFlags(QtCore.Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.setWidget(label)
+
+    def canvasChanged(self, _canvas: Any) -> None:
+        """Krita asks for this."""
+
+
+def show_docker() -> None:
+    """Bring the docker of the active window to the front."""
+    # Asked for anew: what createActions() got is deleted after it.
+    window = Krita.instance().activeWindow()
+    for docker in window.dockers() if window is not None else ():
+        if docker.objectName() == DOCKER:
+            docker.setVisible(True)
+            docker.raise_()
+
+
+def register(problem: str = "") -> None:
+    """Add docker and actions to Krita; with ``problem`` they only tell it."""
+    krita = Krita.instance()
+    root = None
+    if not problem:
+        try:
+            root = _root()
+        except ImportError as error:
+            problem = f"This copy of the plugin is incomplete ({error}). Run: nst krita install"
+    if root is None:
+        make, start = (lambda: ProblemDocker(problem)), (lambda: None)
+    else:
+        make, start = (lambda: _docker(root)), root.start
+        krita.notifier().setActive(True)
+        krita.notifier().applicationClosing.connect(root.close)
+    krita.addExtension(NstExtension(krita, start))
+    right = getattr(DockWidgetFactoryBase, "DockPosition", DockWidgetFactoryBase).DockRight
+    krita.addDockWidgetFactory(DockWidgetFactory(DOCKER, right, make))
+
+
+def _root() -> Any:
+    # Imported here, so that a plugin without its protocol package can still say so.
+    from .model.root import Root
+    from .settings import Settings
+
+    return Root(Settings())
+
+
+def _docker(root: Any) -> DockWidget:
+    from .ui.docker import NstDocker
+
+    return NstDocker(root)

@@ -1,0 +1,183 @@
+"""One job as the painter sees it, from Start to its ending. Plain data: no Krita, no Qt, no sockets."""
+
+from __future__ import annotations
+
+import uuid
+from enum import Enum
+from typing import Any, Mapping
+
+from ..backend import wire
+from .options import Layers
+from .properties import Observable, Property
+from .words import amount, duration, encoder_name, sentence, tr
+
+#: Points of the loss curve that are kept: it is some 100 px wide.
+MAX_LOSSES = 200
+
+
+class JobState(Enum):
+    """SENDING until the server has accepted it; from there on the server's states."""
+
+    SENDING = "sending"
+    QUEUED = wire.messages.QUEUED
+    PREPARING = wire.messages.PREPARING
+    RUNNING = wire.messages.RUNNING
+    PAUSED = wire.messages.PAUSED
+    CANCELLING = wire.messages.CANCELLING
+    DONE = wire.messages.DONE
+    CANCELLED = wire.messages.CANCELLED
+    FAILED = wire.messages.FAILED
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing more will happen to the job."""
+        return self in (JobState.DONE, JobState.CANCELLED, JobState.FAILED)
+
+
+class Job(Observable):
+    """A job: what it was started with, fixed; and how it stands, observable.
+
+    ``fraction``: 0 to 1 of the work at hand, None when it is unknown. ``losses``: the total loss at the
+    latest iterations. ``inserted``: sequences of the frames that are layers now; ``left_out``: of those
+    that are kept on the server only. ``wanted``: the command ("stop" or "cancel") that ends it, once given.
+    """
+
+    state = Property(JobState.SENDING)
+    words = Property("")
+    note = Property("")
+    fraction = Property(None)
+    losses = Property(())
+    preview = Property(None)
+    encoder = Property("")
+    inserted = Property(())
+    left_out = Property(())
+    is_shown = Property(True)
+
+    def __init__(
+        self,
+        title: str,
+        style_name: str,
+        params: Any,
+        layers: Layers,
+        document_id: str,
+        layer_id: str,
+        job_id: str = "",
+    ) -> None:
+        self.id = job_id or uuid.uuid4().hex
+        self.title, self.style_name = title, style_name
+        self.params, self.layers = params, layers
+        self.document_id, self.layer_id = document_id, layer_id
+        self.revision = 0
+        self.iteration = 0
+        self.total = params.iterations
+        self.wanted = ""
+        self.frames: dict[int, int] = {}  # sequence → iteration
+        self.words = tr("sending the picture")
+
+    @property
+    def has_ended(self) -> bool:
+        return self.state.has_ended
+
+    @property
+    def accepts_changes(self) -> bool:
+        """Whether the sliders still move it."""
+        return not self.has_ended and not self.wanted
+
+    def next_revision(self) -> int:
+        """The number of the next live change; it grows with every call."""
+        self.revision += 1
+        return self.revision
+
+    def handle(self, kind: str, fields: Mapping[str, Any]) -> None:
+        """Follow a message about this job; whatever comes after its ending changes nothing."""
+        handler = getattr(self, "_on_" + kind, None)
+        if handler is not None and not self.has_ended:
+            handler(fields)
+
+    def fail(self, *parts: str) -> None:
+        """End it with a reason and a hint."""
+        if not self.has_ended:
+            self.words, self.fraction = sentence(*parts), None
+            self.state = JobState.FAILED
+
+    def frame_name(self, sequence: int, is_final: bool) -> str:
+        """The name of the layer for that frame."""
+        return tr("final") if is_final else tr("iteration {}").format(self.frames[sequence])
+
+    def _on_accepted(self, fields: Mapping[str, Any]) -> None:
+        self.revision = max(self.revision, fields["revision"])
+        self._on_state(fields)
+
+    def _on_rejected(self, fields: Mapping[str, Any]) -> None:
+        self.fail(fields["message"], fields["hint"])
+
+    def _on_state(self, fields: Mapping[str, Any]) -> None:
+        try:
+            state = JobState(fields["state"])
+        except ValueError:  # of a newer server
+            return
+        if state.has_ended:  # its own message says more
+            return
+        self.encoder = fields.get("encoder") or self.encoder
+        self.words, self.fraction = self._describe(state, fields)
+        self.state = state
+
+    def _describe(self, state: JobState, fields: Mapping[str, Any]) -> tuple[str, float | None]:
+        if state is JobState.QUEUED:
+            ahead = fields.get("position") or 0
+            if not ahead:
+                return tr("next in line"), None
+            return (tr("waiting behind 1 job") if ahead == 1 else tr("waiting behind {} jobs").format(ahead)), None
+        if state is JobState.PREPARING:
+            done, total = fields.get("done"), fields.get("total")
+            parts = [fields.get("what") or tr("preparing")]
+            if total and done is not None:
+                parts.append(amount(done, total, fields.get("unit") or ""))
+            return ", ".join(parts), (done / total if total and done is not None else None)
+        if state is JobState.PAUSED:
+            return tr("paused at iteration {} of {}").format(self.iteration, self.total), self._share()
+        if state is JobState.CANCELLING:
+            return tr("cancelling"), None
+        return (self._iteration_words() if self.iteration else tr("starting")), self._share()
+
+    def _on_progress(self, fields: Mapping[str, Any]) -> None:
+        self.iteration, self.total = fields["iteration"], fields["total"]
+        loss = fields["losses"].get("total")
+        if isinstance(loss, (int, float)):
+            self.losses = (*self.losses, float(loss))[-MAX_LOSSES:]
+        if fields.get("note"):
+            self.note = fields["note"]
+        if self.state is not JobState.PAUSED:
+            self.words = self._iteration_words(fields.get("seconds_left"))
+        self.fraction = self._share()
+
+    def _on_frame(self, fields: Mapping[str, Any]) -> None:
+        self.encoder = fields.get("encoder") or self.encoder
+        if fields["kept"]:
+            self.frames[fields["sequence"]] = fields["iteration"]
+
+    def _on_done(self, fields: Mapping[str, Any]) -> None:
+        self.iteration, self.encoder = fields["iteration"], fields.get("encoder") or self.encoder
+        seconds = duration(fields["seconds"])
+        if fields["reason"] == "stopped":
+            words = tr("stopped at iteration {}, after {}").format(self.iteration, seconds)
+        else:
+            words = tr("{} iterations in {}").format(self.iteration, seconds)
+        notes = [str(note) for note in fields["notes"]]
+        self.note = sentence(self.note, *(note for note in notes if note != self.note))
+        self.words, self.fraction = f"{words} · {encoder_name(self.encoder)}", None
+        self.state = JobState.DONE
+
+    def _on_cancelled(self, _fields: Mapping[str, Any]) -> None:
+        self.words, self.fraction = tr("cancelled"), None
+        self.state = JobState.CANCELLED
+
+    def _on_failed(self, fields: Mapping[str, Any]) -> None:
+        self.fail(fields["message"], fields["hint"])
+
+    def _share(self) -> float:
+        return min(1.0, self.iteration / max(1, self.total))
+
+    def _iteration_words(self, seconds_left: float | None = None) -> str:
+        words = tr("iteration {} of {}").format(self.iteration, self.total)
+        return tr("{}, {} left").format(words, duration(seconds_left)) if seconds_left else words

@@ -1,0 +1,138 @@
+"""The painter's styles: pictures from files, layers and other documents, each with its share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from .. import host
+from ..backend.network import BadImage
+from ..qt import QtCore, QtGui
+from .properties import Observable, Property
+from .words import tr
+
+#: Strokes are read from no more than this, in px: larger pictures only cost time and memory.
+MAX_STYLE_SIDE = 2048
+
+
+class Style(Observable):
+    """One style of the list; ``weight`` is its share, 0 to 1."""
+
+    weight = Property(1.0)
+    path = ""
+    name = ""
+
+    def thumbnail(self, side: int) -> QtGui.QImage:
+        """A picture of it, at most ``side`` px wide and high; null if there is none any more."""
+        raise NotImplementedError
+
+    def picture(self) -> Any:
+        """What a Request takes as a picture. Raises HostError."""
+        raise NotImplementedError
+
+
+class FileStyle(Style):
+    """A picture file. Raises BadImage if it is not one."""
+
+    def __init__(self, path: str) -> None:
+        self.path = str(Path(path))
+        self.name = Path(path).stem
+        if not QtGui.QImageReader(self.path).canRead():
+            raise _unreadable(self.path, QtGui.QImageReader(self.path).errorString())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, FileStyle) and other.path == self.path
+
+    def __hash__(self) -> int:
+        return hash(self.path)
+
+    def thumbnail(self, side: int) -> QtGui.QImage:
+        return read_file(self.path, side)
+
+    def picture(self) -> Any:
+        path = self.path
+        return lambda: load_picture(path)
+
+
+class KritaStyle(Style):
+    """A layer, or another open document, as it is at the moment of Start."""
+
+    def __init__(self, choice: host.StyleChoice) -> None:
+        self._choice = choice
+        kind = tr("layer “{}”") if choice.layer else tr("document “{}”")
+        self.name = kind.format(choice.label)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, KritaStyle) and other._choice == self._choice
+
+    def __hash__(self) -> int:
+        return hash(self._choice)
+
+    def thumbnail(self, side: int) -> QtGui.QImage:
+        return self._choice.thumbnail(side) if self._choice.document.is_open else QtGui.QImage()
+
+    def picture(self) -> Any:
+        return host.read_style(self._choice)
+
+
+def load_picture(path: str) -> host.PixelBlock:
+    """A picture file as sRGB, 8 bits, at most MAX_STYLE_SIDE px wide and high. Raises BadImage; any thread."""
+    image = read_file(path, MAX_STYLE_SIDE)
+    if image.isNull():
+        raise _unreadable(path, "")
+    image = image.convertToFormat(QtGui.QImage.Format.Format_RGBA8888)
+    pixels = image.constBits()
+    pixels.setsize(image.sizeInBytes())
+    return host.PixelBlock(bytes(pixels), image.width(), image.height(), channels="RGBA")
+
+
+def read_file(path: str, side: int) -> QtGui.QImage:
+    """A picture file, turned upright, as sRGB and at most ``side`` px wide and high; null if unreadable."""
+    reader = QtGui.QImageReader(path)
+    reader.setAutoTransform(True)
+    size = reader.size()
+    if size.isValid() and max(size.width(), size.height()) > side:
+        # Decoders of JPEG make the smaller picture directly, in a fraction of the time.
+        reader.setScaledSize(size.scaled(side, side, QtCore.Qt.AspectRatioMode.KeepAspectRatio))
+    image = reader.read()
+    if image.isNull():
+        return image
+    if max(image.width(), image.height()) > side:
+        smooth = QtCore.Qt.TransformationMode.SmoothTransformation
+        image = image.scaled(side, side, QtCore.Qt.AspectRatioMode.KeepAspectRatio, smooth)
+    image = image.convertToFormat(QtGui.QImage.Format.Format_RGBA8888)
+    if hasattr(QtGui, "QColorSpace") and image.colorSpace().isValid():  # not before Qt 5.14
+        image.convertToColorSpace(QtGui.QColorSpace(QtGui.QColorSpace.NamedColorSpace.SRgb))
+    return image
+
+
+def _unreadable(path: str, reason: str) -> BadImage:
+    reason = f" ({reason})" if reason else ""
+    return BadImage(
+        tr("“{}” cannot be read as a picture{}.").format(Path(path).name, reason),
+        tr("Choose a PNG, JPEG, WebP or TIFF file, or open it in Krita and choose the document."),
+    )
+
+
+class StyleList(Observable):
+    """The styles of the docker, in order. Observers of ``styles`` hear of added and removed ones."""
+
+    styles = Property(())
+
+    def add(self, style: Style) -> None:
+        """Append a style; one that is there already stays once."""
+        if style not in self.styles:
+            self.styles = (*self.styles, style)
+
+    def remove(self, style: Style) -> None:
+        self.styles = tuple(known for known in self.styles if known is not style)
+
+    @property
+    def weights(self) -> tuple[float, ...]:
+        """Shares as Params want them: empty for a single style, whose share says nothing."""
+        return tuple(style.weight for style in self.styles) if len(self.styles) > 1 else ()
+
+    @property
+    def name(self) -> str:
+        """All of them in a few words."""
+        return " + ".join(style.name for style in self.styles[:3]) + (" + …" if len(self.styles) > 3 else "")

@@ -1,0 +1,55 @@
+"""What the plugin remembers between sessions: one JSON file in the user's data folder."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from .backend import wire
+
+MAX_RECENT = 12
+
+
+class Settings:
+    """Options, styles and recent pictures as JSON values. A missing or damaged file means the defaults."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._path = path or wire.connection.data_dir() / "plugin.json"
+        self._values = self._read()
+
+    def get(self, name: str, kind: type) -> Any:
+        """The value of ``name`` if it has this type, else an empty one of it."""
+        value = self._values.get(name)
+        return value if isinstance(value, kind) else kind()
+
+    def set(self, name: str, value: Any) -> None:
+        """Keep ``value``, and write the file if that is news. A folder that cannot be written is no error:
+        the painter can work without being remembered."""
+        if self._values.get(name) == value:
+            return
+        self._values[name] = value
+        draft = self._path.with_name(f"{self._path.name}.{os.getpid()}")
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            draft.write_text(json.dumps(self._values, indent=1), encoding="utf-8")
+            draft.replace(self._path)
+        except OSError:
+            pass
+
+    @property
+    def recent(self) -> list[str]:
+        """Paths of pictures that served as styles, the latest first."""
+        return [path for path in self.get("recent", list) if isinstance(path, str)]
+
+    def add_recent(self, path: str) -> None:
+        """Put ``path`` at the head of the recent pictures."""
+        self.set("recent", [path, *(known for known in self.recent if known != path)][:MAX_RECENT])
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            values = json.loads(self._path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError):
+            return {}
+        return values if isinstance(values, dict) else {}

@@ -1,0 +1,1 @@
+"""The docker's widgets, bound to the model. Only ``docker`` knows Krita."""

@@ -1,0 +1,213 @@
+"""One job in the docker: what it is doing, its loss curve, its frames, and the buttons that steer it."""
+
+from __future__ import annotations
+
+import math
+
+from ..model.jobs import Job, JobState
+from ..model.root import Root
+from ..model.words import encoder_name, tr
+from ..qt import QtCore, QtGui, QtWidgets
+from .style_list import ElidedLabel
+from .theme import GAP, PREVIEW, IconButton, bind, colour_text, quiet_colour, warning_colour
+
+CURVE_WIDTH = 72
+
+
+class LossCurve(QtWidgets.QWidget):
+    """The total loss over the iterations, on a logarithmic scale."""
+
+    def __init__(self, job: Job) -> None:
+        super().__init__()
+        self._job = job
+        self.setMinimumHeight(16)
+        self.setSizePolicy(QtWidgets.QSizePolicy.Policy.Expanding, QtWidgets.QSizePolicy.Policy.Ignored)
+        self.setToolTip(tr("Loss: how far the picture still is from what was asked. Falling is good."))
+        bind(self, job, self.update, "losses")
+
+    def sizeHint(self) -> QtCore.QSize:
+        return QtCore.QSize(CURVE_WIDTH, 20)
+
+    def paintEvent(self, _event: QtGui.QPaintEvent) -> None:
+        losses = [math.log(loss) for loss in self._job.losses if loss > 0]
+        if len(losses) < 2:
+            return
+        low, high = min(losses), max(losses)
+        span = max(high - low, 1e-6)
+        right, bottom = self.width() - 3, self.height() - 4
+        points = [
+            QtCore.QPointF(1 + right * i / (len(losses) - 1), 2 + bottom * (high - loss) / span)
+            for i, loss in enumerate(losses)
+        ]
+        painter = QtGui.QPainter(self)
+        painter.setRenderHint(QtGui.QPainter.RenderHint.Antialiasing)
+        painter.setPen(QtGui.QPen(quiet_colour(self.palette()), 1.4))
+        painter.drawPolyline(QtGui.QPolygonF(points))
+
+
+class FrameStrip(QtWidgets.QWidget):
+    """Scrubs through the frames that are layers, and offers those that are not."""
+
+    def __init__(self, root: Root, job: Job) -> None:
+        super().__init__()
+        self._root, self._job = root, job
+        self._slider = QtWidgets.QSlider(QtCore.Qt.Orientation.Horizontal)
+        self._slider.setAccessibleName(tr("Frame shown"))
+        self._slider.setToolTip(tr("Shows the frame of that iteration instead of the newest."))
+        self._slider.setPageStep(1)
+        self._slider.setTickPosition(QtWidgets.QSlider.TickPosition.TicksBelow)
+        self._slider.valueChanged.connect(self._show)
+        self._label = QtWidgets.QLabel()
+        self._label.setMinimumWidth(self.fontMetrics().horizontalAdvance("00000"))
+        self._fetch = QtWidgets.QPushButton()
+        self._fetch.setToolTip(tr("Each of them becomes a layer, and one more step of undo."))
+        self._fetch.clicked.connect(lambda: root.insertion(job).fetch())
+        strip = QtWidgets.QHBoxLayout()
+        strip.setSpacing(GAP)
+        strip.addWidget(QtWidgets.QLabel(tr("Frame")))
+        strip.addWidget(self._slider, 1)
+        strip.addWidget(self._label)
+        column = QtWidgets.QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(2)
+        column.addLayout(strip)
+        column.addWidget(self._fetch)
+        bind(self, job, self._refresh, "inserted", "left_out")
+
+    def _refresh(self) -> None:
+        count = len(self._job.inserted)
+        blocked = self._slider.blockSignals(True)
+        self._slider.setRange(0, max(0, count - 1))
+        self._slider.setValue(count - 1)
+        self._slider.blockSignals(blocked)
+        self._name(count - 1)
+        left_out = len(self._job.left_out)
+        self._fetch.setText(tr("Insert {} more frames").format(left_out))
+        self._fetch.setVisible(left_out > 0)
+        for widget in (self._slider, self._label):
+            widget.setVisible(count > 1)
+        self.setVisible(count > 1 or left_out > 0)
+
+    def _show(self, index: int) -> None:
+        self._name(index)
+        self._root.insertion(self._job).show(self._job.inserted[index])
+
+    def _name(self, index: int) -> None:
+        frames = self._job.inserted
+        self._label.setText(str(self._job.frames.get(frames[index], "")) if 0 <= index < len(frames) else "")
+
+
+class JobView(QtWidgets.QFrame):
+    """A job from Start until it is dismissed."""
+
+    def __init__(self, root: Root, job: Job) -> None:
+        super().__init__()
+        self._root, self._job = root, job
+        self.setFrameShape(QtWidgets.QFrame.Shape.StyledPanel)
+        self._preview = QtWidgets.QLabel()
+        self._preview.setAlignment(QtCore.Qt.AlignmentFlag.AlignCenter)
+        self._preview.setToolTip(tr("The picture as it is now, not a layer yet."))
+        self._title = ElidedLabel(job.title)
+        self._eye = IconButton("eye", "")
+        self._eye.setObjectName("nst_eye")
+        self._eye.clicked.connect(lambda: root.insertion(job).set_visible(not job.is_shown))
+        self._bar = QtWidgets.QProgressBar()
+        self._bar.setTextVisible(False)
+        self._bar.setFixedHeight(8)
+        self._words = self._wrapped()
+        self._note = self._wrapped()
+        self._pause = IconButton("pause", "")
+        self._pause.clicked.connect(lambda: root.toggle_pause(job))
+        self._stop = IconButton("stop", tr("Stop, and keep the best picture so far"))
+        self._stop.clicked.connect(lambda: root.stop(job))
+        self._cancel = IconButton("cross", "")
+        self._cancel.clicked.connect(self._cancel_or_dismiss)
+        for name in ("pause", "stop", "cancel"):
+            getattr(self, "_" + name).setObjectName("nst_" + name)
+        self._curve = LossCurve(job)
+        self._lay_out()
+        bind(self, job, self._refresh, "state", "words", "fraction", "note", "encoder")
+        bind(self, job, self._show_preview, "preview")
+        bind(self, job, self._show_eye, "is_shown", "inserted")
+
+    def _wrapped(self) -> QtWidgets.QLabel:
+        label = QtWidgets.QLabel()
+        label.setWordWrap(True)
+        label.setTextInteractionFlags(QtCore.Qt.TextInteractionFlag.TextSelectableByMouse)
+        return label
+
+    def _lay_out(self) -> None:
+        top = QtWidgets.QHBoxLayout()
+        top.addWidget(self._title, 1)
+        top.addWidget(self._eye)
+        buttons = QtWidgets.QHBoxLayout()
+        buttons.setSpacing(0)
+        buttons.addWidget(self._curve, 1)
+        for button in (self._pause, self._stop, self._cancel):
+            buttons.addWidget(button)
+        lines = QtWidgets.QVBoxLayout()
+        lines.setSpacing(2)
+        lines.addLayout(top)
+        lines.addWidget(self._bar)
+        lines.addLayout(buttons)
+        upper = QtWidgets.QHBoxLayout()
+        upper.setSpacing(GAP)
+        upper.addWidget(self._preview)
+        upper.addLayout(lines, 1)
+        column = QtWidgets.QVBoxLayout(self)
+        column.setContentsMargins(GAP, GAP, GAP, GAP)
+        column.setSpacing(2)
+        column.addLayout(upper)
+        column.addWidget(self._words)
+        column.addWidget(self._note)
+        column.addWidget(FrameStrip(self._root, self._job))
+
+    def _refresh(self) -> None:
+        job = self._job
+        busy = not job.has_ended
+        words = job.words
+        if busy and job.encoder and job.state is not JobState.PREPARING:
+            words = f"{words} · {encoder_name(job.encoder)}"
+        self._words.setText(words)
+        failed = job.state is JobState.FAILED
+        colour_text(self._words, warning_colour(self.palette()) if failed else None)
+        self._note.setText(job.note)
+        self._note.setVisible(bool(job.note))
+        self._bar.setVisible(busy)
+        self._curve.setVisible(busy)
+        if job.fraction is None:
+            self._bar.setRange(0, 0)
+        else:
+            self._bar.setRange(0, 1000)
+            self._bar.setValue(round(1000 * job.fraction))
+        paused = job.state is JobState.PAUSED
+        self._pause.say("resume" if paused else "pause", tr("Go on") if paused else tr("Pause"))
+        can_act = busy and not job.wanted
+        self._pause.setVisible(busy)
+        self._pause.setEnabled(can_act and job.state is not JobState.SENDING)
+        self._stop.setVisible(busy)
+        self._stop.setEnabled(can_act and job.state is not JobState.SENDING)
+        self._cancel.setEnabled(job.wanted != "cancel" or not busy)
+        hint = tr("Cancel, and remove its layers") if busy else tr("Show this job no longer; its layers stay")
+        self._cancel.say("cross", hint)
+        self._preview.setVisible(busy and job.preview is not None)
+
+    def _cancel_or_dismiss(self) -> None:
+        if self._job.has_ended:
+            self._root.dismiss(self._job)
+        else:
+            self._root.cancel(self._job)
+
+    def _show_preview(self) -> None:
+        if self._job.preview is None:
+            return
+        width, height, data = self._job.preview
+        image = QtGui.QImage(data, width, height, 4 * width, QtGui.QImage.Format.Format_RGBA8888)
+        ways = QtCore.Qt.AspectRatioMode.KeepAspectRatio, QtCore.Qt.TransformationMode.SmoothTransformation
+        self._preview.setPixmap(QtGui.QPixmap.fromImage(image).scaled(PREVIEW, PREVIEW, *ways))
+        self._preview.setVisible(not self._job.has_ended)
+
+    def _show_eye(self) -> None:
+        shown = self._job.is_shown
+        self._eye.say("eye" if shown else "closed eye", tr("Hide its layers") if shown else tr("Show its layers"))
+        self._eye.setVisible(bool(self._job.inserted))

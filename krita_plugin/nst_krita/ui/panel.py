@@ -1,0 +1,149 @@
+"""The docker's inside: styles, settings, Start, the jobs, the server's line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..model.connection import Link
+from ..model.root import Root
+from ..model.words import tr
+from ..qt import QtCore, QtWidgets
+from .fields import form
+from .job_view import JobView
+from .style_list import ElidedLabel, StyleListView
+from .theme import GAP, bind, colour_text, good_colour, quiet_colour, warning_colour
+
+MAIN = ("strength", "style_scale", "keep_colours", "size", "iterations", "layers")
+ADVANCED = ("encoder", "start", "optimiser", "tv", "seed", "coarse_to_fine", "frames")
+
+
+class Panel(QtWidgets.QScrollArea):
+    """Everything in one column, which scrolls where the docker is low."""
+
+    def __init__(self, root: Root) -> None:
+        super().__init__()
+        self._root = root
+        self.setFrameShape(QtWidgets.QFrame.Shape.NoFrame)
+        self.setWidgetResizable(True)
+        self.setHorizontalScrollBarPolicy(QtCore.Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._message = QtWidgets.QLabel()
+        self._message.setWordWrap(True)
+        self._start = QtWidgets.QPushButton(tr("Start"))
+        self._start.setObjectName("nst_start")
+        self._start.setToolTip(tr("Paint the active layer, or its selected part, in these styles."))
+        self._start.clicked.connect(lambda: root.start())
+        self._jobs = QtWidgets.QVBoxLayout()
+        self._jobs.setSpacing(GAP)
+        self._views: dict[Any, JobView] = {}
+        self._earlier = QtWidgets.QVBoxLayout()
+        self._light = QtWidgets.QLabel("●")
+        self._server = ElidedLabel()
+        self._lay_out()
+        bind(self, root, self._show_message, "message")
+        bind(self, root, self._show_jobs, "jobs")
+        bind(self, root, self._show_earlier, "earlier")
+        bind(self, root.connection, self._show_server)
+
+    def _lay_out(self) -> None:
+        inside = QtWidgets.QWidget()
+        column = QtWidgets.QVBoxLayout(inside)
+        column.setContentsMargins(GAP, GAP, GAP, GAP)
+        column.setSpacing(GAP)
+        column.addWidget(StyleListView(self._root))
+        column.addWidget(form(self._root.options, MAIN))
+        advanced = form(self._root.options, ADVANCED)
+        column.addWidget(_fold(tr("Advanced"), advanced))
+        column.addWidget(advanced)
+        column.addWidget(self._message)
+        column.addWidget(self._start)
+        column.addLayout(self._jobs)
+        column.addLayout(self._earlier)
+        column.addStretch(1)
+        server = QtWidgets.QHBoxLayout()
+        server.setSpacing(GAP)
+        server.addWidget(self._light)
+        server.addWidget(self._server, 1)
+        column.addLayout(server)
+        self.setWidget(inside)
+
+    def sizeHint(self) -> QtCore.QSize:
+        return QtCore.QSize(280, 420)
+
+    def minimumSizeHint(self) -> QtCore.QSize:
+        return QtCore.QSize(180, 120)
+
+    def _show_message(self) -> None:
+        self._message.setText(self._root.message)
+        self._message.setVisible(bool(self._root.message))
+        colour_text(self._message, warning_colour(self.palette()))
+
+    def _show_jobs(self) -> None:
+        jobs = self._root.jobs
+        for job in [known for known in self._views if known not in jobs]:
+            view = self._views.pop(job)
+            self._jobs.removeWidget(view)
+            view.hide()
+            view.deleteLater()
+        for job in jobs:
+            if job not in self._views:
+                self._views[job] = JobView(self._root, job)
+                self._jobs.insertWidget(0, self._views[job])
+
+    def _show_earlier(self) -> None:
+        while self._earlier.count():
+            self._earlier.takeAt(0).widget().deleteLater()
+        for job_id, title in self._root.earlier:
+            self._earlier.addWidget(self._earlier_row(job_id, title))
+
+    def _earlier_row(self, job_id: str, title: str) -> QtWidgets.QWidget:
+        row = QtWidgets.QWidget()
+        fetch = QtWidgets.QPushButton(tr("Fetch"))
+        fetch.setToolTip(tr("Insert its frames above the active layer of this document."))
+        fetch.clicked.connect(lambda: self._root.fetch_earlier(job_id, title))
+        drop = QtWidgets.QPushButton(tr("Drop"))
+        drop.setToolTip(tr("Do not offer it any more."))
+        drop.clicked.connect(lambda: self._root.forget_earlier(job_id))
+        line = QtWidgets.QHBoxLayout(row)
+        line.setContentsMargins(0, 0, 0, 0)
+        line.addWidget(ElidedLabel(tr("Earlier: {}").format(title)), 1)
+        line.addWidget(fetch)
+        line.addWidget(drop)
+        return row
+
+    def _show_server(self) -> None:
+        connection = self._root.connection
+        self._server.say(connection.words)
+        if connection.problem:
+            self._server.setToolTip(connection.problem)
+        slow = connection.is_cpu or connection.link in (Link.LOST, Link.FAILED)
+        colour_text(self._server, warning_colour(self.palette()) if slow else None)
+        if connection.is_cpu:
+            self._server.setToolTip(
+                tr("{}\nWithout a GPU a picture takes minutes. A smaller Size is faster.").format(connection.words)
+            )
+        colours = {Link.CONNECTED: good_colour, Link.NONE: quiet_colour, Link.STARTING: quiet_colour}
+        colour_text(self._light, colours.get(connection.link, warning_colour)(self.palette()))
+
+    def changeEvent(self, event: QtCore.QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QtCore.QEvent.Type.PaletteChange and hasattr(self, "_light"):
+            self._show_server()
+            self._show_message()
+
+
+def _fold(title: str, content: QtWidgets.QWidget) -> QtWidgets.QToolButton:
+    """A heading that opens and closes what stands below it."""
+    button = QtWidgets.QToolButton()
+    button.setText(title)
+    button.setAutoRaise(True)
+    button.setCheckable(True)
+    button.setToolButtonStyle(QtCore.Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+    button.setObjectName("nst_advanced")
+
+    def show(is_open: bool) -> None:
+        button.setArrowType(QtCore.Qt.ArrowType.DownArrow if is_open else QtCore.Qt.ArrowType.RightArrow)
+        content.setVisible(is_open)
+
+    button.toggled.connect(show)
+    show(False)
+    return button

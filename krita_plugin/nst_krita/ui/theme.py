@@ -1,0 +1,143 @@
+"""Icons, colours and distances that follow Krita's theme."""
+
+from __future__ import annotations
+
+from typing import Any, Callable
+
+from ..qt import QtCore, QtGui, QtWidgets
+
+ICON = 16
+GAP = 4
+THUMBNAIL = 36
+PREVIEW = 56
+
+_Rect = QtCore.QRectF
+
+
+def bind(widget: QtWidgets.QWidget, observable: Any, callback: Callable[[], None], *names: str) -> None:
+    """Call ``callback`` now and at every change, as long as the widget lives."""
+    end = observable.observe(callback, *names)
+    widget.destroyed.connect(lambda *_: end())
+
+
+def is_dark(palette: QtGui.QPalette) -> bool:
+    return palette.color(QtGui.QPalette.ColorRole.Window).lightness() < 128
+
+
+def warning_colour(palette: QtGui.QPalette) -> QtGui.QColor:
+    """For what is slow or needs attention: readable on the theme's background."""
+    return QtGui.QColor("#e0a030" if is_dark(palette) else "#8a5500")
+
+
+def good_colour(palette: QtGui.QPalette) -> QtGui.QColor:
+    return QtGui.QColor("#6fbf73" if is_dark(palette) else "#2e7d32")
+
+
+def quiet_colour(palette: QtGui.QPalette) -> QtGui.QColor:
+    """For what is said only once in a while: between text and background."""
+    text = palette.color(QtGui.QPalette.ColorRole.WindowText)
+    ground = palette.color(QtGui.QPalette.ColorRole.Window)
+    return QtGui.QColor(*((2 * a + b) // 3 for a, b in zip(text.getRgb()[:3], ground.getRgb()[:3])))
+
+
+def colour_text(label: QtWidgets.QLabel, colour: QtGui.QColor | None) -> None:
+    """Give the label's text that colour; None for the theme's own."""
+    palette = QtGui.QPalette()
+    if colour is not None:
+        palette.setColor(QtGui.QPalette.ColorRole.WindowText, colour)
+    label.setPalette(palette)
+
+
+def _draw_plus(painter: QtGui.QPainter, colour: QtGui.QColor) -> None:
+    painter.fillRect(_Rect(7, 3, 2, 10), colour)
+    painter.fillRect(_Rect(3, 7, 10, 2), colour)
+
+
+def _draw_cross(painter: QtGui.QPainter, colour: QtGui.QColor) -> None:
+    painter.setPen(QtGui.QPen(colour, 2))
+    painter.drawLine(4, 4, 12, 12)
+    painter.drawLine(12, 4, 4, 12)
+
+
+def _draw_pause(painter: QtGui.QPainter, colour: QtGui.QColor) -> None:
+    painter.fillRect(_Rect(4, 3, 3, 10), colour)
+    painter.fillRect(_Rect(9, 3, 3, 10), colour)
+
+
+def _draw_resume(painter: QtGui.QPainter, colour: QtGui.QColor) -> None:
+    painter.setBrush(colour)
+    painter.setPen(QtCore.Qt.PenStyle.NoPen)
+    painter.drawPolygon(QtGui.QPolygonF([QtCore.QPointF(*p) for p in ((4, 2.5), (13, 8), (4, 13.5))]))
+
+
+def _draw_stop(painter: QtGui.QPainter, colour: QtGui.QColor) -> None:
+    painter.fillRect(_Rect(4, 4, 8, 8), colour)
+
+
+def _draw_eye(painter: QtGui.QPainter, colour: QtGui.QColor) -> None:
+    lid = QtGui.QPainterPath(QtCore.QPointF(1.5, 8))
+    lid.quadTo(8, 1.5, 14.5, 8)
+    lid.quadTo(8, 14.5, 1.5, 8)
+    painter.setPen(QtGui.QPen(colour, 1.4))
+    painter.drawPath(lid)
+    painter.setBrush(colour)
+    painter.drawEllipse(QtCore.QPointF(8, 8), 2, 2)
+
+
+def _draw_closed_eye(painter: QtGui.QPainter, colour: QtGui.QColor) -> None:
+    lid = QtGui.QPainterPath(QtCore.QPointF(1.5, 7))
+    lid.quadTo(8, 13.5, 14.5, 7)
+    painter.setPen(QtGui.QPen(colour, 1.4))
+    painter.drawPath(lid)
+
+
+_DRAWN: dict[str, Callable[[QtGui.QPainter, QtGui.QColor], None]] = {
+    "plus": _draw_plus,
+    "cross": _draw_cross,
+    "pause": _draw_pause,
+    "resume": _draw_resume,
+    "stop": _draw_stop,
+    "eye": _draw_eye,
+    "closed eye": _draw_closed_eye,
+}
+
+
+def icon(name: str, palette: QtGui.QPalette) -> QtGui.QIcon:
+    """A 16 px icon in the theme's text colour; Krita's own set has no such pause, and differs by version."""
+    made = QtGui.QIcon()
+    for mode, group in (
+        (QtGui.QIcon.Mode.Normal, QtGui.QPalette.ColorGroup.Active),
+        (QtGui.QIcon.Mode.Disabled, QtGui.QPalette.ColorGroup.Disabled),
+    ):
+        pixmap = QtGui.QPixmap(2 * ICON, 2 * ICON)
+        pixmap.setDevicePixelRatio(2)
+        pixmap.fill(QtCore.Qt.GlobalColor.transparent)
+        painter = QtGui.QPainter(pixmap)
+        painter.setRenderHint(QtGui.QPainter.RenderHint.Antialiasing)
+        _DRAWN[name](painter, palette.color(group, QtGui.QPalette.ColorRole.ButtonText))
+        painter.end()
+        made.addPixmap(pixmap, mode)
+    return made
+
+
+class IconButton(QtWidgets.QToolButton):
+    """A flat button with one of the icons; ``text`` is its tooltip and its name for screen readers."""
+
+    def __init__(self, name: str, text: str) -> None:
+        super().__init__()
+        self.setAutoRaise(True)
+        self.setFocusPolicy(QtCore.Qt.FocusPolicy.TabFocus)
+        self.setIconSize(QtCore.QSize(ICON, ICON))
+        self.say(name, text)
+
+    def say(self, name: str, text: str) -> None:
+        """Change what the button shows and means."""
+        self._name = name
+        self.setIcon(icon(name, self.palette()))
+        self.setToolTip(text)
+        self.setAccessibleName(text)
+
+    def changeEvent(self, event: QtCore.QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QtCore.QEvent.Type.PaletteChange and hasattr(self, "_name"):
+            self.setIcon(icon(self._name, self.palette()))

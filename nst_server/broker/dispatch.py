@@ -1,0 +1,146 @@
+"""Between the queue and the executors: jobs to free devices, commands to the job's device, reports back."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import zmq
+
+from nst_server.broker.sessions import Sessions
+from nst_server.executors import Executor
+from nst_server.jobs import Job, Jobs
+from nst_server.store import MIN_FREE, Store
+from nst_server.wire.messages import FAILED, Message
+from nst_server.wire.params import ENCODERS
+from nst_server.wire.pixels import Pixels
+
+log = logging.getLogger(__name__)
+
+_TEXT = 2000
+_STARTING = {"what": "starting"}
+_DISK_FULL = {
+    "code": "disk_full",
+    "message": "A frame could not be written to disk.",
+    "hint": "Free some space, then continue from the last kept frame.",
+}
+
+
+class Dispatcher:
+    """Hands jobs to executors and turns their reports into changes of jobs."""
+
+    def __init__(self, jobs: Jobs, store: Store, sessions: Sessions, executors: Sequence[Executor]) -> None:
+        self._jobs = jobs
+        self._store = store
+        self._sessions = sessions
+        self._executors = executors
+        self._running: dict[str, Executor] = {}
+
+    @property
+    def devices(self) -> list[Mapping[str, Any]]:
+        """Id and name of each device."""
+        return [executor.device for executor in self._executors]
+
+    @property
+    def encoders(self) -> list[str]:
+        """What may be asked for: all, until an executor has said what it can use."""
+        known = next((executor.encoders for executor in self._executors if executor.encoders), ENCODERS)
+        return list(known)
+
+    def sockets(self) -> list[zmq.Socket[bytes]]:
+        """Those that are readable when an executor has something to report."""
+        return [s for s in (executor.socket() for executor in self._executors) if s is not None]
+
+    def assign(self) -> None:
+        """Give waiting jobs to free devices."""
+        for executor in self._executors:
+            if not executor.free:
+                continue
+            job = self._jobs.next()
+            if job is None:
+                return
+            self._running[job.id] = executor
+            self._jobs.begin(job, _STARTING)
+            executor.run(job.id, self._task(job))
+
+    def tell(self, job: Job, command: str, **fields: Any) -> None:
+        """Steer a job, if a device has it."""
+        executor = self._running.get(job.id)
+        if executor is not None:
+            executor.tell(job.id, command, **fields)
+
+    def cancel(self, job: Job) -> None:
+        """Make the job's device stop computing it."""
+        executor = self._running.get(job.id)
+        if executor is not None:
+            executor.cancel(job.id)
+
+    def work(self, now: float) -> None:
+        """Take the reports of all executors, then give them what waits."""
+        for executor in self._executors:
+            for report in executor.reports(now):
+                job = self._jobs.get(report.get("job", ""))
+                if job is None:
+                    continue
+                try:
+                    self._take(job, report)
+                except OSError as error:
+                    log.error("frame of %s: %s", job.id, error)
+                    self._jobs.end(job, Message(FAILED, _DISK_FULL))
+                    executor.cancel(job.id)
+                except (KeyError, TypeError, ValueError):
+                    log.exception("a report of the worker cannot be used")
+        self.assign()
+
+    def close(self) -> None:
+        """Stop all executors."""
+        for executor in self._executors:
+            executor.close()
+
+    def _take(self, job: Job, report: Message) -> None:
+        kind, fields = report.type, report.fields
+        if kind == "preparing":
+            self._jobs.prepare(job, _without(fields, "job"))
+        elif kind == "running":
+            self._jobs.run(job, _without(fields, "job"))
+        elif kind == "progress":
+            self._jobs.progress(job, fields)
+        elif kind == "frame":
+            self._jobs.keep(job, fields)
+        elif kind == "preview":
+            self._jobs.show(job, fields, report.chunk or b"")
+        elif kind in ("done", "cancelled", "failed"):
+            del self._running[job.id]
+            texts = {k: str(fields[k])[:_TEXT] for k in ("message", "hint") if k in fields}
+            self._jobs.end(job, Message(kind, {**fields, **texts}))
+        else:
+            log.warning("the worker reports %r, which is not known", kind)
+
+    def _task(self, job: Job) -> dict[str, Any]:
+        return {
+            "params": job.params.to_header(),
+            "revision": job.revision,
+            "paused": job.paused,
+            "previews": self._sessions.wants_previews(job.id),
+            "content": self._image(job.content),
+            "styles": [self._image(style) for style in job.styles],
+            "mask": self._image(job.mask),
+            "start": self._image(job.start),
+            "folder": str(self._store.frames_folder(job.id)),
+            "min_free": MIN_FREE,
+        }
+
+    def _image(self, pixels: Pixels | None) -> dict[str, Any] | None:
+        if pixels is None:
+            return None
+        profile = str(self._store.blob_path(pixels.icc)) if pixels.icc else None
+        return {
+            "pixels": pixels.to_header(),
+            "file": str(self._store.blob_path(pixels.digest)),
+            "profile": profile,
+        }
+
+
+def _without(fields: Mapping[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in fields.items() if key != name}

@@ -1,0 +1,388 @@
+"""What each message of a client does."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from nst_server import __version__
+from nst_server.broker.dispatch import Dispatcher
+from nst_server.broker.sessions import MAX_LISTINGS, Session, Sessions
+from nst_server.broker.submission import MAX_PIXELS, Rejected, culprit, job_of, request_of
+from nst_server.broker.uploads import MAX_NEEDS, MAX_PROFILE, Pending, Unexpected, Uploads
+from nst_server.jobs import Job, Jobs
+from nst_server.store import DiskFull, Store
+from nst_server.wire.codec import decode
+from nst_server.wire.messages import (
+    CHUNK_BYTES,
+    FROM_CLIENT,
+    HEADER_BYTES,
+    PREPARING,
+    PROTOCOL_VERSION,
+    QUEUED,
+    BadMessage,
+    Message,
+    is_job,
+)
+from nst_server.wire.params import MAX_STYLES, InvalidParams
+
+log = logging.getLogger(__name__)
+
+#: Unfinished jobs of one client, and of all.
+JOBS_PER_CLIENT = 100
+JOBS_TOTAL = 5000
+#: A listing longer than this continues in the next message, in bytes: headers have a limit.
+_PAGE_BYTES = HEADER_BYTES // 2
+_TEXT = 2000
+
+
+class Handlers:
+    """Reads clients' messages and answers them. Never raises, whatever the bytes are."""
+
+    def __init__(self, jobs: Jobs, store: Store, sessions: Sessions, dispatcher: Dispatcher) -> None:
+        self._jobs = jobs
+        self._store = store
+        self._sessions = sessions
+        self._dispatcher = dispatcher
+        self._started = time.monotonic()
+        self.uploads = Uploads(store, sessions, self._complete, self._refuse)
+        self._handlers = {name: getattr(self, f"_{name}") for name in FROM_CLIENT if name != "hello"}
+
+    def receive(self, identity: bytes, parts: Sequence[bytes]) -> None:
+        """Handle one message of the connection ``identity``."""
+        session = self._sessions.get(identity)
+        try:
+            message = decode(parts, FROM_CLIENT)
+            _check_text(parts[0])
+        except BadMessage as error:
+            self._answer(identity, self._unreadable(parts, error))
+            return
+        if message.type == "hello":
+            self._hello(identity, message)
+        elif session is None:
+            hint = "Send hello first; after a reconnection too."
+            self._answer(identity, _error(message, "hello_first", "type", "This connection is new.", hint))
+        else:
+            session.heard = time.monotonic()
+            self._handlers[message.type](session, message)
+
+    # -- the connection
+
+    def _hello(self, identity: bytes, message: Message) -> None:
+        theirs, ours = message["protocol"][0], PROTOCOL_VERSION[0]
+        if theirs != ours:
+            side = "the server" if theirs > ours else "the client"
+            text = f"The client speaks protocol {theirs}, this server {ours}."
+            hint = f"Update {side} (this server is version {__version__})."
+            self._sessions.reply(identity, _error(message, "version", "protocol", text, hint))
+            return
+        session = self._sessions.open(identity, message.get("client") or "unnamed")
+        fields = {
+            "protocol": list(PROTOCOL_VERSION),
+            "server": __version__,
+            "devices": self._dispatcher.devices,
+            "encoders": self._dispatcher.encoders,
+            "limits": {
+                "chunk_bytes": CHUNK_BYTES,
+                "header_bytes": HEADER_BYTES,
+                "max_pixels": MAX_PIXELS,
+                "profile_bytes": MAX_PROFILE,
+                "styles": MAX_STYLES,
+                "jobs_per_client": JOBS_PER_CLIENT,
+                "jobs_total": JOBS_TOTAL,
+                "outstanding_needs": MAX_NEEDS,
+            },
+        }
+        self._sessions.send(session, Message("welcome", fields))
+
+    def _credit(self, session: Session, message: Message) -> None:
+        self._sessions.give_credit(session, message["bytes"])
+
+    def _status(self, session: Session, message: Message) -> None:
+        fixed = {
+            "server": __version__,
+            "pid": os.getpid(),
+            "uptime": round(time.monotonic() - self._started, 3),
+            "devices": self._dispatcher.devices,
+        }
+        # Unfinished ones in the order of their turn, then the ended ones, newest first.
+        ended = sorted((j for j in self._jobs if j.ending is not None), key=lambda j: -j.created)
+        unfinished = [job for job in self._jobs if job.ending is None]
+        self._list(session, message, fixed, "jobs", map(_summary, [*unfinished, *ended]))
+
+    # -- jobs
+
+    def _submit(self, session: Session, message: Message) -> None:
+        kept, previews = message.get("kept", True), message.get("previews", False)
+        name = message["job"]
+        try:
+            request = request_of(message)
+            known = self._jobs.get(name)
+            pending = self.uploads.get(name)
+            other = known or (pending.job if pending else None)
+            if other is not None and other.request != request:
+                raise Rejected("job", "Another job has this id.", "Choose a new id for every job.")
+            if known is not None:
+                self._attach_to(session, known, kept, previews, 0)
+            elif pending is not None:
+                if pending.session is not session:
+                    self.uploads.renew(pending, session)
+            else:
+                self._check_limits(session)
+                job = job_of(message, request, session.client, self._jobs, self._store)
+                self.uploads.add(Pending(job, session, kept, previews), time.monotonic())
+        except Rejected as error:
+            self._reject(session, name, error)
+
+    def _check_limits(self, session: Session) -> None:
+        jobs = [self._jobs.get(name) for name in session.submitted]
+        session.submitted = {job.id for job in jobs if job is not None and job.ending is None}
+        mine = len(session.submitted) + sum(1 for pending in self.uploads if pending.session is session)
+        if mine >= JOBS_PER_CLIENT:
+            hint = f"The limit is {JOBS_PER_CLIENT}; wait until one ends."
+            raise Rejected("job", f"This client has {mine} unfinished jobs.", hint)
+        if self._jobs.unfinished + len(self.uploads) >= JOBS_TOTAL:
+            raise Rejected("job", "The queue is full.", f"The limit is {JOBS_TOTAL} jobs; try again later.")
+        try:
+            self._store.check_space()
+        except DiskFull as error:
+            raise Rejected("job", str(error), "Free some space, or forget old jobs.") from error
+
+    def _complete(self, pending: Pending) -> None:
+        job, session = pending.job, pending.session
+        try:
+            self._jobs.accept(job)
+        except OSError as error:
+            log.error("job %s cannot be written: %s", job.id, error)
+            self._refuse(pending, "job", f"The job cannot be written to disk: {error}.", "Free some space.")
+            return
+        session.submitted.add(job.id)
+        self._attach_to(session, job, pending.kept, pending.previews, 0)
+
+    def _refuse(self, pending: Pending, field: str, message: str, hint: str) -> None:
+        self._reject(pending.session, pending.job.id, Rejected(field, message, hint))
+
+    def _reject(self, session: Session, job: str, error: Rejected) -> None:
+        self._sessions.send(session, _rejected(job, error.field, str(error), error.hint))
+
+    def _attach(self, session: Session, message: Message) -> None:
+        job = self._known(session, message)
+        if job is not None:
+            kept, previews = message.get("kept", True), message.get("previews", False)
+            self._attach_to(session, job, kept, previews, message.get("after", 0))
+
+    def _attach_to(self, session: Session, job: Job, kept: bool, previews: bool, after: int) -> None:
+        fields = {
+            "job": job.id,
+            "state": job.state,
+            "position": job.position if job.stage == QUEUED else 0,
+            "revision": job.revision,
+            "kept_frames": job.kept_frames,
+            "params": job.params.to_header(),
+            "title": job.title,
+        }
+        self._sessions.send(session, Message("accepted", fields))
+        self._sessions.follow(session, job, kept, previews, after)
+        self._dispatcher.tell(job, "previews", wanted=self._sessions.wants_previews(job.id))
+
+    def _update(self, session: Session, message: Message) -> None:
+        job = self._unfinished(session, message)
+        if job is None or message["revision"] <= job.revision:
+            return
+        try:
+            params = job.params.updated(message["params"])
+            if len(params.style_weights) not in (0, len(job.styles)):
+                hint = f"Give {len(job.styles)} numbers, or none."
+                raise InvalidParams("style_weights", "must be one for each style.", hint)
+        except InvalidParams as error:
+            self._sessions.send(
+                session, _error(message, "bad_params", f"params.{error.field}", error.problem, error.hint)
+            )
+            return
+        self._jobs.update(job, message["revision"], params)
+        self._dispatcher.tell(job, "update", revision=job.revision, params=params.to_header())
+
+    def _pause(self, session: Session, message: Message) -> None:
+        job = self._unfinished(session, message)
+        if job is not None:
+            paused = message.type == "pause"
+            self._jobs.pause(job, paused)
+            self._dispatcher.tell(job, message.type)
+
+    _resume = _pause
+
+    def _stop(self, session: Session, message: Message) -> None:
+        job = self._unfinished(session, message)
+        if job is not None and job.stage in (QUEUED, PREPARING):
+            # There is no picture yet that could be kept.
+            self._end(job)
+        elif job is not None:
+            self._dispatcher.tell(job, "stop")
+
+    def _cancel(self, session: Session, message: Message) -> None:
+        job = self._unfinished(session, message)
+        if job is not None:
+            self._end(job)
+
+    def _end(self, job: Job) -> None:
+        self._jobs.cancel(job)
+        self._dispatcher.cancel(job)
+
+    # -- frames
+
+    def _blob(self, session: Session, message: Message) -> None:
+        try:
+            chunk = message.chunk or b""
+            self.uploads.receive(session, message["digest"], message["offset"], chunk, time.monotonic())
+        except Unexpected as error:
+            hint = 'Answer each "need" with exactly one chunk.'
+            self._sessions.send(session, _error(message, "unexpected_blob", "offset", str(error), hint))
+
+    def _ack(self, session: Session, message: Message) -> None:
+        job = self._known(session, message)
+        if job is not None:
+            self._jobs.acknowledge(job, message["sequence"])
+
+    def _frames(self, session: Session, message: Message) -> None:
+        job = self._known(session, message)
+        if job is None:
+            return
+        headers = (self._header(job, sequence) for sequence in range(1, job.kept_frames + 1))
+        self._list(session, message, {"job": job.id}, "frames", (h for h in headers if h is not None))
+        if message.get("fetch"):
+            self._sessions.fetch(session, job, message["fetch"])
+
+    def _header(self, job: Job, sequence: int) -> dict[str, Any] | None:
+        try:
+            record = self._store.frame(job.id, sequence)
+        except (OSError, KeyError, ValueError) as error:
+            log.warning("the record of frame %d of %s cannot be read: %s", sequence, job.id, error)
+            return None
+        record.pop("file")
+        return record
+
+    def _forget(self, session: Session, message: Message) -> None:
+        job = self._known(session, message)
+        if job is None:
+            return
+        if job.ending is None:
+            hint = "Cancel it first."
+            self._sessions.send(session, _error(message, "not_ended", "job", "The job has not ended.", hint))
+            return
+        self._jobs.forget(job)
+        self._sessions.send(session, Message("forgotten", {"job": job.id}))
+
+    # -- helpers
+
+    def _known(self, session: Session, message: Message) -> Job | None:
+        """The job that the message names, or None after an error has been sent."""
+        job = self._jobs.get(message["job"])
+        if job is None:
+            hint = "It was forgotten, never accepted, or belongs to another server."
+            text = f"There is no job {message['job']}."
+            self._sessions.send(session, _error(message, "unknown_job", "job", text, hint))
+        return job
+
+    def _unfinished(self, session: Session, message: Message) -> Job | None:
+        """Like ``_known``; for an ended job the ending is repeated, for one being sent it is dropped."""
+        pending = self.uploads.get(message["job"])
+        if pending is not None and message.type in ("cancel", "stop"):
+            self.uploads.remove(pending)
+            cancelled = Message("cancelled", {"job": pending.job.id, "kept_frames": 0})
+            self._sessions.send(pending.session, cancelled)
+            if session is not pending.session:
+                self._sessions.send(session, cancelled)
+            return None
+        job = self._known(session, message)
+        if job is not None and job.ending is not None:
+            self._sessions.send(session, job.ending)
+            return None
+        return job
+
+    def _list(
+        self, session: Session, message: Message, fixed: Mapping[str, Any], name: str, items: Iterable[Any]
+    ) -> None:
+        if not self._sessions.send_list(session, _pages(message.type, fixed, name, items)):
+            hint = f"Read the answers; at most {MAX_LISTINGS} may wait."
+            self._sessions.send(session, _error(message, "busy", "type", "Too many listings wait.", hint))
+
+    def _answer(self, identity: bytes, message: Message) -> None:
+        session = self._sessions.get(identity)
+        if session is None:
+            self._sessions.reply(identity, message)
+        else:
+            self._sessions.send(session, message)
+
+    def _unreadable(self, parts: Sequence[bytes], error: BadMessage) -> Message:
+        header = _lenient(parts)
+        kind, job = header.get("type"), header.get("job")
+        of = Message(str(kind) if kind in FROM_CLIENT else "", {"job": job} if is_job(job) else {})
+        if kind == "submit" and isinstance(job, str) and is_job(job):
+            field, problem, hint = culprit(header) or (error.field, error.problem, error.hint)
+            return _rejected(job, field, problem, hint)
+        return _error(of, "bad_message", error.field, error.problem, error.hint)
+
+
+def _rejected(job: str, field: str, message: str, hint: str) -> Message:
+    return Message("rejected", {"job": job, **_clipped(field=field, message=message, hint=hint)})
+
+
+def _error(of: Message, code: str, field: str, message: str, hint: str) -> Message:
+    fields = {"of": of.type, "code": code, **_clipped(field=field, message=message, hint=hint)}
+    return Message("error", {**fields, "job": of["job"]} if "job" in of.fields else fields)
+
+
+def _clipped(**texts: str) -> dict[str, str]:
+    """Texts within the protocol's limit; what a client wrote into them may be anything."""
+    return {name: text[:_TEXT].encode("utf-8", "replace").decode() for name, text in texts.items()}
+
+
+def _check_text(header: bytes) -> None:
+    """JSON can name halves of characters (surrogates), which no answer could repeat as UTF-8."""
+    if b"\\u" in header:
+        try:
+            json.dumps(json.loads(header), ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            raise BadMessage("", "holds half a character (a lone surrogate).") from error
+
+
+def _lenient(parts: Sequence[bytes]) -> Mapping[str, Any]:
+    """The header of a message that was refused, as far as it can be read."""
+    try:
+        header = json.loads(parts[0]) if parts and len(parts[0]) <= HEADER_BYTES else {}
+    except (ValueError, RecursionError):
+        return {}
+    return header if isinstance(header, dict) and isinstance(header.get("type"), str) else {}
+
+
+def _pages(kind: str, fixed: Mapping[str, Any], name: str, items: Iterable[Any]) -> Iterator[Message]:
+    """A listing in messages that fit; all but the last say that there is ``more``."""
+    page: list[Any] = []
+    size = 0
+    for item in items:
+        length = len(json.dumps(item))
+        if page and size + length > _PAGE_BYTES:
+            yield Message(kind, {**fixed, name: page, "more": True})
+            page, size = [], 0
+        page.append(item)
+        size += length
+    yield Message(kind, {**fixed, name: page})
+
+
+def _summary(job: Job) -> dict[str, Any]:
+    progress = job.progress or (job.ending.fields if job.ending else {})
+    return {
+        "job": job.id,
+        "title": job.title[:200],
+        "state": job.state,
+        "position": job.position if job.stage == QUEUED else 0,
+        "iteration": progress.get("iteration", 0),
+        "total": progress.get("total", job.params.iterations),
+        "kept_frames": job.kept_frames,
+        "client": job.client[:200],
+        "created": job.created,
+    }

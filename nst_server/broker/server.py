@@ -1,0 +1,121 @@
+"""The broker's loop: one thread, the only owner of the clients' socket."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+
+import zmq
+
+from nst_server.broker.dispatch import Dispatcher
+from nst_server.broker.endpoint import Endpoint
+from nst_server.broker.handlers import Handlers
+from nst_server.broker.sessions import Sessions
+from nst_server.executors import Executor
+from nst_server.jobs import ACCEPTED, FORGOTTEN, FRAME, Change, Jobs
+from nst_server.store import Store
+
+log = logging.getLogger(__name__)
+
+#: The loop turns at least this often, in seconds: signals, deadlines and dead workers are seen then.
+TICK_SECONDS = 0.05
+#: Messages taken before the others get their turn: results to send, executors to hear.
+_MAX_MESSAGES = 100
+
+
+class Broker:
+    """Clients on one side, executors on the other.
+
+    ``worker_domain``: the ZAP domain of executors' own sockets. ``idle_exit``: seconds without a job and
+    without a word of a client after which ``run`` returns; 0 for never.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        store: Store,
+        executors: Sequence[Executor],
+        *,
+        worker_domain: bytes,
+        idle_exit: float = 0.0,
+    ) -> None:
+        self._endpoint = endpoint
+        self._store = store
+        self._worker_domain = worker_domain
+        self._idle_exit = idle_exit
+        self._jobs = Jobs(self._on_change)
+        self._sessions = Sessions(endpoint.socket, self._jobs, store)
+        self._dispatcher = Dispatcher(self._jobs, store, self._sessions, executors)
+        self._handlers = Handlers(self._jobs, store, self._sessions, self._dispatcher)
+        self._heard = time.monotonic()
+        self._stopping = False
+
+    def stop(self) -> None:
+        """Let ``run`` return; may be called from a signal handler."""
+        self._stopping = True
+
+    def run(self, on_ready: Callable[[], None] = lambda: None) -> None:
+        """Serve until ``stop`` or until idle for long; ``on_ready`` is called when clients may come."""
+        for job in self._store.load():
+            self._jobs.restore(job)
+        on_ready()
+        try:
+            again = 0.0
+            while not self._stopping:
+                again = self._turn(again)
+                if self._idle():
+                    log.info("idle for %g s: the server ends", self._idle_exit)
+                    break
+        finally:
+            self._dispatcher.close()
+            for session in self._sessions:
+                self._sessions.close(session.identity)
+
+    def _turn(self, again: float) -> float:
+        """Wait for something to do until ``again``, then do it; returns when to come again."""
+        self._wait(again)
+        if self._endpoint.zap.poll(0):
+            self._endpoint.authenticate(self._worker_domain)
+        self._receive()
+        now = time.monotonic()
+        self._dispatcher.work(now)
+        self._handlers.uploads.tick(now)
+        again = self._sessions.flush(now)
+        if again > now and self._store.tidy():
+            return now
+        return again
+
+    def _wait(self, again: float) -> None:
+        poller = zmq.Poller()
+        for socket in (self._endpoint.socket, self._endpoint.zap, *self._dispatcher.sockets()):
+            poller.register(socket, zmq.POLLIN)
+        seconds = min(TICK_SECONDS, max(0.0, again - time.monotonic()))
+        poller.poll(round(1000 * seconds))
+
+    def _receive(self) -> None:
+        for _ in range(_MAX_MESSAGES):
+            try:
+                identity, *parts = self._endpoint.socket.recv_multipart(zmq.DONTWAIT)
+            except zmq.Again:
+                return
+            self._heard = time.monotonic()
+            self._handlers.receive(identity, parts)
+
+    def _idle(self) -> bool:
+        if not self._idle_exit or self._jobs.unfinished or len(self._handlers.uploads):
+            return False
+        return time.monotonic() - self._heard > self._idle_exit
+
+    def _on_change(self, change: Change) -> None:
+        if change.kind == FORGOTTEN:
+            # Open files are closed first: where they are open, Windows deletes nothing.
+            self._sessions.announce(change)
+        try:
+            self._store.record(change)
+        except OSError as error:
+            log.error("%s of %s cannot be written down: %s", change.kind, change.job.id, error)
+            if change.kind in (ACCEPTED, FRAME):
+                raise
+        if change.kind != FORGOTTEN:
+            self._sessions.announce(change)

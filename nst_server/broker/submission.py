@@ -1,0 +1,169 @@
+"""From a ``submit`` message to a job, or to the field that is wrong with it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from nst_server.jobs import Job, Jobs
+from nst_server.store import Store
+from nst_server.wire.messages import Message
+from nst_server.wire.params import InvalidParams, Params
+from nst_server.wire.pixels import InvalidPixels, Pixels
+
+#: The most pixels of one image: 16384 × 16384.
+MAX_PIXELS = 2**28
+
+
+class Rejected(Exception):
+    """A submission that cannot be taken. ``field`` names what is wrong, ``hint`` says what to do."""
+
+    def __init__(self, field: str, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.field = field
+        self.hint = hint
+
+
+def request_of(message: Message) -> dict[str, Any]:
+    """What defines the job, in one form whatever was left to defaults. Raises Rejected."""
+    request: dict[str, Any] = {
+        "params": _params(message["params"]).to_header(),
+        "content": _pixels("content", message["content"]).to_header(),
+        "styles": [
+            _pixels(f"styles[{index}]", style).to_header() for index, style in enumerate(message["styles"])
+        ],
+    }
+    if message.get("mask") is not None:
+        request["mask"] = _pixels("mask", message["mask"]).to_header()
+    start = message.get("start")
+    if start is not None:
+        from_job = "job" in start
+        request["start"] = (
+            {"job": start["job"], "iteration": start["iteration"]}
+            if from_job
+            else _pixels("start", start).to_header()
+        )
+    return request
+
+
+def job_of(message: Message, request: Mapping[str, Any], client: str, jobs: Jobs, store: Store) -> Job:
+    """A job that can be queued once its images are here. Raises Rejected."""
+    params = Params.from_header(request["params"])
+    styles = tuple(Pixels.from_header(style) for style in request["styles"])
+    start = _start(request, jobs, store)
+    if start is not None:
+        params = replace(params, start="image")
+    elif params.start == "image":
+        raise Rejected("start", "There is no image to start from.", "Send one, or choose another start.")
+    if len(params.style_weights) not in (0, len(styles)):
+        raise Rejected(
+            "params.style_weights",
+            f"There are {len(params.style_weights)} weights for {len(styles)} styles.",
+            "Give one for each style, or none.",
+        )
+    job = Job(
+        id=message["job"],
+        params=params,
+        content=Pixels.from_header(request["content"]),
+        styles=styles,
+        mask=Pixels.from_header(request["mask"]) if "mask" in request else None,
+        start=start,
+        request=request,
+        title=message.get("title", ""),
+        client=client,
+        created=time.time(),
+    )
+    for name, pixels in job.images.items():
+        _check_image(name, pixels)
+    _check_mask(job)
+    return job
+
+
+def culprit(fields: Mapping[str, Any]) -> tuple[str, str, str] | None:
+    """Field, problem and hint of the first image of a submission that is described wrongly."""
+    images = [(name, fields.get(name)) for name in ("content", "mask", "start")]
+    styles = fields.get("styles")
+    if isinstance(styles, list):
+        images += [(f"styles[{index}]", style) for index, style in enumerate(styles)]
+    for name, image in images:
+        if image is not None and not (name == "start" and isinstance(image, Mapping) and "job" in image):
+            try:
+                Pixels.from_header(image)
+            except InvalidPixels as error:
+                return f"{name}.{error.field}", error.problem, error.hint
+    return None
+
+
+def _params(header: Any) -> Params:
+    try:
+        return Params.from_header(header)
+    except InvalidParams as error:
+        raise Rejected(f"params.{error.field}", error.problem, error.hint) from error
+
+
+def _pixels(name: str, header: Any) -> Pixels:
+    try:
+        return Pixels.from_header(header)
+    except InvalidPixels as error:
+        raise Rejected(f"{name}.{error.field}", error.problem, error.hint) from error
+
+
+def _start(request: Mapping[str, Any], jobs: Jobs, store: Store) -> Pixels | None:
+    start = request.get("start")
+    if start is None:
+        return None
+    if "job" not in start:
+        return Pixels.from_header(start)
+    job = jobs.get(start["job"])
+    if job is None:
+        raise Rejected("start.job", f"There is no job {start['job']}.", "Send the image itself.")
+    try:
+        pixels = store.adopt(job, start["iteration"])
+    except OSError as error:
+        raise Rejected(
+            "start.job", f"Its frame cannot be read: {error}.", "Send the image itself."
+        ) from error
+    if pixels is None:
+        raise Rejected(
+            "start.iteration",
+            f"Iteration {start['iteration']} of {job.id} is not kept.",
+            'Ask "frames" which are.',
+        )
+    return pixels
+
+
+def _check_image(name: str, pixels: Pixels) -> None:
+    if pixels.width * pixels.height > MAX_PIXELS:
+        raise Rejected(
+            f"{name}.width",
+            f"{pixels.width}×{pixels.height} pixels are too many.",
+            f"The limit is {MAX_PIXELS} pixels; scale the image down.",
+        )
+    # A PNG of noise is a little larger than its pixels; metadata is not worth more than a megabyte.
+    if pixels.bytes > pixels.raw_bytes + pixels.raw_bytes // 8 + 2**20:
+        raise Rejected(
+            f"{name}.bytes",
+            f"{pixels.bytes} bytes are too many for {pixels.width}×{pixels.height} pixels.",
+            "Remove metadata, or send raw pixels.",
+        )
+    if (pixels.channels == "MASK") != (name == "mask"):
+        raise Rejected(
+            f"{name}.channels",
+            f"{pixels.channels} is not possible here.",
+            "Send colours for images, MASK for the mask.",
+        )
+
+
+def _check_mask(job: Job) -> None:
+    if job.mask is None:
+        return
+    for name in ("width", "height", "x", "y"):
+        mask, content = getattr(job.mask, name), getattr(job.content, name)
+        if mask != content:
+            raise Rejected(
+                f"mask.{name}",
+                f"The mask's {name} is {mask}, the content's {content}.",
+                "Send a mask that covers exactly the content.",
+            )

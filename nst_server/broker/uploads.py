@@ -1,0 +1,268 @@
+"""Images on their way in. The server pulls them: each ``need`` asks for one chunk, a few at a time.
+
+A blob is received once, whoever waits for it. Chunks go straight to the store.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from nst_server.broker.sessions import Session, Sessions
+from nst_server.jobs import Job
+from nst_server.store import DiskFull, Part, Store
+from nst_server.wire.messages import CHUNK_BYTES, Message
+
+log = logging.getLogger(__name__)
+
+#: Chunks asked of one client at once: keeps a fast connection busy while one is written.
+MAX_NEEDS = 4
+#: The largest ICC profile that is taken, in bytes.
+MAX_PROFILE = 8 * 1024 * 1024
+#: After this silence the chunks are asked for again, of another client that has them if there is one.
+STALL_SECONDS = 10.0
+#: After this silence the submissions that wait are dropped.
+EXPIRE_SECONDS = 600.0
+
+
+class Unexpected(Exception):
+    """A chunk that was not asked for."""
+
+
+@dataclass(eq=False)
+class Pending:
+    """A submission whose images are not all here yet."""
+
+    job: Job
+    session: Session
+    kept: bool
+    previews: bool
+    missing: set[str] = field(default_factory=set)
+
+
+@dataclass(eq=False)
+class _Upload:
+    digest: str
+    size: int | None
+    part: Part
+    heard: float
+    waiting: list[Pending]
+    source: Session
+    nudged: float = 0.0
+    asked: dict[Session, set[int]] = field(default_factory=dict)
+    senders: set[Session] = field(default_factory=set)
+    next: int = 0
+
+
+class Uploads:
+    """Submissions that wait for images, and the images that are arriving.
+
+    ``complete(pending)`` is called when all images of a submission are here, ``refuse(pending, field,
+    message, hint)`` when one cannot be had.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        sessions: Sessions,
+        complete: Callable[[Pending], None],
+        refuse: Callable[[Pending, str, str, str], None],
+    ) -> None:
+        self._store = store
+        self._sessions = sessions
+        self._complete = complete
+        self._refuse = refuse
+        self._uploads: dict[str, _Upload] = {}
+        self._pending: dict[str, Pending] = {}
+
+    def __len__(self) -> int:
+        return len(self._pending)
+
+    def __iter__(self) -> Iterator[Pending]:
+        return iter(self._pending.values())
+
+    def get(self, job: str) -> Pending | None:
+        """The submission of this id, if it waits for images."""
+        return self._pending.get(job)
+
+    def add(self, pending: Pending, now: float) -> None:
+        """Ask for the images that a submission lacks; completes it at once if there are none."""
+        job = pending.job
+        self._store.hold(job)
+        sizes: dict[str, int | None] = {image.icc: None for image in job.images.values() if image.icc}
+        sizes.update({image.digest: image.bytes for image in job.images.values()})
+        lacking = {d: size for d, size in sizes.items() if not self._store.has_blob(d, size)}
+        self._pending[job.id] = pending
+        pending.missing = set(lacking)
+        for digest, size in lacking.items():
+            upload = self._uploads.get(digest)
+            try:
+                if upload is None:
+                    self._store.check_space(sum(s or MAX_PROFILE for s in lacking.values()))
+                    part = self._store.begin_blob(digest)
+                    upload = _Upload(digest, size, part, now, [], pending.session)
+                    self._uploads[digest] = upload
+            except (DiskFull, OSError) as error:
+                self._give_up(pending, digest, *_disk_words(error))
+                return
+            if upload.size != size:
+                self._give_up(
+                    pending,
+                    digest,
+                    f"An image with this digest and {upload.size} bytes is being received.",
+                    "Check the digest and the size.",
+                )
+                return
+            upload.waiting.append(pending)
+            self._prefer(upload, pending.session)
+        if pending.missing:
+            self._pump(pending.session)
+        else:
+            self._finish(pending)
+
+    def renew(self, pending: Pending, session: Session) -> None:
+        """The client of a waiting submission has come back on another connection."""
+        pending.session = session
+        for upload in self._uploads.values():
+            if pending in upload.waiting:
+                self._prefer(upload, session)
+        self._pump(session)
+
+    def remove(self, pending: Pending) -> None:
+        """Drop a submission that waits."""
+        del self._pending[pending.job.id]
+        for upload in list(self._uploads.values()):
+            if pending in upload.waiting:
+                upload.waiting.remove(pending)
+                if not upload.waiting:
+                    upload.part.drop()
+                    del self._uploads[upload.digest]
+                elif upload.source is pending.session:
+                    self._prefer(upload, upload.waiting[-1].session)
+                    self._pump(upload.source)
+        self._store.release(pending.job)
+
+    def receive(self, session: Session, digest: str, offset: int, chunk: bytes, now: float) -> None:
+        """Take a chunk. Raises Unexpected if it was not asked of this client, or is not what was asked."""
+        upload = self._uploads.get(digest)
+        asked = upload.asked.get(session, set()) if upload else set()
+        if upload is None or (offset not in asked and session not in upload.senders):
+            raise Unexpected(f"Nobody asked for {digest[:12]}… from byte {offset}.")
+        asked.discard(offset)
+        # A chunk that is here already was asked of two clients, or twice of a slow one.
+        if offset == upload.part.offset:
+            self._append(upload, session, offset, chunk, now)
+        elif offset > upload.part.offset:
+            raise Unexpected(f"Bytes {upload.part.offset} to {offset} of {digest[:12]}… are still missing.")
+        self._pump(session)
+
+    def tick(self, now: float) -> None:
+        """Ask again where nothing arrives, give up where nothing comes for long."""
+        for upload in list(self._uploads.values()):
+            if now - upload.heard > EXPIRE_SECONDS:
+                for pending in list(upload.waiting):
+                    self._give_up(
+                        pending, upload.digest, "The image did not arrive.", "Send the submission again."
+                    )
+            elif now - max(upload.heard, upload.nudged) > STALL_SECONDS:
+                upload.nudged = now
+                others = [p.session for p in upload.waiting if p.session is not upload.source]
+                self._draw_from(upload, others[0] if others else upload.source)
+                self._pump(upload.source)
+
+    def _append(self, upload: _Upload, session: Session, offset: int, chunk: bytes, now: float) -> None:
+        if upload.size is not None and len(chunk) != min(CHUNK_BYTES, upload.size - offset):
+            upload.senders.add(session)
+            self._wrong(upload, now)
+            return
+        try:
+            upload.part.write(chunk)
+            upload.heard = now
+            upload.senders.add(session)
+            # How long a profile is shows only when its digest is right.
+            whole = upload.size is None or upload.part.offset == upload.size
+            if whole and upload.part.digest == upload.digest:
+                self._arrived(upload)
+                return
+        except OSError as error:
+            for pending in list(upload.waiting):
+                self._give_up(pending, upload.digest, *_disk_words(error))
+            return
+        if upload.size is None:
+            upload.next = upload.part.offset
+            whole = len(chunk) < CHUNK_BYTES or upload.part.offset >= MAX_PROFILE
+        if whole:
+            self._wrong(upload, now)
+
+    def _arrived(self, upload: _Upload) -> None:
+        upload.part.finish(self._store.blob_path(upload.digest))
+        del self._uploads[upload.digest]
+        for pending in upload.waiting:
+            pending.missing.discard(upload.digest)
+            if not pending.missing:
+                self._finish(pending)
+
+    def _wrong(self, upload: _Upload, now: float) -> None:
+        """The bytes do not have the digest: refuse whoever sent them, begin again with the others."""
+        senders = set(upload.senders)
+        for pending in [p for p in upload.waiting if p.session in senders]:
+            self._give_up(
+                pending,
+                upload.digest,
+                f"The bytes that came are not those of the digest {upload.digest[:12]}….",
+                "Compute SHA-256 of the bytes as they are sent; a profile has at most "
+                f"{MAX_PROFILE // 2**20} MiB.",
+            )
+        if upload.waiting:
+            upload.part.drop()
+            upload.part = self._store.begin_blob(upload.digest)
+            upload.heard, upload.senders, upload.asked = now, set(), {}
+            self._draw_from(upload, upload.waiting[0].session)
+            self._pump(upload.source)
+
+    def _prefer(self, upload: _Upload, session: Session) -> None:
+        """Whoever asks last is there for certain; the one before may have vanished."""
+        if upload.source is not session:
+            self._draw_from(upload, session)
+
+    def _draw_from(self, upload: _Upload, session: Session) -> None:
+        upload.source = session
+        upload.next = upload.part.offset
+        upload.asked[session] = set()
+
+    def _pump(self, session: Session) -> None:
+        """Ask the client for chunks, up to the limit, one image after the other."""
+        mine = [upload for upload in self._uploads.values() if upload.source is session]
+        count = sum(len(upload.asked.get(session, ())) for upload in self._uploads.values())
+        for upload in mine:
+            asked = upload.asked.setdefault(session, set())
+            while count < MAX_NEEDS and (upload.next < upload.size if upload.size else not asked):
+                left = CHUNK_BYTES if upload.size is None else upload.size - upload.next
+                length = min(CHUNK_BYTES, left)
+                fields = {"digest": upload.digest, "offset": upload.next, "bytes": length}
+                job = next((p.job.id for p in upload.waiting if p.session is session), "")
+                self._sessions.send(session, Message("need", {"job": job, **fields}))
+                asked.add(upload.next)
+                upload.next += length
+                count += 1
+
+    def _finish(self, pending: Pending) -> None:
+        del self._pending[pending.job.id]
+        self._complete(pending)
+        # The job holds them now, if it was accepted.
+        self._store.release(pending.job)
+
+    def _give_up(self, pending: Pending, digest: str, message: str, hint: str) -> None:
+        images = pending.job.images.items()
+        named = [name for name, image in images if image.digest == digest]
+        named += [f"{name}.icc" for name, image in images if image.icc == digest]
+        self.remove(pending)
+        self._refuse(pending, named[0], message, hint)
+
+
+def _disk_words(error: Exception) -> tuple[str, str]:
+    if isinstance(error, DiskFull):
+        return str(error), "Free some space, or forget old jobs."
+    log.error("an image cannot be written: %s", error)
+    return f"The image cannot be written to disk: {error}.", "Free some space, then submit it again."

@@ -1,0 +1,202 @@
+"""The built-in encoder: VGG's shape, filters learned in seconds from the job's own images, no download.
+
+Each layer's filters are whitened spherical k-means centroids of the patches that reach it (Coates & Ng
+2012, "Learning feature representations with k-means"), learned layer by layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from nst_server.engine.colour import apply_map, colour_moments, transfer_map
+from nst_server.engine.vgg import Encoder, canonical, convolutions, convolve, normalised, nothing, pool
+
+_LONGEST_SIDE = 256  # px; the size at which the method was judged; a larger one teaches it no more
+_SHORTEST_SIDE = 32  # px; below this a patch would see the whole image
+_PATCHES = 16_000
+_ITERATIONS = 6
+_KEPT = 128  # least number of principal directions kept, where the layer has as many
+_SMOOTHING = 0.05  # added to every eigenvalue, in units of their mean; .005 to .2 barely matters
+_FLAT = 0.1  # the share of patches dropped for having least in them
+_DITHER = 1 / 255  # one 8-bit step: gives flat images a covariance, and others nothing to see
+_EXACT = 600  # largest patch whose covariance is decomposed exactly; beyond, that takes most of the time
+
+
+def build_encoder(
+    content: Tensor,
+    styles: Sequence[Tensor],
+    *,
+    layers: Collection[str] = ("conv3_1",),
+    pooling: str = "auto",
+    seed: int = 0,
+    check: Callable[[], None] = nothing,
+) -> Encoder:
+    """The encoder "built-in" with filters as deep as the deepest of ``layers``.
+
+    ``content`` and ``styles``, [3, H, W] or [1, 3, H, W]: sRGB in [0, 1], any size. Learned on the CPU and
+    left there, so that the same images and ``seed`` give the same bits whatever device then computes.
+    ``check`` is called often; what it raises ends the learning. Raises ValueError for an unknown layer.
+    """
+    table = convolutions("built-in")
+    names = [conv.name for conv in table]
+    if unknown := {canonical(layer) for layer in layers}.difference(names):
+        raise ValueError(f"The built-in encoder has no layer {', '.join(sorted(unknown))}.")
+    depth = 1 + max((names.index(canonical(layer)) for layer in layers), default=0)
+    generator = torch.Generator().manual_seed(seed)
+    pooling = "average" if pooling == "auto" else pooling
+    state: dict[str, Tensor] = {}
+    with torch.no_grad(), _one_thread():
+        maps = list(_training_maps(content, styles, generator))
+        for conv in table[:depth]:
+            check()
+            if conv.pooled:
+                maps = [pool(x, pooling) for x in maps]
+            weight, bias = _learn(_patches(maps, generator), conv.outputs, generator, check)
+            maps = [_checked(convolve(x, weight, bias, first=conv is table[0]), check) for x in maps]
+            # Mean activation 1, as Gatys et al. 2015 (arXiv 1505.07376) rescaled VGG, but over all of the
+            # layer: its filters have the same deviation already. ReLU commutes with the factor.
+            scale = 1 / _mean(maps).clamp_min(1e-6)
+            maps = [x * scale for x in maps]
+            state[f"{conv.position}.weight"], state[f"{conv.position}.bias"] = weight * scale, bias * scale
+    return Encoder("built-in", state, pooling=pooling)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Compute with one thread: the same bits on any number of cores.
+
+    The steps are so short that several threads gain little, and wait for each other where cores are busy.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _checked(x: Tensor, check: Callable[[], None]) -> Tensor:
+    check()
+    return x
+
+
+def _mean(maps: Sequence[Tensor]) -> Tensor:
+    return torch.stack([x.mean() for x in maps]).mean()
+
+
+def _training_maps(content: Tensor, styles: Sequence[Tensor], generator: torch.Generator) -> Iterator[Tensor]:
+    """Colour-matched content and the styles, each also at half size, dithered and normalised."""
+    small = [_bounded(image.detach().cpu().float()) for image in (content, *styles)]
+    if styles:
+        moments = [colour_moments(style) for style in small[1:]]
+        mean = torch.stack([m for m, _ in moments]).mean(dim=0)
+        # Covariance of the mixture: mean of the covariances, and the covariance of the means.
+        covariance = torch.stack([c + torch.outer(m - mean, m - mean) for m, c in moments]).mean(dim=0)
+        small[0] = apply_map(small[0], *transfer_map(colour_moments(small[0]), (mean, covariance))).clamp(
+            0, 1
+        )
+    for image in small:
+        height, width = image.shape[-2:]
+        for size in ((height, width), (max(1, height // 2), max(1, width // 2))):
+            resized = _resized(image, size)
+            noise = torch.rand(resized.shape, generator=generator) - 0.5
+            yield normalised(resized + _DITHER * noise).contiguous(memory_format=torch.channels_last)
+
+
+def _bounded(image: Tensor) -> Tensor:
+    height, width = image.shape[-2:]
+    factor = min(1.0, _LONGEST_SIDE / max(height, width))
+    image = image.reshape(1, 3, height, width)
+    return _resized(image, tuple(max(_SHORTEST_SIDE, round(side * factor)) for side in (height, width)))
+
+
+def _resized(image: Tensor, size: Sequence[int]) -> Tensor:
+    if tuple(image.shape[-2:]) == tuple(size):
+        return image
+    return functional.interpolate(image, tuple(size), mode="bilinear", antialias=True, align_corners=False)
+
+
+def _patches(maps: Sequence[Tensor], generator: torch.Generator) -> Tensor:
+    """Random 3×3 patches [n, 9, C], n ≤ 16,000, as many from each map, each place at most once."""
+    found = []
+    for x in maps:
+        _, channels, height, width = x.shape
+        # A side of 1 px has nothing to reflect.
+        padded = functional.pad(x, (1, 1, 1, 1), mode="reflect" if min(height, width) > 1 else "replicate")
+        count = min(_PATCHES // len(maps), height * width)
+        places = torch.randperm(height * width, generator=generator)[:count]
+        rows, columns = places // width, places % width
+        plane = padded[0].permute(1, 2, 0)
+        patches = torch.empty(count, 9, channels)
+        for tap in range(9):
+            patches[:, tap] = plane[rows + tap // 3, columns + tap % 3]
+        found.append(patches)
+    return torch.cat(found)
+
+
+def _learn(
+    patches: Tensor, filters: int, generator: torch.Generator, check: Callable[[], None]
+) -> tuple[Tensor, Tensor]:
+    """Weight [K, C, 3, 3] and bias [K] of K ``filters``, of unit deviation over ``patches`` [n, 9, C]."""
+    count, _, channels = patches.shape
+    patches = patches.flatten(1)
+    dimensions = 9 * channels
+    mean = patches.mean(dim=0)
+    centred = patches - mean
+    check()
+    kept = min(dimensions, max(filters, _KEPT))
+    values, vectors = _principal(centred, kept, generator, check)
+    level = values.mean().clamp_min(1e-12)
+    whitening = vectors / (values + _SMOOTHING * level).sqrt()
+    samples = centred @ whitening
+    norms = samples.norm(dim=1)
+    samples = functional.normalize(samples[norms.argsort(stable=True)[int(_FLAT * count) :]], dim=1)
+    centroids = _spherical_kmeans(samples, filters, generator, check)
+    weight = centroids @ whitening.T
+    deviation = (centred @ weight.T).std(dim=0, unbiased=False).clamp_min(1e-6)
+    weight = weight / deviation[:, None]
+    return weight.reshape(filters, 3, 3, channels).permute(0, 3, 1, 2), -(weight @ mean)
+
+
+def _principal(
+    centred: Tensor, kept: int, generator: torch.Generator, check: Callable[[], None]
+) -> tuple[Tensor, Tensor]:
+    """The ``kept`` largest eigenvalues [r] of ``centred``'s [n, d] covariance, and eigenvectors [d, r]."""
+    count, dimensions = centred.shape
+    if dimensions <= _EXACT:
+        basis = torch.eye(dimensions)
+        covariance = centred.T @ centred / count
+    else:
+        # Randomised subspace iteration (Halko, Martinsson & Tropp 2011, algorithm 4.4): exact
+        # decomposition would take a third of the time up to conv3_1, and a minute for a 4608² matrix.
+        basis = torch.randn(dimensions, min(dimensions, kept + 32), generator=generator)
+        for _ in range(2):
+            basis = torch.linalg.qr(centred.T @ (centred @ basis))[0]
+            check()
+        projected = centred @ basis
+        covariance = projected.T @ projected / count
+    values, vectors = torch.linalg.eigh(covariance)
+    return values[-kept:].clamp_min(0), basis @ vectors[:, -kept:]
+
+
+def _spherical_kmeans(
+    samples: Tensor, clusters: int, generator: torch.Generator, check: Callable[[], None]
+) -> Tensor:
+    """Unit centroids [K, r] of unit ``samples`` [n, r]; begun at samples, at random where those are few."""
+    count, dimensions = samples.shape
+    chosen = samples[torch.randperm(count, generator=generator)[:clusters]]
+    extra = functional.normalize(torch.randn(clusters - len(chosen), dimensions, generator=generator), dim=1)
+    centroids = torch.cat((chosen, extra))
+    for _ in range(_ITERATIONS):
+        check()
+        owner = (samples @ centroids.T).argmax(dim=1)
+        sums = torch.zeros_like(centroids).index_add_(0, owner, samples)
+        # A cluster that lost all its samples, or whose samples cancel out, stays where it is.
+        norms = sums.norm(dim=1, keepdim=True)
+        centroids = torch.where(norms > 1e-6, sums / norms.clamp_min(1e-6), centroids)
+    return centroids

@@ -1,0 +1,102 @@
+"""Which encoder a job gets: VGG where its weights are or can be had, else the built-in one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from nst_server import weights
+from nst_server.engine.builtin import build_encoder
+from nst_server.engine.vgg import Encoder, default_layers, nothing
+from nst_server.wire.params import Params
+
+Report = Callable[[str, int, int, str], None]
+
+_TRY_AGAIN = 600.0  # s after a failed download before "auto" tries another, so that not every job waits
+
+_failed_at: dict[str, float] = {}
+
+
+def choose_encoder(
+    params: Params,
+    content: Tensor,
+    styles: Sequence[Tensor],
+    *,
+    weights_path: Path | None = None,
+    device: torch.device | str = "cpu",
+    report: Report = lambda what, done, total, unit: None,
+    check: Callable[[], None] = nothing,
+    fetch: bool = True,
+    url: str | None = None,
+) -> Encoder:
+    """The encoder for ``params.encoder``, on ``device``.
+
+    "auto" takes the first of: ``weights_path``, a kept VGG19, a downloaded VGG19 if ``fetch`` allows, the
+    built-in encoder. "vgg19" and "vgg16" are those or a WeightsError. ``content`` and ``styles``,
+    [3, H, W] or [1, 3, H, W], sRGB in [0, 1]: what the built-in encoder learns from.
+
+    ``report`` gets what is done, how far, of how much (0: not known), and the unit. ``check`` is called
+    often; what it raises ends the work. ``url`` replaces torchvision's address. Raises WeightsError.
+    """
+    wanted = params.encoder
+    found = None
+    if wanted != "built-in":
+        found = _weights(wanted, weights_path, report, check, fetch, url)
+    if found is None:
+        layers = {
+            *(params.content_layers or default_layers("built-in").content),
+            *(params.style_layers or default_layers("built-in").style),
+        }
+        report("learning the built-in encoder", 0, 0, "")
+        encoder = build_encoder(
+            content, styles, layers=layers, pooling=params.pooling, seed=params.seed, check=check
+        )
+    else:
+        encoder = Encoder(found.name, found.state, pooling=params.pooling)
+    return encoder.to(device)
+
+
+def _weights(
+    wanted: str,
+    path: Path | None,
+    report: Report,
+    check: Callable[[], None],
+    fetch: bool,
+    url: str | None,
+) -> weights.Weights | None:
+    """The weights of ``wanted``; None where "auto" has to do without."""
+    name = "vgg19" if wanted == "auto" else wanted
+    if path is not None:
+        found = weights.load(path)
+        if wanted not in ("auto", found.name):
+            raise weights.WeightsError(
+                f"{path} holds {found.name}, and {wanted} is asked for.",
+                f"Ask for {found.name}, or give other weights.",
+            )
+        return found
+    file = weights.cached(name)
+    recently = time.monotonic() - _failed_at.get(name, -_TRY_AGAIN) < _TRY_AGAIN
+    if file is None and (not fetch or (wanted == "auto" and recently)):
+        if wanted == "auto":
+            return None
+        raise weights.WeightsError(
+            f"The weights of {name} are not on this machine.",
+            f"Run: nst weights fetch {name}, or choose the encoder built-in.",
+        )
+    try:
+        if file is None:
+            what = f"downloading {name.upper()}"
+            report(what, 0, 0, "bytes")
+            file = weights.fetch(
+                name, lambda done, total: report(what, done, total, "bytes"), url=url, check=check
+            )
+        return weights.load(file)
+    except weights.WeightsError:
+        _failed_at[name] = time.monotonic()
+        if wanted != "auto":
+            raise
+        return None

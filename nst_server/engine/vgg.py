@@ -1,0 +1,198 @@
+"""Named-layer features of a VGG-shaped network (Simonyan & Zisserman 2014, arXiv 1409.1556).
+
+VGG19, VGG16 and the built-in encoder are the same class with other weights.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Collection, Mapping
+from functools import cache, cached_property
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torchvision.models.vgg import cfgs, make_layers
+
+from nst_server.wire.params import layer_names
+
+# Mean and deviation of ImageNet's sRGB values: what torchvision's weights were trained with.
+MEAN = (0.485, 0.456, 0.406)
+DEVIATION = (0.229, 0.224, 0.225)
+
+# The mean of four rectified, correlated values is below their maximum. Weights trained with max pooling
+# see inputs of the size that they expect when the mean is scaled by 2 (the factor of Crowson's
+# style-transfer-pytorch); filters learned behind average pooling need no factor.
+_AVERAGE_GAIN = {"vgg": 2.0, "built-in": 1.0}
+
+
+class Convolution(NamedTuple):
+    """A convolution's place: layer name, position in torchvision's ``features``, channels in and out."""
+
+    name: str
+    position: int
+    inputs: int
+    outputs: int
+    pooled: bool  # whether a pooling comes before it
+
+
+@cache
+def convolutions(encoder: str) -> tuple[Convolution, ...]:
+    """The convolutions of "vgg16" or else VGG19, shallow to deep, as torchvision lays them out."""
+    with torch.device("meta"):
+        layers = make_layers(cfgs["D" if encoder == "vgg16" else "E"])
+    names = iter(layer_names(encoder))
+    found, pooled = [], False
+    for index, layer in enumerate(layers):
+        if isinstance(layer, nn.Conv2d):
+            found.append(Convolution(next(names), index, layer.in_channels, layer.out_channels, pooled))
+        pooled = isinstance(layer, nn.MaxPool2d) or (pooled and not isinstance(layer, nn.Conv2d))
+    return tuple(found)
+
+
+class Layers(NamedTuple):
+    """Layer name → weight, of the content loss and of the style loss."""
+
+    content: dict[str, float]
+    style: dict[str, float]
+
+
+def default_layers(encoder: str) -> Layers:
+    """The layers that ``encoder`` is best used with."""
+    if encoder == "built-in":
+        # Where its pictures were judged best: its deep filters know no objects, so conv4_2 loses structure.
+        content, style = ["conv2_2"], ["conv1_1", "conv2_1", "conv3_1"]
+    else:
+        # Gatys, Ecker & Bethge 2016 (CVPR), section 3.
+        content, style = ["conv4_2"], ["conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"]
+    return Layers(dict.fromkeys(content, 1.0), dict.fromkeys(style, 1.0))
+
+
+def canonical(layer: str) -> str:
+    """The name under which a layer is known: "relu4_2" becomes "conv4_2"."""
+    return layer.replace("relu", "conv")
+
+
+def normalised(image: Tensor) -> Tensor:
+    """ImageNet-normalised ``image`` [N, 3, H, W], sRGB in [0, 1]."""
+    mean = image.new_tensor(MEAN).view(1, 3, 1, 1)
+    deviation = image.new_tensor(DEVIATION).view(1, 3, 1, 1)
+    return (image - mean) / deviation
+
+
+def convolve(x: Tensor, weight: Tensor, bias: Tensor, *, first: bool) -> Tensor:
+    """Rectified 3×3 convolution [1, C, H, W] → [1, K, H, W].
+
+    The first one continues the border's pixels outwards: zeros would be a grey frame round the
+    picture, an edge that is not in it. Deeper ones are padded with zeros, as VGG was trained.
+    """
+    if first:
+        # Concatenation because replicate padding has no deterministic gradient on CUDA.
+        x = torch.cat((x[..., :1], x, x[..., -1:]), dim=-1)
+        x = torch.cat((x[..., :1, :], x, x[..., -1:, :]), dim=-2)
+    return functional.relu_(functional.conv2d(x, weight, bias, padding=0 if first else 1))
+
+
+def pool(x: Tensor, pooling: str, gain: float = 1.0) -> Tensor:
+    """``x`` [1, C, H, W] at half its size, "max" or "average" times ``gain``; a side of 1 px stays 1 px."""
+    window = (min(2, x.shape[-2]), min(2, x.shape[-1]))
+    if pooling == "max":
+        return functional.max_pool2d(x, window)
+    x = functional.avg_pool2d(x, window)
+    return x if gain == 1.0 else x * gain
+
+
+def nothing() -> None:
+    """The check of those who need none."""
+
+
+class Encoder(nn.Module):
+    """Frozen convolutions with VGG's layer names; only the gradient to the image is computed.
+
+    Attributes: ``name`` ("vgg19", "vgg16", "built-in"), ``pooling`` ("max", "average"),
+    ``default_content_layers`` and ``default_style_layers`` (layer name → weight), ``layers`` (the
+    names that it has, shallow to deep), ``digest``.
+    """
+
+    def __init__(self, name: str, state: Mapping[str, Tensor], *, pooling: str = "auto") -> None:
+        """``state``: "0.weight" [64, 3, 3, 3], "0.bias" [64] and so on, torchvision's keys of ``features``.
+
+        It may end early; the encoder then ends there. ``pooling`` "auto" is max for VGG, as published, and
+        average for the built-in encoder. Raises ValueError for a state without the first convolution or
+        with other shapes.
+        """
+        super().__init__()
+        family = "built-in" if name == "built-in" else "vgg"
+        self.name = name
+        self.pooling = pooling if pooling != "auto" else ("average" if family == "built-in" else "max")
+        self._gain = _AVERAGE_GAIN[family]
+        self._convolutions = []
+        for conv in convolutions(name):
+            weight, bias = state.get(f"{conv.position}.weight"), state.get(f"{conv.position}.bias")
+            if weight is None or bias is None:
+                break
+            if weight.shape != (conv.outputs, conv.inputs, 3, 3) or bias.shape != (conv.outputs,):
+                raise ValueError(f"{conv.name} of {name} has weights of shape {tuple(weight.shape)}.")
+            self._convolutions.append(conv)
+            weight = weight.detach().to(torch.float32).contiguous(memory_format=torch.channels_last)
+            self.register_buffer(f"weight_{conv.name}", weight)
+            self.register_buffer(f"bias_{conv.name}", bias.detach().to(torch.float32))
+        if not self._convolutions:
+            raise ValueError(f"The state of {name} lacks 0.weight or 0.bias.")
+        self.layers = tuple(conv.name for conv in self._convolutions)
+        self.default_content_layers, self.default_style_layers = default_layers(name)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256, 64 hex digits, over name, pooling and weights: all that features depend on."""
+        sha = hashlib.sha256(f"{self.name} {self.pooling}".encode())
+        for key, value in self.features_state().items():
+            sha.update(f"{key} {tuple(value.shape)}".encode())
+            sha.update(value.numpy().astype("<f4").data)
+        return sha.hexdigest()
+
+    def features_state(self) -> dict[str, Tensor]:
+        """The weights with torchvision's keys, float32 on the CPU: what builds this encoder again."""
+        state = {}
+        for conv in self._convolutions:
+            for kind in ("weight", "bias"):
+                value: Tensor = getattr(self, f"{kind}_{conv.name}")
+                state[f"{conv.position}.{kind}"] = value.detach().cpu().float().contiguous()
+        return state
+
+    def features(
+        self, image: Tensor, layers: Collection[str], check: Callable[[], None] = nothing
+    ) -> dict[str, Tensor]:
+        """Rectified outputs of ``layers``, conv name → [1, C, h, w].
+
+        ``image``: float32 [1, 3, H, W], sRGB in [0, 1], from 1×1 px. Nothing deeper than the deepest layer
+        asked for is computed. ``check`` is called between layers, forward and backward; what it raises
+        ends the pass. Raises ValueError for a layer that this encoder lacks.
+        """
+        wanted = {canonical(layer) for layer in layers}
+        if unknown := wanted.difference(self.layers):
+            raise ValueError(
+                f"{self.name} has no layer {', '.join(sorted(unknown))}. It has {', '.join(self.layers)}."
+            )
+        found: dict[str, Tensor] = {}
+        x = normalised(image).contiguous(memory_format=torch.channels_last)
+        for conv in self._convolutions:
+            if len(found) == len(wanted):
+                break
+            check()
+            if conv.pooled:
+                x = pool(x, self.pooling, self._gain)
+            weight: Tensor = getattr(self, f"weight_{conv.name}")
+            bias: Tensor = getattr(self, f"bias_{conv.name}")
+            x = convolve(x.to(weight.dtype), weight, bias, first=conv is self._convolutions[0])
+            if x.requires_grad and check is not nothing:
+                x.register_hook(lambda _: check())  # type: ignore[no-untyped-call]
+            if conv.name in wanted:
+                found[conv.name] = x
+        check()
+        return found
+
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        """``features`` of every layer."""
+        return self.features(image, self.layers)

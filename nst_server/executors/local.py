@@ -1,0 +1,322 @@
+"""A worker process on this machine: started, watched, killed where it does not listen, started again."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import zmq
+
+from nst_server.executors import Executor
+from nst_server.wire.codec import encode
+from nst_server.wire.messages import Message
+
+log = logging.getLogger(__name__)
+
+#: A cancelled worker that does not answer for so long is killed, in seconds: it leaves time within the 2 s
+#: that the protocol promises for the kernel to take back a large process's memory.
+KILL_SECONDS = 1.2
+#: Importing PyTorch from a slow disk can take a minute.
+START_SECONDS = 180.0
+#: Starts in a row that may fail before jobs do, and the first wait between two, doubled each time.
+MAX_FAILURES = 5
+RETRY_SECONDS = 0.1
+#: How many failures it counts as when a worker gives up by itself before it is ready: the next will too.
+GIVEN_UP = 3
+#: A worker that lived so long was not a failed start.
+STABLE_SECONDS = 10.0
+#: Reports taken in one go, so that a worker that floods does not hold up the clients.
+_MAX_REPORTS = 50
+#: The ZAP domain of worker sockets, where CURVE needs one.
+WORKER_DOMAIN = b"worker"
+#: On Windows: no console of its own, and lowered priority as the worker gives itself elsewhere.
+if sys.platform == "win32":
+    _FLAGS = subprocess.CREATE_NO_WINDOW | subprocess.BELOW_NORMAL_PRIORITY_CLASS
+else:
+    _FLAGS = 0
+#: glibc returns large blocks to the kernel at once, and every evaluation pays for their pages anew: keeping
+#: them took a third off an evaluation at 512 px on two cores. Other C libraries ignore these two.
+#: Threads of OpenMP that wait by spinning take the painter's cores, and were slower even on an idle machine.
+_SURROUNDINGS = {
+    "MALLOC_MMAP_THRESHOLD_": str(2**30),
+    "MALLOC_TRIM_THRESHOLD_": str(2**33),
+    "OMP_WAIT_POLICY": "passive",
+}
+_ENDINGS = ("done", "cancelled", "failed")
+
+
+@dataclass
+class _Current:
+    job: str
+    task: Mapping[str, Any]
+    sent: bool = False
+    kill_at: float | None = None
+
+
+class LocalExecutor(Executor):
+    """Runs jobs in a process of their own.
+
+    ``command``: what to start; the socket's endpoint is appended. ``run_dir``: a private folder for the
+    socket. ``log_file``: takes what the process prints.
+    """
+
+    def __init__(
+        self,
+        context: zmq.Context[zmq.Socket[bytes]],
+        command: Sequence[str],
+        device: str,
+        run_dir: Path,
+        log_file: Path,
+    ) -> None:
+        self._context = context
+        self._command = list(command)
+        self._device: Mapping[str, Any] = {"id": device, "name": ""}
+        self._encoders: Sequence[str] = ()
+        self._run_dir = run_dir
+        self._log_file = log_file
+        self._process: subprocess.Popen[bytes] | None = None
+        self._socket: zmq.Socket[bytes] | None = None
+        self._endpoint = ""
+        self._key = ""
+        self._ready = False
+        self._started = 0.0
+        self._start_at = 0.0
+        self._starts = 0
+        self._failures = 0
+        self._current: _Current | None = None
+
+    @property
+    def device(self) -> Mapping[str, Any]:
+        return self._device
+
+    @property
+    def encoders(self) -> Sequence[str]:
+        return self._encoders
+
+    @property
+    def free(self) -> bool:
+        return self._current is None
+
+    def socket(self) -> zmq.Socket[bytes] | None:
+        return self._socket
+
+    def run(self, job: str, task: Mapping[str, Any]) -> None:
+        self._current = _Current(job, task)
+        # Whatever was wrong before, each job is worth one more try.
+        self._failures = min(self._failures, MAX_FAILURES - 1)
+        self._send_task()
+
+    def tell(self, job: str, command: str, **fields: Any) -> None:
+        current = self._current
+        if current is None or current.job != job:
+            return
+        if current.sent:
+            self._send(command, job=job, **fields)
+        else:
+            current.task = _amended(current.task, command, fields)
+
+    def cancel(self, job: str) -> None:
+        current = self._current
+        if current is None or current.job != job or current.kill_at is not None:
+            return
+        current.kill_at = time.monotonic() + (KILL_SECONDS if current.sent else 0)
+        if current.sent:
+            self._send("cancel", job=job)
+
+    def reports(self, now: float) -> Iterator[Message]:
+        for _ in range(_MAX_REPORTS):
+            message = self._receive()
+            if message is None:
+                break
+            yield from self._take(message)
+        else:
+            return
+        if self._process is not None and self._process.poll() is not None:
+            yield from self._died(now)
+        elif self._process is None and now >= self._start_at and self._failures < MAX_FAILURES:
+            yield from self._start(now)
+        elif self._process is not None and not self._ready and now - self._started > START_SECONDS:
+            log.error("the worker is not ready after %g s", START_SECONDS)
+            self._process.kill()
+        yield from self._kill_late(now)
+
+    def close(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+        self._disconnect()
+
+    # -- the process
+
+    def _start(self, now: float) -> Iterator[Message]:
+        self._connect()
+        self._started = now
+        try:
+            with self._log_file.open("wb") as output:
+                self._process = subprocess.Popen(
+                    [*self._command, self._endpoint],
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    env=self._environment(),
+                    creationflags=_FLAGS,
+                )
+        except OSError as error:
+            log.error("the worker cannot be started: %s", error)
+            self._log_file.write_text(f"{error}\n", "utf-8")
+            yield from self._died(now)
+            return
+        log.info("worker %d started for %s", self._process.pid, self._device["id"])
+
+    def _environment(self) -> dict[str, str]:
+        private = {"NST_WORKER_KEY": self._key, "NST_SERVER_PID": str(os.getpid())}
+        return {**_SURROUNDINGS, **os.environ, **private}
+
+    def _died(self, now: float) -> Iterator[Message]:
+        code = self._process.returncode if self._process is not None else None
+        while (message := self._receive()) is not None:
+            yield from self._take(message)
+        if self._ready and now - self._started > STABLE_SECONDS:
+            self._failures = 0
+        given_up = not self._ready and code is not None and code > 0
+        self._process = None
+        self._ready = False
+        self._disconnect()
+        current = self._current
+        if current is not None and current.kill_at is not None:
+            self._current = None
+            self._start_at = now
+            yield Message("cancelled", {"job": current.job})
+            return
+        self._failures = min(MAX_FAILURES, self._failures + (GIVEN_UP if given_up else 1))
+        self._start_at = now + RETRY_SECONDS * 2 ** (self._failures - 1)
+        reason = self._last_words(code)
+        log.error("the worker ended: %s (%d in a row)", reason, self._failures)
+        if current is not None and (current.sent or self._failures >= MAX_FAILURES):
+            self._current = None
+            yield _failed(current.job, reason, current.sent)
+
+    def _last_words(self, code: int | None) -> str:
+        """Why the worker ended: the last line that it printed, else its exit status."""
+        if code is not None and code < 0:
+            return f"it was ended by signal {-code}" + (", perhaps for want of memory" if code == -9 else "")
+        try:
+            lines = self._log_file.read_text("utf-8", "replace").strip().splitlines()
+        except OSError:
+            lines = []
+        return lines[-1][:500] if lines else f"it ended with status {code}"
+
+    def _kill_late(self, now: float) -> Iterator[Message]:
+        current = self._current
+        if current is None or current.kill_at is None or now < current.kill_at:
+            return
+        if current.sent and self._process is not None:
+            log.warning("the worker does not answer a cancel; it is killed")
+            self._process.kill()
+            # Its end is seen by the next call; it must not be killed twice.
+            current.kill_at = now + START_SECONDS
+        else:
+            self._current = None
+            yield Message("cancelled", {"job": current.job})
+
+    # -- the socket
+
+    def _connect(self) -> None:
+        self._disconnect()
+        self._starts += 1
+        self._socket = self._context.socket(zmq.DEALER)
+        self._socket.linger = 0
+        # A worker that reports faster than we listen has to wait.
+        self._socket.rcvhwm = 100
+        # One socket for each process: a word of an old one cannot reach the new one.
+        if zmq.has("ipc"):
+            path = self._run_dir / f"{self._log_file.stem}-{self._starts}.ipc"
+            self._socket.bind(f"ipc://{path}")
+        else:
+            # Anybody on this machine can reach the port, but to talk to it takes the key.
+            public, secret = zmq.curve_keypair()
+            self._socket.curve_server = True
+            self._socket.curve_secretkey = secret
+            self._socket.zap_domain = WORKER_DOMAIN
+            self._key = public.decode()
+            self._socket.bind("tcp://127.0.0.1:*")
+        self._endpoint = self._socket.get_string(zmq.LAST_ENDPOINT).rstrip("\0")
+
+    def _disconnect(self) -> None:
+        if self._socket is not None:
+            self._socket.close(0)
+            self._socket = None
+            if self._endpoint.startswith("ipc://"):
+                Path(self._endpoint.removeprefix("ipc://")).unlink(missing_ok=True)
+
+    def _send(self, kind: str, **fields: Any) -> None:
+        if self._socket is None:
+            return
+        try:
+            self._socket.send_multipart(encode(Message(kind, fields)), zmq.DONTWAIT)
+        except zmq.ZMQError as error:
+            log.error("the worker takes no %s: %s", kind, error)
+
+    def _send_task(self) -> None:
+        if self._current is not None and self._ready and not self._current.sent:
+            self._current.sent = True
+            self._send("run", job=self._current.job, **self._current.task)
+
+    def _receive(self) -> Message | None:
+        if self._socket is None:
+            return None
+        try:
+            parts = self._socket.recv_multipart(zmq.DONTWAIT)
+            fields = json.loads(parts[0])
+            return Message(fields.pop("type"), fields, parts[1] if len(parts) > 1 else None)
+        except zmq.Again:
+            return None
+        except (ValueError, KeyError, TypeError, AttributeError, zmq.ZMQError) as error:
+            log.error("the worker sent something unreadable: %s", error)
+            return Message("unreadable")
+
+    def _take(self, message: Message) -> Iterator[Message]:
+        if message.type == "ready":
+            self._ready = True
+            self._device = message["device"]
+            self._encoders = message["encoders"]
+            self._send_task()
+            return
+        current = self._current
+        if current is None or message.get("job") != current.job:
+            return
+        if message.type in _ENDINGS:
+            self._current = None
+            self._failures = 0
+        yield message
+
+
+def _amended(task: Mapping[str, Any], command: str, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A task that has not been handed over yet, after a command."""
+    if command in ("pause", "resume"):
+        return {**task, "paused": command == "pause"}
+    if command == "previews":
+        return {**task, "previews": fields["wanted"]}
+    return {**task, **fields} if command == "update" else task
+
+
+def _failed(job: str, reason: str, computing: bool) -> Message:
+    return Message(
+        "failed",
+        {
+            "job": job,
+            "code": "worker_died" if computing else "no_worker",
+            "message": f"The process that computes {'died' if computing else 'cannot start'}: {reason}.",
+            "hint": "Continue from the last kept frame, at a smaller size if memory is short."
+            if computing
+            else "Run: nst doctor",
+        },
+    )

@@ -1,0 +1,248 @@
+"""The states of jobs, and the queue. Knows neither sockets nor files nor torch.
+
+Whatever happens to a job goes through ``Jobs``, and each change comes out as one ``Change``, in order:
+the store writes it down, the sessions tell the clients. A job moves
+
+    queued → preparing → running → done | cancelled | failed
+
+and may be paused or cancelling on top of that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from nst_server.wire.messages import (
+    CANCELLED,
+    CANCELLING,
+    PAUSED,
+    PREPARING,
+    QUEUED,
+    RUNNING,
+    Message,
+)
+from nst_server.wire.params import Params
+from nst_server.wire.pixels import Pixels
+
+ACCEPTED, STATE, UPDATED, PROGRESS = "accepted", "state", "updated", "progress"
+FRAME, PREVIEW, ACKNOWLEDGED, ENDED, FORGOTTEN = "frame", "preview", "acknowledged", "ended", "forgotten"
+
+
+@dataclass(eq=False)
+class Job:
+    """One job. Only ``Jobs`` changes it."""
+
+    id: str
+    params: Params
+    content: Pixels
+    styles: tuple[Pixels, ...]
+    mask: Pixels | None = None
+    start: Pixels | None = None
+    #: The submission as the client sent it: a second one with this id must be equal to it.
+    request: Mapping[str, Any] = field(default_factory=dict)
+    title: str = ""
+    client: str = ""
+    created: float = 0.0
+
+    stage: str = QUEUED
+    paused: bool = False
+    cancelling: bool = False
+    position: int = 0
+    revision: int = 0
+    #: What a ``state`` message says beyond the state: what, done, total, unit; device, encoder.
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    progress: Mapping[str, Any] | None = None
+    preview: tuple[Mapping[str, Any], bytes] | None = None
+    kept_frames: int = 0
+    acknowledged: int = 0
+    ending: Message | None = None
+
+    @property
+    def state(self) -> str:
+        """One of the states of the protocol, or the type of the terminal message."""
+        if self.ending is not None:
+            return self.ending.type
+        if self.cancelling:
+            return CANCELLING
+        return PAUSED if self.paused else self.stage
+
+    @property
+    def images(self) -> dict[str, Pixels]:
+        """Every image of the job by the field of the submission that names it."""
+        named = {"content": self.content, "mask": self.mask, "start": self.start}
+        named.update({f"styles[{index}]": style for index, style in enumerate(self.styles)})
+        return {name: pixels for name, pixels in named.items() if pixels is not None}
+
+    def state_message(self) -> Message:
+        """The ``state`` message that says where the job is now."""
+        fields: dict[str, Any] = {"job": self.id, "state": self.state}
+        if self.stage == QUEUED:
+            fields["position"] = self.position
+        return Message("state", {**fields, **self.detail})
+
+
+@dataclass(frozen=True)
+class Change:
+    """Something that happened to a job: one of the kinds above. ``fields`` are JSON values."""
+
+    kind: str
+    job: Job
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Jobs:
+    """All known jobs and the first-in-first-out queue of those that wait for a device."""
+
+    def __init__(self, listener: Callable[[Change], None]) -> None:
+        self._listener = listener
+        self._jobs: dict[str, Job] = {}
+        self._waiting: list[Job] = []
+        self._unfinished = 0
+
+    def __iter__(self) -> Iterator[Job]:
+        return iter(self._jobs.values())
+
+    def get(self, job: str) -> Job | None:
+        """The job of this id, unfinished or ended."""
+        return self._jobs.get(job)
+
+    @property
+    def unfinished(self) -> int:
+        """How many jobs have not ended."""
+        return self._unfinished
+
+    def restore(self, job: Job) -> None:
+        """Add a job that ended in an earlier life of the server. Nothing is announced."""
+        self._jobs[job.id] = job
+
+    def accept(self, job: Job) -> None:
+        """Put a new job at the end of the queue."""
+        job.position = len(self._waiting)
+        self._jobs[job.id] = job
+        self._waiting.append(job)
+        self._unfinished += 1
+        try:
+            self._tell(ACCEPTED, job)
+        except OSError:
+            # It could not be written down, so it was never accepted.
+            del self._jobs[job.id]
+            self._waiting.remove(job)
+            self._unfinished -= 1
+            raise
+
+    def next(self) -> Job | None:
+        """The job that a free device should take, or None."""
+        return next((job for job in self._waiting if not job.paused), None)
+
+    def begin(self, job: Job, detail: Mapping[str, Any]) -> None:
+        """A device has taken the job."""
+        self._leave_queue(job)
+        job.stage = PREPARING
+        job.detail = detail
+        self._tell(STATE, job)
+
+    def prepare(self, job: Job, detail: Mapping[str, Any]) -> None:
+        """What the device is doing before the first iteration: what, done, total, unit."""
+        if self._silent(job) or job.stage != PREPARING:
+            return
+        job.detail = detail
+        self._tell(STATE, job)
+
+    def run(self, job: Job, detail: Mapping[str, Any]) -> None:
+        """The first iteration is being computed; ``detail`` names device and encoder."""
+        if self._silent(job):
+            return
+        job.stage = RUNNING
+        job.detail = detail
+        self._tell(STATE, job)
+
+    def progress(self, job: Job, fields: Mapping[str, Any]) -> None:
+        """An iteration is complete."""
+        if self._silent(job):
+            return
+        job.progress = fields
+        self._tell(PROGRESS, job, fields)
+
+    def keep(self, job: Job, frame: Mapping[str, Any]) -> None:
+        """A kept frame is on disk. Frames come in sequence; any other is ignored."""
+        if self._silent(job) or frame.get("sequence") != job.kept_frames + 1:
+            return
+        # Told first: a frame that cannot be written down is not kept.
+        self._tell(FRAME, job, frame)
+        job.kept_frames += 1
+
+    def show(self, job: Job, frame: Mapping[str, Any], pixels: bytes) -> None:
+        """A preview has been made; it replaces the one before."""
+        if self._silent(job):
+            return
+        job.preview = (frame, pixels)
+        self._tell(PREVIEW, job)
+
+    def update(self, job: Job, revision: int, params: Params) -> bool:
+        """Take over live parameters. False when they are older than those the job has."""
+        if revision <= job.revision:
+            return False
+        job.revision = revision
+        job.params = params
+        self._tell(UPDATED, job, {"revision": revision, "params": params.to_header()})
+        return True
+
+    def pause(self, job: Job, paused: bool) -> None:
+        """Pause or resume a job; a waiting one keeps its place."""
+        if self._silent(job) or job.paused == paused:
+            return
+        job.paused = paused
+        self._tell(STATE, job)
+
+    def cancel(self, job: Job) -> None:
+        """A waiting job ends here; any other is cancelling until the device is free."""
+        if self._silent(job):
+            return
+        job.cancelling = True
+        job.detail = {}
+        job.preview = None
+        self._tell(STATE, job)
+        if job.stage == QUEUED:
+            self.end(job, Message(CANCELLED))
+
+    def end(self, job: Job, ending: Message) -> None:
+        """The terminal message, exactly one. Whatever a device says of a cancelled job, it was cancelled."""
+        if job.ending is not None:
+            return
+        if job.cancelling:
+            ending = Message(CANCELLED)
+        self._leave_queue(job)
+        self._unfinished -= 1
+        fields = {**ending.fields, "job": job.id, "kept_frames": job.kept_frames}
+        job.ending = Message(ending.type, fields)
+        job.preview = None
+        self._tell(ENDED, job, {"type": ending.type, **fields})
+
+    def acknowledge(self, job: Job, sequence: int) -> None:
+        """A client has all kept frames up to ``sequence``."""
+        if job.acknowledged < sequence <= job.kept_frames:
+            job.acknowledged = sequence
+            self._tell(ACKNOWLEDGED, job, {"sequence": sequence})
+
+    def forget(self, job: Job) -> None:
+        """Drop an ended job."""
+        del self._jobs[job.id]
+        self._tell(FORGOTTEN, job)
+
+    def _silent(self, job: Job) -> bool:
+        """Whether nothing but the ending may be heard of the job any more."""
+        return job.cancelling or job.ending is not None
+
+    def _leave_queue(self, job: Job) -> None:
+        if job not in self._waiting:
+            return
+        index = self._waiting.index(job)
+        del self._waiting[index]
+        for position, other in enumerate(self._waiting[index:], index):
+            other.position = position
+            self._tell(STATE, other)
+
+    def _tell(self, kind: str, job: Job, fields: Mapping[str, Any] | None = None) -> None:
+        self._listener(Change(kind, job, fields or {}))

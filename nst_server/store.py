@@ -1,0 +1,342 @@
+"""What the server keeps on disk: images by digest, jobs, their kept frames and how they ended.
+
+    blobs/<digest>               an uploaded image or profile, named by its SHA-256
+    jobs/<job>/job.json          what was asked for; rewritten when live parameters change
+    jobs/<job>/frames.jsonl      one line for each kept frame, in sequence
+    jobs/<job>/frames/…          the pixels of those frames
+    jobs/<job>/end.json          the terminal message
+
+A file appears whole or not at all: it is written under another name and then renamed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+import time
+from array import array
+from collections import Counter, deque
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from nst_server.jobs import ACCEPTED, ACKNOWLEDGED, ENDED, FORGOTTEN, FRAME, UPDATED, Change, Job
+from nst_server.wire.connection import private_dir
+from nst_server.wire.messages import ENDINGS, FAILED, Message, is_job
+from nst_server.wire.params import Params
+from nst_server.wire.pixels import Pixels
+
+log = logging.getLogger(__name__)
+
+#: Below this much free space nothing new is taken, in bytes: the system and Krita need some too.
+MIN_FREE = 500 * 10**6
+#: Ended jobs older than this are removed when the server starts, in seconds.
+KEEP_SECONDS = 14 * 24 * 3600
+_TRASH = ".trash"
+
+
+class DiskFull(Exception):
+    """Too little space is left; the message is a sentence for the painter."""
+
+
+class Part:
+    """A blob that is arriving. Chunks come in order; the running SHA-256 knows when it is whole."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.offset = 0
+        self._hash = hashlib.sha256()
+        self._file = path.open("wb")
+
+    def write(self, chunk: bytes) -> None:
+        """Append a chunk. Raises OSError."""
+        self._file.write(chunk)
+        self._hash.update(chunk)
+        self.offset += len(chunk)
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of what is here, 64 hex digits."""
+        return self._hash.hexdigest()
+
+    def finish(self, path: Path) -> None:
+        """The blob is whole: give it its name. Raises OSError."""
+        self._file.close()
+        self.path.replace(path)
+
+    def drop(self) -> None:
+        """Throw away what has arrived."""
+        self._file.close()
+        self.path.unlink(missing_ok=True)
+
+
+class Store:
+    """The data folder. Blobs live as long as somebody holds them: a job, or a submission in the making."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._blobs = root / "blobs"
+        self._jobs = root / "jobs"
+        self._held: Counter[str] = Counter()
+        self._lines: dict[str, array[int]] = {}
+        self._trash: deque[Path] = deque()
+        for folder in (root, self._blobs, self._jobs):
+            private_dir(folder)
+
+    # -- jobs
+
+    def load(self) -> list[Job]:
+        """The jobs of earlier lives, all ended: those that were not are now failed, "interrupted"."""
+        jobs = []
+        oldest = time.time() - KEEP_SECONDS
+        for folder in sorted(self._jobs.iterdir()):
+            if not is_job(folder.name):
+                self._trash.append(folder)
+                continue
+            try:
+                job = self._load(folder)
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                log.warning("job %s cannot be read and is left alone: %s", folder.name, error)
+                continue
+            if (folder / "end.json").stat().st_mtime < oldest:
+                self._trash.append(folder)
+                continue
+            self.hold(job)
+            jobs.append(job)
+        for path in self._blobs.iterdir():
+            if path.suffix == ".part":
+                path.unlink()
+            else:
+                self._trash.append(path)
+        return sorted(jobs, key=lambda job: job.created)
+
+    def _load(self, folder: Path) -> Job:
+        values = json.loads((folder / "job.json").read_text("utf-8"))
+        request = values["request"]
+        job = Job(
+            id=folder.name,
+            params=Params.from_header(values["params"]),
+            content=Pixels.from_header(request["content"]),
+            styles=tuple(Pixels.from_header(style) for style in request["styles"]),
+            mask=_pixels(request.get("mask")),
+            start=_pixels(values.get("start")),
+            request=request,
+            title=values["title"],
+            client=values["client"],
+            created=values["created"],
+            revision=values["revision"],
+            acknowledged=values["acknowledged"],
+        )
+        end = folder / "end.json"
+        if end.exists():
+            fields = json.loads(end.read_text("utf-8"))
+            kind = fields.pop("type")
+            if kind not in ENDINGS:
+                raise ValueError(f"{kind!r} is not an ending")
+            job.kept_frames = fields["kept_frames"]
+        else:
+            job.kept_frames = len(self._index(job.id))
+            kind, fields = FAILED, _interrupted(job)
+            _write_json(end, {"type": kind, **fields})
+        job.ending = Message(kind, fields)
+        return job
+
+    def record(self, change: Change) -> None:
+        """Write a change down. Raises OSError."""
+        job = change.job
+        folder = self._jobs / job.id
+        if change.kind == ACCEPTED:
+            try:
+                (folder / "frames").mkdir(parents=True)
+                self._write_job(job)
+            except OSError:
+                shutil.rmtree(folder, ignore_errors=True)
+                raise
+            self.hold(job)
+        elif change.kind in (UPDATED, ACKNOWLEDGED):
+            self._write_job(job)
+        elif change.kind == FRAME:
+            with (folder / "frames.jsonl").open("ab") as file:
+                start = file.tell()
+                file.write(json.dumps(dict(change.fields)).encode() + b"\n")
+            self._index(job.id, start)
+        elif change.kind == ENDED:
+            _write_json(folder / "end.json", dict(change.fields))
+        elif change.kind == FORGOTTEN:
+            self._lines.pop(job.id, None)
+            self.release(job)
+            self._discard(folder)
+
+    def _write_job(self, job: Job) -> None:
+        values = {
+            "request": job.request,
+            "params": job.params.to_header(),
+            "start": job.start.to_header() if job.start else None,
+            "title": job.title,
+            "client": job.client,
+            "created": job.created,
+            "revision": job.revision,
+            "acknowledged": job.acknowledged,
+        }
+        _write_json(self._jobs / job.id / "job.json", values)
+
+    # -- kept frames
+
+    def frames_folder(self, job: str) -> Path:
+        """Where the pixels of a job's kept frames go."""
+        return self._jobs / job / "frames"
+
+    def frame(self, job: str, sequence: int) -> dict[str, Any]:
+        """The record of a kept frame: its header, and "file", the name of its pixels. Raises KeyError."""
+        lines = self._index(job)
+        if not 1 <= sequence <= len(lines):
+            raise KeyError(sequence)
+        with (self._jobs / job / "frames.jsonl").open("rb") as file:
+            file.seek(lines[sequence - 1])
+            record: dict[str, Any] = json.loads(file.readline())
+        return record
+
+    def frame_path(self, job: str, record: Mapping[str, Any]) -> Path:
+        """The file with the pixels of a kept frame."""
+        return self.frames_folder(job) / str(record["file"])
+
+    def adopt(self, job: Job, iteration: int) -> Pixels | None:
+        """A kept frame as a blob that another job can start from; None if it is not there."""
+        for sequence in range(job.kept_frames, 0, -1):
+            record = self.frame(job.id, sequence)
+            if record["iteration"] != iteration:
+                continue
+            pixels = Pixels.from_header(record["pixels"])
+            path = self.blob_path(pixels.digest)
+            if not self.has_blob(pixels.digest, pixels.bytes):
+                source = self.frame_path(job.id, record)
+                if not source.exists():
+                    return None
+                try:
+                    os.link(source, path)
+                except OSError:
+                    shutil.copyfile(source, path)
+            return pixels
+        return None
+
+    def _index(self, job: str, appended: int | None = None) -> array[int]:
+        """Where in frames.jsonl the line of each frame starts; a broken line ends the list."""
+        lines = self._lines.get(job)
+        if lines is None:
+            lines = self._lines[job] = array("Q")
+            path = self._jobs / job / "frames.jsonl"
+            if path.exists():
+                start = 0
+                with path.open("rb") as file:
+                    for line in file:
+                        if not line.endswith(b"}\n"):
+                            break
+                        lines.append(start)
+                        start += len(line)
+        elif appended is not None:
+            lines.append(appended)
+        return lines
+
+    # -- blobs
+
+    def blob_path(self, digest: str) -> Path:
+        """Where the blob of this digest is, or will be."""
+        return self._blobs / digest
+
+    def has_blob(self, digest: str, size: int | None) -> bool:
+        """Whether the blob is here whole; ``size`` in bytes, None if it is not known."""
+        try:
+            found = self.blob_path(digest).stat().st_size
+        except OSError:
+            return False
+        return found > 0 if size is None else found == size
+
+    def begin_blob(self, digest: str) -> Part:
+        """Start to receive a blob. Raises OSError."""
+        return Part(self._blobs / f"{digest}.part")
+
+    def hold(self, job: Job) -> None:
+        """Keep the images of ``job`` until ``release``."""
+        self._held.update(digests(job))
+
+    def release(self, job: Job) -> None:
+        """The opposite of ``hold``; images that nobody holds any more are removed."""
+        for digest in digests(job):
+            self._held[digest] -= 1
+            if self._held[digest] <= 0:
+                del self._held[digest]
+                self._trash.append(self.blob_path(digest))
+
+    # -- space
+
+    def check_space(self, more: int = 0) -> None:
+        """Raise DiskFull unless ``more`` bytes fit and ``MIN_FREE`` stay free."""
+        free = shutil.disk_usage(self.root).free
+        if free - more < MIN_FREE:
+            raise DiskFull(
+                f"Only {free // 10**6} MB are free in {self.root}, "
+                f"and {(MIN_FREE + more) // 10**6} MB are needed."
+            )
+
+    def tidy(self) -> bool:
+        """Delete one file that is no longer needed. False when there is none."""
+        while self._trash:
+            path = self._trash[0]
+            try:
+                if path.parent == self._blobs:
+                    self._trash.popleft()
+                    if path.name in self._held:
+                        continue
+                    path.unlink(missing_ok=True)
+                    return True
+                inner = next((p for p in path.rglob("*") if not p.is_dir()), None)
+                if inner is not None:
+                    inner.unlink()
+                    return True
+                self._trash.popleft()
+                shutil.rmtree(path)
+            except OSError as error:
+                log.warning("%s cannot be deleted: %s", path, error)
+                if self._trash and self._trash[0] == path:
+                    self._trash.popleft()
+        return False
+
+    def _discard(self, folder: Path) -> None:
+        """Take a folder out of sight at once; ``tidy`` deletes its files one by one."""
+        bin_ = self._jobs / f"{_TRASH}-{folder.name}-{time.time_ns()}"
+        try:
+            folder.rename(bin_)
+        except FileNotFoundError:
+            return
+        self._trash.append(bin_)
+
+
+def digests(job: Job) -> set[str]:
+    """Every blob that the job needs."""
+    images = job.images.values()
+    return {image.digest for image in images} | {image.icc for image in images if image.icc}
+
+
+def _pixels(header: Any) -> Pixels | None:
+    return None if header is None else Pixels.from_header(header)
+
+
+def _interrupted(job: Job) -> dict[str, Any]:
+    return {
+        "job": job.id,
+        "code": "interrupted",
+        "message": "The server ended while this job was unfinished.",
+        "hint": "Start a new job that continues from its last kept frame."
+        if job.kept_frames
+        else "Start it again.",
+        "kept_frames": job.kept_frames,
+    }
+
+
+def _write_json(path: Path, values: Mapping[str, Any]) -> None:
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(values), "utf-8")
+    temporary.replace(path)

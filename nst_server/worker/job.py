@@ -1,0 +1,294 @@
+"""One job in the worker: its pictures in; its progress, previews and kept frames out."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nst_server import device as devices
+from nst_server import weights
+from nst_server.engine import images
+from nst_server.engine.optimisers import Diverged
+from nst_server.engine.pyramid import fit_longest, resize, resize_map
+from nst_server.engine.stylize import Cancelled, Control, Step, stylize
+from nst_server.engine.vgg import Encoder
+from nst_server.wire.messages import Message
+from nst_server.wire.params import Params
+from nst_server.wire.pixels import Pixels
+from nst_server.worker.link import Link
+
+#: Longest side of a preview in px: its pixels fit into one message. And the least time between two, in s.
+PREVIEW_SIDE = 256
+PREVIEW_SECONDS = 0.5
+#: Reports of what is being prepared, at most this often, in seconds.
+PREPARING_SECONDS = 0.1
+_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
+
+
+class BadImage(Exception):
+    """An image that cannot be used; ``field`` of the submission names it."""
+
+    def __init__(self, field: str, error: images.ImageError) -> None:
+        super().__init__(f"{field}.{error.field}: {error.problem}")
+        self.field = f"{field}.{error.field}"
+        self.hint = error.hint
+
+
+class Reins(Control):
+    """Commands of the server, taken whenever the engine looks up."""
+
+    def __init__(self, link: Link, task: Message) -> None:
+        super().__init__(Params.from_header(task["params"]))
+        self._link = link
+        self.job: str = task["job"]
+        self.revision: int = task["revision"]
+        self.previews: bool = task["previews"]
+        self.paused: bool = task["paused"]
+
+    def check(self) -> None:
+        """Take what has come. Raises Cancelled or ServerGone."""
+        while (command := self._link.receive()) is not None:
+            self._take(command)
+
+    def wait(self) -> None:
+        """Return at once, or when a paused job may go on. Raises Cancelled or ServerGone."""
+        self.check()
+        while self.paused and not self.stop:
+            command = self._link.receive(0.5)
+            if command is not None:
+                self._take(command)
+
+    def _take(self, command: Message) -> None:
+        if command.get("job") != self.job:
+            return
+        if command.type == "cancel":
+            raise Cancelled
+        if command.type == "stop":
+            self.stop = True
+        elif command.type in ("pause", "resume"):
+            self.paused = command.type == "pause"
+        elif command.type == "previews":
+            self.previews = command["wanted"]
+        elif command.type == "update":
+            self.params = Params.from_header(command["params"])
+            self.revision = command["revision"]
+
+
+class Preparing:
+    """Reports of what happens before the first iteration, not too many of them."""
+
+    def __init__(self, link: Link, job: str) -> None:
+        self._link = link
+        self._job = job
+        self._what = ""
+        self._next = 0.0
+
+    def __call__(self, what: str, done: int, total: int, unit: str) -> None:
+        now = time.monotonic()
+        if what != self._what or now >= self._next or done == total:
+            self._what, self._next = what, now + PREPARING_SECONDS
+            self._link.send("preparing", job=self._job, what=what, done=done, total=total, unit=unit)
+
+
+class Run:
+    """One job: its pictures in, its progress, previews and kept frames out."""
+
+    def __init__(
+        self, link: Link, task: Message, device: torch.device, choose: Callable[..., Encoder]
+    ) -> None:
+        self._link = link
+        self._device = device
+        self._choose = choose
+        self._job: str = task["job"]
+        self._folder = Path(task["folder"])
+        self._min_free: int = task["min_free"]
+        self._task = task
+        self._reins = Reins(link, task)
+        self._content = Pixels.from_header(task["content"]["pixels"])
+        self._profile = _profile(task["content"])
+        self._picture: images.Picture
+        self._mask: Tensor | None = None
+        self._sequence = 0
+        self._preview_at = 0.0
+        self._notes: list[str] = []
+
+    def ending(self) -> dict[str, Any]:
+        """Do the job; returns the fields of ``done``. Raises Cancelled and what ``failure`` knows."""
+        began = time.monotonic()
+        Preparing(self._link, self._job)("reading the images", 0, 0, "")
+        content = self._picture = self._read("content", self._task["content"])
+        styles = [
+            self._read(f"styles[{index}]", style).rgb for index, style in enumerate(self._task["styles"])
+        ]
+        start = self._read("start", self._task["start"]).rgb if self._task["start"] else None
+        self._mask = self._read_mask()
+        digests = [image["pixels"]["digest"] for image in (self._task["content"], *self._task["styles"])]
+        encoder = self._choose(self._reins, content.rgb, styles, digests)
+        device = devices.describe(self._device)
+        self._link.send("running", job=self._job, device=device, encoder=encoder.name)
+        steps = stylize(
+            content.rgb,
+            styles,
+            encoder,
+            self._reins.params,
+            start=start,
+            influence=content.alpha,
+            device=self._device,
+            control=self._reins,
+        )
+        iteration = 0
+        for step, revision in self._paced(steps):
+            iteration = step.iteration
+            self._show(step, revision, encoder.name)
+        return {
+            "reason": "stopped" if self._reins.stop else "completed",
+            "iteration": iteration,
+            "seconds": round(time.monotonic() - began, 3),
+            "encoder": encoder.name,
+            "device": device,
+            "plan": devices.plan(self._device, encoder.digest),
+            "notes": self._notes,
+        }
+
+    def _paced(self, steps: Iterator[Step]) -> Iterator[tuple[Step, int]]:
+        """The steps, each with the revision of the parameters that it was made with; none while paused."""
+        while True:
+            self._reins.wait()
+            revision = self._reins.revision
+            step = next(steps, None)
+            if step is None:
+                return
+            yield step, revision
+
+    def _show(self, step: Step, revision: int, encoder: str) -> None:
+        if step.note:
+            self._notes.append(step.note)
+        common: dict[str, Any] = {
+            "job": self._job,
+            "iteration": step.iteration,
+            "scale": list(step.scale),
+            "revision": revision,
+        }
+        self._link.send(
+            "progress",
+            **common,
+            total=step.total,
+            evaluations=step.evaluations,
+            losses=dict(step.losses),
+            seconds_left=step.seconds_left,
+            note=step.note,
+        )
+        common.update(encoder=encoder, final=step.final)
+        if step.final or self._reins.params.frames.keeps(step.iteration):
+            self._keep(step.image, common)
+        elif self._reins.previews and time.monotonic() >= self._preview_at:
+            self._preview_at = time.monotonic() + PREVIEW_SECONDS
+            self._preview(step.image, common)
+
+    def _keep(self, image: Tensor, common: Mapping[str, Any]) -> None:
+        size = (self._content.width, self._content.height)
+        painted = resize(image, size).to("cpu")
+        if self._mask is not None and not self._content.has_alpha:
+            # No transparency to hide behind: outside the mask lies the content itself.
+            painted = torch.lerp(self._picture.rgb, painted, self._mask)
+        self._reins.check()
+        pixels, data = images.to_blob(
+            self._picture.painted(painted), self._content, self._profile, self._mask
+        )
+        self._reins.check()
+        if shutil.disk_usage(self._folder).free < self._min_free + len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self._sequence += 1
+        name = f"{self._sequence:06d}.bin"
+        _write(self._folder / name, data)
+        self._link.send(
+            "frame", **common, sequence=self._sequence, kept=True, pixels=pixels.to_header(), file=name
+        )
+
+    def _preview(self, image: Tensor, common: Mapping[str, Any]) -> None:
+        width, height = self._content.width, self._content.height
+        size = fit_longest((width, height), min(PREVIEW_SIDE, max(width, height)))
+        alpha = self._picture.alpha
+        if self._mask is not None:
+            alpha = self._mask if alpha is None else alpha * self._mask
+        small = images.Picture(
+            resize(image, size).to("cpu"), None if alpha is None else resize_map(alpha, size[1], size[0])
+        )
+        pixels, data = images.to_blob(small, Pixels("0" * 64, *size, bytes=size[0] * size[1] * 4))
+        self._link.send("preview", data, **common, sequence=0, kept=False, pixels=pixels.to_header())
+
+    def _read(self, field: str, image: Mapping[str, Any]) -> images.Picture:
+        self._reins.check()
+        try:
+            data = Path(image["file"]).read_bytes()
+            return images.from_blob(Pixels.from_header(image["pixels"]), data, _profile(image))
+        except images.ImageError as error:
+            raise BadImage(field, error) from error
+
+    def _read_mask(self) -> Tensor | None:
+        image = self._task["mask"]
+        if image is None:
+            return None
+        try:
+            return images.mask_from_blob(
+                Pixels.from_header(image["pixels"]), Path(image["file"]).read_bytes()
+            )
+        except images.ImageError as error:
+            raise BadImage("mask", error) from error
+
+
+def _profile(image: Mapping[str, Any]) -> bytes | None:
+    return Path(image["profile"]).read_bytes() if image["profile"] else None
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write a file that is whole, or not there, even if the machine stops now."""
+    temporary = path.with_suffix(".part")
+    with temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def failure(error: Exception) -> dict[str, Any]:
+    """Code, message and hint for the painter."""
+    if isinstance(error, BadImage):
+        return _failure("bad_image", str(error), error.hint, field=error.field)
+    if isinstance(error, weights.WeightsError):
+        return _failure("weights", error.message, error.hint)
+    if devices.is_out_of_memory(error):
+        return _failure(
+            "out_of_memory",
+            "There is not enough memory for this job.",
+            "Choose a smaller size, or close other programs.",
+        )
+    if isinstance(error, Diverged):
+        return _failure(
+            "diverged",
+            "The picture fell apart: its loss is not a number.",
+            "Choose a lower strength, or another optimiser.",
+        )
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return _failure(
+            "disk_full",
+            "The disk is too full for the frames of this job.",
+            "Free some space, then continue from the last kept frame.",
+        )
+    return _failure(
+        "internal",
+        f"Something went wrong inside the server: {error or type(error).__name__}",
+        "Please report it with worker.log from the server's logs folder.",
+    )
+
+
+def _failure(code: str, message: str, hint: str, **more: str) -> dict[str, Any]:
+    return {"code": code, "message": message, "hint": hint, **more}

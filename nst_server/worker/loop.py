@@ -1,0 +1,110 @@
+"""The worker's loop: one job after the other, whatever becomes of each."""
+
+from __future__ import annotations
+
+import gc
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nst_server import device as devices
+from nst_server import weights
+from nst_server.engine.encoders import choose_encoder
+from nst_server.engine.stylize import Cancelled
+from nst_server.engine.vgg import Encoder
+from nst_server.wire.messages import Message
+from nst_server.wire.params import ENCODERS
+from nst_server.worker.job import Preparing, Reins, Run, failure
+from nst_server.worker.link import Link
+
+
+class Worker:
+    """A device, and the encoder of the job before, which the next one often needs again."""
+
+    def __init__(self, link: Link, device: torch.device, weights_path: Path | None, fetch: bool) -> None:
+        self._link = link
+        self._device = device
+        self._weights = weights_path
+        self._fetch = fetch
+        self._encoder: tuple[Any, Encoder] | None = None
+
+    def serve(self) -> None:
+        """Do jobs until the server is gone, or a job has left the device unusable."""
+        name = devices.describe(self._device)
+        described = {"id": str(self._device), "name": name}
+        self._link.send("ready", device=described, encoders=self._encoders())
+        usable = True
+        while usable:
+            command = self._link.receive(0.5)
+            if command is not None and command.type == "run":
+                usable = self._do(command)
+
+    def _encoders(self) -> list[str]:
+        """Encoders that a job can have here, as far as that can be told without trying."""
+        if self._fetch:
+            return list(ENCODERS)
+        own = weights.load(self._weights).name if self._weights else ""
+        return [
+            name
+            for name in ENCODERS
+            if name in ("auto", "built-in", own) or (not own and weights.cached(name) is not None)
+        ]
+
+    def _do(self, task: Message) -> bool:
+        """One job, from its task to its ending. Returns whether the device can be used afterwards."""
+        job = task["job"]
+        try:
+            ending = Run(self._link, task, self._device, self._choose).ending()
+        except Cancelled:
+            self._link.send("cancelled", job=job)
+        except Exception as error:  # one job must not end the others
+            failed = failure(error)
+            if failed["code"] == "internal":
+                traceback.print_exc()
+            self._link.send("failed", job=job, **failed)
+            self._relieve(failed["code"])
+            # After an error inside CUDA every later call fails; a fresh process does not.
+            return failed["code"] != "internal" or self._device.type == "cpu"
+        else:
+            self._link.send("done", job=job, **ending)
+        return True
+
+    def _relieve(self, code: str) -> None:
+        if code == "out_of_memory":
+            self._encoder = None
+            gc.collect()
+            if self._device.type == "cuda":
+                torch.cuda.empty_cache()
+
+    def _choose(
+        self, reins: Reins, content: Tensor, styles: Sequence[Tensor], digests: Sequence[str]
+    ) -> Encoder:
+        """The encoder of a job: the one before where it would be the same."""
+        params = reins.params
+        network = (params.encoder, params.pooling)
+        learnt = (
+            *network,
+            params.seed,
+            *digests,
+            tuple(params.content_layers.items()),
+            tuple(params.style_layers.items()),
+        )
+        if self._encoder is not None and self._encoder[0] in (network, learnt):
+            return self._encoder[1]
+        self._encoder = None
+        encoder = choose_encoder(
+            params,
+            content,
+            styles,
+            weights_path=self._weights,
+            device=self._device,
+            report=Preparing(self._link, reins.job),
+            check=reins.check,
+            fetch=self._fetch,
+        )
+        self._encoder = (learnt if encoder.name == "built-in" else network, encoder)
+        return encoder

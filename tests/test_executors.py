@@ -1,0 +1,131 @@
+"""Workers that hang, die, flood and talk nonsense: one job suffers, the others and the clients do not."""
+
+import os
+import secrets
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from server_process import RawClient, ServerProcess
+
+SCRIPT = Path(__file__).parent / "scripted_worker.py"
+HANG, DIE, FLOOD, GARBAGE = 1, 2, 3, 4
+#: What the protocol promises of a cancel, in seconds.
+CANCELLING, CANCELLED = 0.1, 2.0
+#: What a loaded machine may add to that.
+SLACK = 0.5
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    with ServerProcess(tmp_path_factory.mktemp("server"), worker=SCRIPT) as process:
+        yield process
+
+
+@pytest.fixture
+def client(server: ServerProcess) -> Iterator[RawClient]:
+    client = server.client()
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def job() -> str:
+    return "job-" + secrets.token_hex(4)
+
+
+def ordinary(client: RawClient) -> None:
+    """A well-behaved job comes to its end."""
+    job = "job-" + secrets.token_hex(4)
+    client.submit(job, iterations=2)
+    assert client.expect("done", job=job)["kept_frames"] == 2
+
+
+@pytest.mark.parametrize("seed", [0, HANG, FLOOD])
+def test_cancel_is_prompt_whatever_the_worker_does(client: RawClient, job: str, seed: int) -> None:
+    client.send("credit", bytes=10**9)
+    client.submit(job, iterations=100_000, seed=seed, frames="every:10")
+    client.expect("progress", job=job)
+    began = time.monotonic()
+    client.send("cancel", job=job)
+    client.expect("state", job=job, state="cancelling")
+    assert time.monotonic() - began < CANCELLING + SLACK
+    cancelled = client.expect("cancelled", job=job)
+    assert time.monotonic() - began < CANCELLED + SLACK
+    client.quiet(0.2, "frame", "blob", "cancelled", "failed", "done")
+    client.send("attach", job=job)
+    assert client.expect("cancelled", job=job).fields == cancelled.fields
+    client.quiet(0.1, "frame", "blob")
+    ordinary(client)
+
+
+def test_a_queued_job_is_cancelled_at_once(client: RawClient, job: str) -> None:
+    client.submit(job, iterations=1000)
+    client.submit(job + "x", iterations=1000)
+    client.expect("accepted", job=job + "x")
+    client.send("cancel", job=job + "x")
+    client.expect("cancelled", job=job + "x", seconds=CANCELLING + SLACK)
+    client.send("cancel", job=job)
+    client.expect("cancelled", job=job)
+
+
+def test_a_job_dies_with_its_worker_and_the_next_one_does_not(client: RawClient, job: str) -> None:
+    client.submit(job, iterations=10, seed=DIE)
+    client.submit(job + "x", iterations=2)
+    failed = client.expect("failed", job=job)
+    assert (failed["code"], failed["kept_frames"]) == ("worker_died", 1)
+    assert f"signal {int(signal.SIGABRT)}" in failed["message"]
+    client.expect("done", job=job + "x")
+    client.send("credit", bytes=10**9)
+    client.expect("blob", job=job, sequence=1)
+
+
+def test_a_killed_worker_is_replaced(server: ServerProcess, client: RawClient, job: str) -> None:
+    client.submit(job, iterations=1000)
+    client.expect("progress", job=job)
+    old = server.worker_pid()
+    os.kill(old, signal.SIGKILL)
+    assert client.expect("failed", job=job)["code"] == "worker_died"
+    ordinary(client)
+    assert server.worker_pid() != old
+
+
+def test_garbage_from_a_worker_is_ignored(client: RawClient, job: str) -> None:
+    client.submit(job, iterations=3, seed=GARBAGE)
+    assert client.expect("done", job=job)["kept_frames"] == 3
+
+
+def test_a_worker_that_cannot_start_fails_its_jobs_with_the_reason(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path, "--device", "broken", worker=SCRIPT) as server:
+        client = server.client()
+        for job in ("first", "second"):
+            client.submit(job)
+            failed = client.expect("failed", job=job, seconds=20)
+            assert failed["code"] == "no_worker"
+            assert "libtorch is not here" in failed["message"]
+        client.send("status")
+        client.expect("status")
+
+
+def test_two_devices_work_side_by_side(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path, "--device", "one,two", worker=SCRIPT) as server:
+        client = server.client()
+        for job in ("a", "b"):
+            client.submit(job, iterations=1000)
+        running = {client.expect("state", state="running")["job"] for _ in range(2)}
+        assert running == {"a", "b"}
+        client.send("status")
+        assert [d["id"] for d in client.expect("status")["devices"]] == ["one", "two"]
+
+
+def test_workers_end_with_their_server(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path, worker=SCRIPT) as server:
+        client = server.client()
+        client.submit("job", iterations=1000)
+        client.expect("progress")
+        worker = server.worker_pid()
+        server.stop()
+        with pytest.raises(ProcessLookupError):
+            os.kill(worker, 0)

@@ -1,0 +1,326 @@
+"""What reaches a client, when, and how much of it: credit, previews, attaching, steering."""
+
+import secrets
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from server_process import RawClient, ServerProcess
+
+from nst_server.wire.messages import CHUNK_BYTES, Message
+from nst_server.wire.params import Params
+from nst_server.wire.pixels import digest_of
+
+SCRIPT = Path(__file__).parent / "scripted_worker.py"
+FLOOD, PREVIEWS = 3, 5
+PLENTY = 10**9
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    with ServerProcess(tmp_path_factory.mktemp("server"), worker=SCRIPT) as process:
+        yield process
+
+
+@pytest.fixture
+def client(server: ServerProcess) -> Iterator[RawClient]:
+    client = server.client()
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def job() -> str:
+    return "job-" + secrets.token_hex(4)
+
+
+def kept(log: list[Message], job: str) -> list[int]:
+    """Sequences of the kept frames of ``job`` in the order of their coming."""
+    return [m["sequence"] for m in log if m.type == "frame" and m["job"] == job and m["kept"]]
+
+
+def wait_frames(client: RawClient, job: str, count: int, seconds: float = 5.0) -> None:
+    """Until ``count`` frames have come whole."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        frames = {m["sequence"]: m for m in client.log if m.type == "frame" and m["job"] == job}
+        whole = [
+            s for s, m in frames.items() if len(client.pixels.get((job, s), b"")) == m["pixels"]["bytes"]
+        ]
+        if len(whole) >= count:
+            return
+        client.receive(0.1)
+    raise AssertionError(f"no {count} frames, but {[m.type for m in client.log]}")
+
+
+# -- frames under credit
+
+
+def test_frames_come_in_sequence_with_the_bytes_of_their_digest(client: RawClient, job: str) -> None:
+    client.send("credit", bytes=PLENTY)
+    client.submit(job, iterations=12, frames="series")
+    done = client.expect("done", job=job)
+    wait_frames(client, job, 5)
+    assert (done["kept_frames"], done["reason"], done["iteration"]) == (5, "completed", 12)
+    frames = [m for m in client.log if m.type == "frame"]
+    assert [(m["sequence"], m["iteration"]) for m in frames] == [(1, 1), (2, 2), (3, 5), (4, 10), (5, 12)]
+    assert [m["final"] for m in frames] == [False] * 4 + [True]
+    for frame in frames:
+        assert digest_of(client.pixels[job, frame["sequence"]]) == frame["pixels"]["digest"]
+    states = [m["state"] for m in client.log if m.type == "state"]
+    assert states[0] in ("queued", "preparing")
+    assert states[-1] == "running"
+
+
+def test_without_credit_no_frame_and_no_waiting_for_done(client: RawClient, job: str) -> None:
+    client.submit(job, iterations=5)
+    assert client.expect("done", job=job)["kept_frames"] == 3
+    client.quiet(0.2, "frame", "blob")
+    client.send("credit", bytes=1)
+    client.expect("blob", job=job)
+    client.quiet(0.2, "blob")
+    assert len(client.pixels[job, 1]) == 1
+    client.send("credit", bytes=PLENTY)
+    wait_frames(client, job, 3)
+    assert kept(client.log, job) == [1, 2, 3]
+
+
+def test_a_large_frame_comes_in_chunks_and_control_messages_between(client: RawClient, job: str) -> None:
+    client.submit(job, iterations=1, more={"content": client.image(1024, 800)})
+    client.expect("done", job=job)
+    client.send("credit", bytes=CHUNK_BYTES + 10)
+    wait = [m for m in client.messages(0.3) if m.type == "blob"]
+    assert [(m["offset"], len(m.chunk or b"")) for m in wait] == [(0, CHUNK_BYTES), (CHUNK_BYTES, 10)]
+    client.send("status")
+    client.expect("status")
+    client.send("credit", bytes=PLENTY)
+    wait_frames(client, job, 1)
+    assert client.pixels[job, 1] == bytes([1]) * 1024 * 800 * 4
+
+
+def test_previews_are_the_newest_only_and_never_kept(client: RawClient, job: str) -> None:
+    client.submit(job, iterations=400, seed=PREVIEWS, frames="none", more={"previews": True})
+    client.expect("done", job=job)
+    client.send("credit", bytes=PLENTY)
+    wait_frames(client, job, 1)
+    assert kept(client.log, job) == [1]
+    assert [m for m in client.log if m.type == "frame" and not m["kept"]] == []
+    client.log.clear()
+    other = job + "x"
+    client.submit(other, iterations=400, seed=PREVIEWS, frames="none", more={"previews": True})
+    client.expect("done", job=other)
+    previews = [m for m in client.log if m.type == "frame" and not m["kept"]]
+    assert previews
+    assert all(m["sequence"] == 0 and not m["final"] for m in previews)
+    iterations = [m["iteration"] for m in previews]
+    assert iterations == sorted(set(iterations))
+
+
+def test_previews_only_for_those_who_ask(client: RawClient, job: str) -> None:
+    client.send("credit", bytes=PLENTY)
+    client.submit(job, iterations=200, seed=PREVIEWS, frames="none")
+    client.expect("done", job=job)
+    wait_frames(client, job, 1)
+    assert [m["kept"] for m in client.log if m.type == "frame"] == [True]
+
+
+def test_progress_is_coalesced_and_its_last_comes_before_done(client: RawClient, job: str) -> None:
+    began = time.monotonic()
+    client.submit(job, iterations=5000, seed=FLOOD, frames="none")
+    client.expect("done", job=job, seconds=20)
+    seconds = time.monotonic() - began
+    progress = [m["iteration"] for m in client.log if m.type == "progress"]
+    assert len(progress) <= 10 * seconds + 2
+    assert progress[-1] == 5000
+    assert client.log[-1].type == "done"
+
+
+# -- attaching
+
+
+def test_another_client_attaches_and_gets_what_it_lacks(
+    server: ServerProcess, client: RawClient, job: str
+) -> None:
+    client.submit(job, iterations=12, more={"title": "washes"})
+    client.expect("done", job=job)
+    other = server.client()
+    other.send("credit", bytes=PLENTY)
+    other.send("attach", job=job, after=3)
+    accepted = other.expect("accepted", job=job)
+    assert (accepted["state"], accepted["kept_frames"], accepted["title"]) == ("done", 5, "washes")
+    assert Params.from_header(accepted["params"]).iterations == 12
+    other.expect("done", job=job)
+    wait_frames(other, job, 2)
+    assert kept(other.log, job) == [4, 5]
+
+
+def test_a_client_that_attaches_to_a_running_job_follows_it(
+    server: ServerProcess, client: RawClient, job: str
+) -> None:
+    client.submit(job, iterations=60)
+    client.expect("progress", job=job)
+    other = server.client()
+    other.send("attach", job=job, kept=False)
+    assert other.expect("accepted", job=job)["state"] == "running"
+    other.expect("state", job=job, state="running")
+    other.expect("progress", job=job)
+    other.send("cancel", job=job)
+    client.expect("cancelled", job=job)
+    other.expect("cancelled", job=job)
+
+
+def test_frames_can_be_listed_fetched_acknowledged_and_forgotten(client: RawClient, job: str) -> None:
+    client.submit(job, iterations=5, more={"kept": False})
+    client.expect("done", job=job)
+    client.send("frames", job=job)
+    listed = client.expect("frames", job=job)["frames"]
+    assert [(f["sequence"], f["iteration"]) for f in listed] == [(1, 1), (2, 2), (3, 5)]
+    assert "file" not in listed[0]
+    client.send("credit", bytes=PLENTY)
+    client.quiet(0.1, "frame")
+    client.send("frames", job=job, fetch=[2, 99])
+    wait_frames(client, job, 1)
+    assert kept(client.log, job) == [2]
+    client.send("ack", job=job, sequence=2)
+    client.send("forget", job=job)
+    client.expect("forgotten", job=job)
+    client.send("attach", job=job)
+    assert client.expect("error", job=job)["code"] == "unknown_job"
+
+
+def test_long_listings_come_in_several_messages(client: RawClient, job: str) -> None:
+    client.submit(job, iterations=200, seed=FLOOD, frames="every:1", more={"kept": False})
+    client.expect("done", job=job)
+    client.send("frames", job=job)
+    pages = [client.expect("frames", job=job)]
+    while pages[-1].get("more"):
+        pages.append(client.expect("frames", job=job))
+    assert len(pages) > 1
+    assert [f["sequence"] for page in pages for f in page["frames"]] == list(range(1, 201))
+
+
+def test_a_frame_that_is_gone_is_said_to_be_lost(server: ServerProcess, client: RawClient, job: str) -> None:
+    client.submit(job, iterations=5)
+    client.expect("done", job=job)
+    next((server.data / "jobs" / job / "frames").glob("*2.bin")).unlink()
+    client.send("credit", bytes=PLENTY)
+    assert client.expect("error", job=job)["code"] == "frame_lost"
+    wait_frames(client, job, 2)
+    assert kept(client.log, job) == [1, 3]
+
+
+def test_a_job_starts_from_a_kept_frame_of_another(client: RawClient, job: str) -> None:
+    client.submit(job, iterations=5)
+    client.expect("done", job=job)
+    second = job + "x"
+    client.submit(second, iterations=1, more={"start": {"job": job, "iteration": 2}})
+    assert client.expect("accepted", job=second)["params"]["start"] == "image"
+    client.expect("done", job=second)
+    client.submit(job + "y", iterations=1, more={"start": {"job": job, "iteration": 3}})
+    assert client.expect("rejected")["field"] == "start.iteration"
+
+
+# -- steering
+
+
+def test_live_parameters_change_in_the_order_of_their_revisions(client: RawClient, job: str) -> None:
+    client.submit(job, iterations=100)
+    client.expect("progress", job=job, revision=0)
+    client.send("update", job=job, revision=3, params={"strength": 0.9})
+    client.send("update", job=job, revision=2, params={"strength": 0.1})
+    client.expect("progress", job=job, revision=3)
+    client.send("attach", job=job)
+    accepted = client.expect("accepted", job=job)
+    assert (accepted["revision"], accepted["params"]["strength"]) == (3, 0.9)
+    for params, field in (({"iterations": 5}, "iterations"), ({"style_weights": [1, 2]}, "style_weights")):
+        client.send("update", job=job, revision=4, params=params)
+        error = client.expect("error", job=job)
+        assert (error["of"], error["field"]) == ("update", f"params.{field}")
+    client.send("cancel", job=job)
+    client.expect("cancelled", job=job)
+
+
+def test_pause_and_resume_a_running_and_a_queued_job(client: RawClient, job: str) -> None:
+    second = job + "x"
+    client.submit(job, iterations=60)
+    client.expect("progress", job=job)
+    client.submit(second, iterations=1)
+    client.expect("accepted", job=second)
+    client.send("pause", job=second)
+    assert client.expect("state", job=second, state="paused")["position"] == 0
+    client.send("pause", job=job)
+    client.expect("state", job=job, state="paused")
+    list(client.messages(0.15))
+    client.quiet(0.2, "progress")
+    client.send("resume", job=job)
+    client.expect("state", job=job, state="running")
+    client.expect("done", job=job)
+    client.quiet(0.2, "done")
+    client.send("resume", job=second)
+    client.expect("done", job=second)
+
+
+def test_stop_keeps_the_best_so_far(client: RawClient, job: str) -> None:
+    client.send("credit", bytes=PLENTY)
+    client.submit(job, iterations=1000, frames="none")
+    client.expect("progress", job=job)
+    client.send("stop", job=job)
+    done = client.expect("done", job=job)
+    assert (done["reason"], done["kept_frames"]) == ("stopped", 1)
+    wait_frames(client, job, 1)
+    assert [m["final"] for m in client.log if m.type == "frame"] == [True]
+    client.send("cancel", job=job)
+    assert client.expect("done", job=job)["reason"] == "stopped"
+
+
+def test_stop_on_a_queued_job_cancels_it(client: RawClient, job: str) -> None:
+    client.submit(job, iterations=100)
+    client.submit(job + "x", iterations=100)
+    client.expect("accepted", job=job + "x")
+    client.send("stop", job=job + "x")
+    client.expect("cancelled", job=job + "x")
+    client.send("cancel", job=job)
+    client.expect("cancelled", job=job)
+
+
+def test_commands_on_jobs_that_are_not_there(client: RawClient) -> None:
+    for kind in ("pause", "resume", "stop", "cancel", "forget", "frames", "attach"):
+        client.send(kind, job="nowhere")
+        error = client.expect("error", of=kind)
+        assert (error["code"], error["job"]) == ("unknown_job", "nowhere")
+
+
+def test_an_unfinished_job_is_not_forgotten(client: RawClient, job: str) -> None:
+    client.submit(job, iterations=1000)
+    client.expect("accepted", job=job)
+    client.send("forget", job=job)
+    assert client.expect("error", job=job)["code"] == "not_ended"
+    client.send("cancel", job=job)
+    client.expect("cancelled", job=job)
+
+
+# -- clients that misbehave
+
+
+def test_a_client_that_never_reads_costs_little_and_holds_up_nobody(
+    server: ServerProcess, client: RawClient, job: str
+) -> None:
+    lazy = server.client()
+    lazy.submit(job, iterations=30, frames="every:1", more={"content": lazy.image(1024, 1024)})
+    lazy.expect("done", job=job, seconds=20)
+    before = server.rss()
+    lazy.send("credit", bytes=PLENTY)
+    for _ in range(4000):
+        lazy.send("status")
+        lazy.send("frames", job=job)
+    slowest = 0.0
+    for _ in range(20):
+        began = time.monotonic()
+        client.send("status")
+        client.expect("status")
+        slowest = max(slowest, time.monotonic() - began)
+        time.sleep(0.02)
+    assert slowest < 1.0
+    assert server.rss() - before < 40 * 2**20
+    lazy.close()

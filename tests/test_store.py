@@ -1,0 +1,171 @@
+"""What the server keeps on disk."""
+
+import os
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from nst_server import store as store_module
+from nst_server.jobs import Job, Jobs
+from nst_server.store import KEEP_SECONDS, MIN_FREE, DiskFull, Store
+from nst_server.wire.messages import Message
+from nst_server.wire.params import Params
+from nst_server.wire.pixels import Pixels, digest_of
+
+DATA = bytes(range(16))
+PIXELS = Pixels(digest_of(DATA), 2, 2, 16)
+
+
+def put(store: Store, data: bytes) -> str:
+    part = store.begin_blob(digest_of(data))
+    part.write(data)
+    part.finish(store.blob_path(digest_of(data)))
+    return digest_of(data)
+
+
+def make(name: str = "a", **params: Any) -> Job:
+    request = {"params": params, "content": PIXELS.to_header(), "styles": [PIXELS.to_header()]}
+    return Job(name, Params(**params), PIXELS, (PIXELS,), request=request, title="t", created=1.0)
+
+
+def frame(store: Store, job: Job, sequence: int, iteration: int) -> dict[str, Any]:
+    name = f"{sequence}.bin"
+    data = bytes([sequence]) * 16
+    (store.frames_folder(job.id) / name).write_bytes(data)
+    return {
+        "sequence": sequence,
+        "iteration": iteration,
+        "pixels": PIXELS.of(data).to_header(),
+        "file": name,
+    }
+
+
+def tidy(store: Store) -> None:
+    while store.tidy():
+        pass
+
+
+def with_frames(root: Path, ended: bool = True) -> tuple[Store, Jobs, Job]:
+    store = Store(root)
+    jobs = Jobs(store.record)
+    put(store, DATA)
+    job = make(strength=0.25)
+    jobs.accept(job)
+    jobs.begin(job, {})
+    jobs.keep(job, frame(store, job, 1, 5))
+    jobs.keep(job, frame(store, job, 2, 10))
+    jobs.update(job, 3, Params(strength=0.75))
+    if ended:
+        jobs.end(job, Message("done", {"reason": "completed"}))
+    return store, jobs, job
+
+
+def test_an_ended_job_is_known_again(tmp_path: Path) -> None:
+    with_frames(tmp_path)
+    (again,) = Store(tmp_path).load()
+    assert (again.id, again.kept_frames, again.revision, again.title) == ("a", 2, 3, "t")
+    assert again.params.strength == 0.75
+    assert again.request["params"] == {"strength": 0.25}
+    assert again.ending == Message("done", {"reason": "completed", "job": "a", "kept_frames": 2})
+
+
+def test_an_unfinished_job_has_failed_and_keeps_its_frames(tmp_path: Path) -> None:
+    with_frames(tmp_path, ended=False)
+    store = Store(tmp_path)
+    (job,) = store.load()
+    assert job.ending is not None
+    assert (job.state, job.ending["code"], job.kept_frames) == ("failed", "interrupted", 2)
+    assert "last kept frame" in job.ending["hint"]
+    assert store.frame("a", 2)["iteration"] == 10
+    assert Store(tmp_path).load()[0].ending == job.ending
+
+
+def test_a_torn_line_costs_only_its_own_frame(tmp_path: Path) -> None:
+    with_frames(tmp_path, ended=False)
+    with (tmp_path / "jobs/a/frames.jsonl").open("ab") as file:
+        file.write(b'{"sequence": 3, "itera')
+    store = Store(tmp_path)
+    (job,) = store.load()
+    assert job.kept_frames == 2
+    with pytest.raises(KeyError):
+        store.frame("a", 3)
+
+
+def test_a_job_that_cannot_be_read_is_left_alone(tmp_path: Path) -> None:
+    with_frames(tmp_path)
+    (tmp_path / "jobs/a/job.json").write_text("{")
+    store = Store(tmp_path)
+    assert store.load() == []
+    tidy(store)
+    assert (tmp_path / "jobs/a/frames/1.bin").exists()
+
+
+def test_old_jobs_go_with_their_images(tmp_path: Path) -> None:
+    with_frames(tmp_path)
+    old = time.time() - KEEP_SECONDS - 60
+    os.utime(tmp_path / "jobs/a/end.json", (old, old))
+    store = Store(tmp_path)
+    assert store.load() == []
+    tidy(store)
+    assert not any((tmp_path / "jobs").iterdir())
+    assert not any((tmp_path / "blobs").iterdir())
+
+
+def test_forgetting_removes_what_no_other_job_needs(tmp_path: Path) -> None:
+    store, jobs, job = with_frames(tmp_path)
+    other = make("b")
+    jobs.accept(other)
+    jobs.forget(job)
+    assert not (tmp_path / "jobs/a").exists()
+    tidy(store)
+    assert store.has_blob(PIXELS.digest, 16)
+    jobs.cancel(other)
+    jobs.forget(other)
+    tidy(store)
+    assert not store.has_blob(PIXELS.digest, 16)
+    assert not any((tmp_path / "jobs").iterdir())
+
+
+def test_half_received_images_do_not_outlive_the_server(tmp_path: Path) -> None:
+    part = Store(tmp_path).begin_blob("0" * 64)
+    part.write(b"half")
+    Store(tmp_path).load()
+    assert not any((tmp_path / "blobs").iterdir())
+    part.drop()
+
+
+def test_a_blob_of_another_size_is_not_the_blob(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    digest = put(store, DATA)
+    assert store.has_blob(digest, 16)
+    assert store.has_blob(digest, None)
+    assert not store.has_blob(digest, 17)
+    assert not store.has_blob("0" * 64, None)
+
+
+def test_a_kept_frame_becomes_a_start_image(tmp_path: Path) -> None:
+    store, _, job = with_frames(tmp_path)
+    pixels = store.adopt(job, 10)
+    assert pixels is not None
+    assert store.blob_path(pixels.digest).read_bytes() == bytes([2]) * 16
+    assert store.adopt(job, 7) is None
+
+
+def test_the_data_folder_is_private(tmp_path: Path) -> None:
+    Store(tmp_path / "data")
+    assert [p.stat().st_mode & 0o777 for p in (tmp_path / "data", tmp_path / "data/jobs")] == [0o700, 0o700]
+
+
+def test_a_full_disk_is_said_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Usage(NamedTuple):
+        total: int = 10**12
+        used: int = 0
+        free: int = MIN_FREE + 1000
+
+    monkeypatch.setattr(store_module.shutil, "disk_usage", lambda path: Usage())
+    store = Store(tmp_path)
+    store.check_space(1000)
+    with pytest.raises(DiskFull, match=r"Only 500 MB are free in .*, and 501 MB are needed\."):
+        store.check_space(1_000_000)

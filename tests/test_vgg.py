@@ -1,0 +1,163 @@
+"""Named-layer features."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torchvision.models.vgg import cfgs, make_layers
+
+from nst_server.engine.vgg import Encoder, convolutions, default_layers, normalised, pool
+from nst_server.wire.params import layer_names
+
+
+def random_state(name="vgg19", deepest=12, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    state = {}
+    for conv in convolutions(name)[:deepest]:
+        shape = (conv.outputs, conv.inputs, 3, 3)
+        spread = (2 / (9 * conv.inputs)) ** 0.5
+        state[f"{conv.position}.weight"] = torch.randn(shape, generator=generator) * spread
+        state[f"{conv.position}.bias"] = torch.randn(conv.outputs, generator=generator) * 0.1
+    return state
+
+
+@pytest.fixture(scope="module")
+def encoder():
+    return Encoder("vgg19", random_state(deepest=6))
+
+
+@pytest.fixture(scope="module")
+def whole_encoder():
+    return Encoder("vgg19", random_state(deepest=13))
+
+
+@pytest.mark.parametrize(("name", "configuration"), [("vgg19", "E"), ("vgg16", "D")])
+def test_layer_names_lie_where_torchvision_has_them(name, configuration):
+    layers = make_layers(cfgs[configuration][:3])  # conv1_1, conv1_2 and a pooling
+    table = convolutions(name)
+    assert tuple(conv.name for conv in table) == layer_names(name)
+    assert [conv.position for conv in table[:3]] == [0, 2, 5]
+    assert isinstance(layers[2], nn.Conv2d)
+    assert [conv.name for conv in table if conv.pooled] == ["conv2_1", "conv3_1", "conv4_1", "conv5_1"]
+    assert table[-1].position == (34 if name == "vgg19" else 28)
+
+
+def test_features_are_torchvisions_away_from_the_border():
+    state = random_state("vgg16", deepest=4)
+    network = make_layers(cfgs["D"][:6])  # two blocks and both poolings
+    network.load_state_dict(state)
+    image = torch.rand(1, 3, 40, 36, generator=torch.Generator().manual_seed(1))
+    found = Encoder("vgg16", state).features(image, ["conv1_2", "conv2_2"])
+    with torch.no_grad():
+        expected = {"conv1_2": network[:4](normalised(image)), "conv2_2": network[:9](normalised(image))}
+    for name, value in expected.items():
+        inner = (..., slice(4, -4), slice(4, -4))
+        assert torch.allclose(found[name][inner], value[inner], atol=1e-5)
+
+
+def test_border_pixels_are_continued_outwards(encoder):
+    flat = torch.full((1, 3, 8, 8), 0.9)
+    found = encoder.features(flat, ["conv1_1"])["conv1_1"]
+    assert torch.allclose(found, found[:, :, 4:5, 4:5].expand_as(found), atol=1e-5)
+
+
+def test_relu_names_and_unknown_layers(encoder):
+    image = torch.rand(1, 3, 8, 8)
+    assert set(encoder.features(image, ["relu2_1", "conv1_1"])) == {"conv2_1", "conv1_1"}
+    assert encoder.features(image, []) == {}
+    with pytest.raises(ValueError, match="vgg19 has no layer conv4_2"):
+        encoder.features(image, ["conv4_2"])
+
+
+def test_features_are_rectified_and_weights_frozen(encoder):
+    image = torch.rand(1, 3, 12, 12, requires_grad=True)
+    found = encoder.features(image, encoder.layers)
+    assert all(float(value.detach().min()) >= 0 for value in found.values())
+    sum(value.mean() for value in found.values()).backward()
+    assert image.grad is not None
+    assert float(image.grad.abs().sum()) > 0
+    assert not any(parameter.requires_grad for parameter in encoder.parameters())
+    assert all(buffer.grad is None for buffer in encoder.buffers())
+
+
+@pytest.mark.parametrize("pooling", ["max", "average"])
+def test_gradient_matches_finite_differences(pooling):
+    encoder = Encoder("vgg19", random_state(deepest=3), pooling=pooling).double()
+    generator = torch.Generator().manual_seed(2)
+    image = torch.rand(1, 3, 6, 5, dtype=torch.float64, generator=generator, requires_grad=True)
+    layers = ["conv1_2", "conv2_1"]
+
+    def value(x):
+        return sum((feature**2).mean() for feature in encoder.features(x, layers).values())
+
+    assert torch.autograd.gradcheck(value, (image,), eps=1e-7, atol=1e-5, fast_mode=True)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 40), (3, 2), (17, 1)])
+def test_every_size_has_features(size, whole_encoder):
+    found = whole_encoder.features(torch.rand(1, 3, *size), ["conv1_1", "conv5_1"])
+    assert found["conv1_1"].shape == (1, 64, *size)
+    assert min(found["conv5_1"].shape) >= 1
+    assert bool(found["conv5_1"].isfinite().all())
+
+
+def test_check_is_called_on_both_ways_and_ends_the_pass(encoder):
+    class Stop(Exception):
+        pass
+
+    left = [1_000]
+
+    def check():
+        left[0] -= 1
+        if left[0] < 0:
+            raise Stop
+
+    image = torch.rand(1, 3, 8, 8, requires_grad=True)
+    value = encoder.features(image, ["conv3_2"], check)["conv3_2"].sum()
+    forward = 1_000 - left[0]
+    assert forward >= 6
+    left[0] = 2
+    with pytest.raises(Stop):
+        value.backward()
+    left[0] = 2
+    with pytest.raises(Stop):
+        encoder.features(image, ["conv3_2"], check)
+
+
+def test_pooling_shrinks_as_it_says():
+    x = torch.tensor([[[[1.0, 3.0, 9.0], [5.0, 7.0, 9.0]]]])
+    assert pool(x, "max").tolist() == [[[[7.0]]]]
+    assert pool(x, "average", 2.0).tolist() == [[[[8.0]]]]
+    assert Encoder("vgg19", random_state(deepest=1)).pooling == "max"
+    assert Encoder("built-in", random_state(deepest=1)).pooling == "average"
+
+
+def test_digest_names_what_features_depend_on():
+    state = random_state(deepest=2)
+    digest = Encoder("vgg19", state).digest
+    assert len(digest) == 64
+    assert Encoder("vgg19", dict(reversed(state.items()))).digest == digest
+    assert Encoder("vgg19", state, pooling="average").digest != digest
+    changed = dict(state)
+    changed["0.bias"] = state["0.bias"] + 1e-6
+    assert Encoder("vgg19", changed).digest != digest
+
+
+def test_state_builds_the_encoder_again(encoder):
+    again = Encoder("vgg19", encoder.features_state())
+    assert again.digest == encoder.digest
+    assert again.layers == encoder.layers == layer_names("vgg19")[:6]
+    assert np.isfinite(again.features_state()["0.weight"].numpy()).all()
+
+
+def test_unfit_state_is_refused():
+    with pytest.raises(ValueError, match=r"lacks 0\.weight"):
+        Encoder("vgg19", {})
+    with pytest.raises(ValueError, match="conv1_1 of vgg19 has weights of shape"):
+        Encoder("vgg19", {"0.weight": torch.zeros(64, 1, 3, 3), "0.bias": torch.zeros(64)})
+
+
+def test_default_layers_exist():
+    for name in ("vgg19", "vgg16", "built-in"):
+        layers = default_layers(name)
+        assert set(layers.content) | set(layers.style) <= set(layer_names(name))

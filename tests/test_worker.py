@@ -1,0 +1,223 @@
+"""The real worker behind a real server, on images so small that seconds do."""
+
+import os
+import secrets
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from server_process import RawClient, ServerProcess
+
+from nst_server.wire.pixels import Pixels, digest_of
+
+#: Shallow layers only: the built-in encoder learns them in a fraction of a second.
+SHALLOW = {"content_layers": ["conv1_2"], "style_layers": ["conv1_1"]}
+PLENTY = 10**9
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    with ServerProcess(tmp_path_factory.mktemp("server"), "--device", "cpu") as process:
+        client = process.client()
+        client.submit("first", iterations=2, **SHALLOW)
+        client.expect("done", seconds=120)
+        yield process
+
+
+@pytest.fixture
+def client(server: ServerProcess) -> Iterator[RawClient]:
+    client = server.client()
+    client.send("credit", bytes=PLENTY)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def job() -> str:
+    return "job-" + secrets.token_hex(4)
+
+
+def finish(client: RawClient, job: str) -> dict[int, bytes]:
+    """Wait for ``done`` and all frames; their pixels by sequence."""
+    done = client.expect("done", job=job, seconds=30)
+    while not client.pixels.get((job, done["kept_frames"])):
+        assert client.receive(5)
+    return {sequence: data for (name, sequence), data in client.pixels.items() if name == job}
+
+
+def frames(client: RawClient, job: str) -> list[Any]:
+    return [m for m in client.log if m.type == "frame" and m["job"] == job]
+
+
+def send_image(client: RawClient, data: bytes, width: int, height: int, **more: Any) -> dict[str, Any]:
+    client.blobs[digest_of(data)] = data
+    return Pixels(digest_of(data), width, height, len(data), **more).to_header()
+
+
+def test_a_job_from_first_to_last(client: RawClient, job: str) -> None:
+    client.submit(job, iterations=6, **SHALLOW)
+    pixels = finish(client, job)
+    got = frames(client, job)
+    assert [m["iteration"] for m in got] == [1, 2, 5, 6]
+    assert [m["final"] for m in got] == [False, False, False, True]
+    for frame in got:
+        assert digest_of(pixels[frame["sequence"]]) == frame["pixels"]["digest"]
+        assert (frame["pixels"]["width"], frame["pixels"]["height"]) == (32, 24)
+        assert frame["encoder"] == "built-in"
+    done = next(m for m in client.log if m.type == "done")
+    assert (done["reason"], done["iteration"], done["encoder"]) == ("completed", 6, "built-in")
+    assert done["plan"]["device"] == "cpu"
+    progress = [m for m in client.log if m.type == "progress"]
+    assert set(progress[-1]["losses"]) >= {"content", "style", "total"}
+    assert progress[-1]["iteration"] == 6
+    prepared = [m["state"] for m in client.log if m.type == "state"]
+    assert prepared[-1] == "running"
+
+
+def test_the_same_seed_gives_the_same_bytes(client: RawClient, job: str) -> None:
+    results = []
+    for name in (job, job + "x"):
+        client.submit(name, iterations=3, frames="none", **SHALLOW)
+        results.append(finish(client, name))
+    assert results[0] == results[1]
+
+
+@pytest.mark.parametrize(
+    ("channels", "dtype", "size"),
+    [("BGRA", "uint8", 4), ("RGBA", "uint16", 8), ("GRAYA", "uint8", 2), ("GRAY", "float32", 4)],
+)
+def test_frames_come_in_the_format_of_the_content(
+    client: RawClient, job: str, channels: str, dtype: str, size: int
+) -> None:
+    content = send_image(client, bytes(32 * 24 * size), 32, 24, x=7, y=-3, channels=channels, dtype=dtype)
+    client.submit(job, iterations=1, more={"content": content}, **SHALLOW)
+    finish(client, job)
+    frame = frames(client, job)[-1]["pixels"]
+    assert {k: frame[k] for k in ("channels", "dtype", "x", "y", "bytes")} == {
+        k: content[k] for k in ("channels", "dtype", "x", "y", "bytes")
+    }
+
+
+def test_transparency_is_kept_and_the_mask_limits_it(client: RawClient, job: str) -> None:
+    alpha = bytes(range(16)) * 16
+    content = send_image(client, b"".join(bytes([90, 60, 30, a]) for a in alpha), 16, 16)
+    client.submit(job, iterations=1, more={"content": content}, **SHALLOW)
+    assert finish(client, job)[1][3::4] == alpha
+    mask = send_image(client, bytes([255] * 128 + [0] * 128), 16, 16, channels="MASK")
+    client.submit(job + "x", iterations=1, more={"content": content, "mask": mask}, **SHALLOW)
+    assert finish(client, job + "x")[1][3::4] == alpha[:128] + bytes(128)
+
+
+def test_a_mask_over_an_opaque_format_leaves_the_content_outside(client: RawClient, job: str) -> None:
+    grey = bytes(range(256))
+    content = send_image(client, grey, 16, 16, channels="GRAY")
+    mask = send_image(client, bytes([255] * 128 + [0] * 128), 16, 16, channels="MASK")
+    client.submit(job, iterations=3, frames="none", more={"content": content, "mask": mask}, **SHALLOW)
+    final = finish(client, job)[1]
+    assert final[128:] == grey[128:]
+    assert final[:128] != grey[:128]
+
+
+def test_a_job_continues_from_a_kept_frame(client: RawClient, job: str) -> None:
+    client.submit(job, iterations=2, **SHALLOW)
+    finish(client, job)
+    more = {"start": {"job": job, "iteration": 2}}
+    client.submit(job + "x", iterations=1, more=more, **SHALLOW)
+    finish(client, job + "x")
+
+
+def test_previews_are_small_and_never_kept(client: RawClient, job: str) -> None:
+    content = client.image(640, 400)
+    more = {"content": content, "previews": True}
+    client.submit(job, iterations=40, frames="none", more=more, size=160, **SHALLOW)
+    finish(client, job)
+    previews = [m for m in frames(client, job) if not m["kept"]]
+    assert previews
+    for preview in previews:
+        pixels = Pixels.from_header(preview["pixels"])
+        assert (pixels.width, pixels.height, pixels.channels, pixels.dtype) == (256, 160, "RGBA", "uint8")
+    final = frames(client, job)[-1]
+    assert (final["kept"], final["scale"], final["pixels"]["width"]) == (True, [160, 100], 640)
+
+
+def test_strength_can_change_while_the_job_runs(client: RawClient, job: str) -> None:
+    client.submit(job, iterations=100_000, frames="none", **SHALLOW)
+    client.expect("progress", job=job, revision=0)
+    client.send("update", job=job, revision=1, params={"strength": 1.0})
+    client.expect("progress", job=job, revision=1)
+    client.send("pause", job=job)
+    client.expect("state", job=job, state="paused")
+    list(client.messages(0.5))
+    client.quiet(0.3, "progress")
+    client.send("stop", job=job)
+    done = client.expect("done", job=job)
+    assert (done["reason"], done["kept_frames"]) == ("stopped", 1)
+
+
+def test_cancel_in_the_middle_of_a_large_evaluation(client: RawClient, job: str) -> None:
+    client.submit(job, more={"content": client.image(1024, 1024)}, coarse_to_fine=False, **SHALLOW)
+    client.expect("state", job=job, state="running", seconds=60)
+    time.sleep(0.5)
+    began = time.monotonic()
+    client.send("cancel", job=job)
+    client.expect("state", job=job, state="cancelling")
+    assert time.monotonic() - began < 0.6
+    client.expect("cancelled", job=job)
+    assert time.monotonic() - began < 2.5
+    client.quiet(0.3, "frame", "blob")
+
+
+def test_an_image_that_cannot_be_read_fails_its_job_alone(client: RawClient, job: str) -> None:
+    broken = send_image(client, b"\x89PNG\r\n\x1a\nnothing else of a picture", 8, 8, encoding="png")
+    client.submit(job, more={"styles": [broken]}, **SHALLOW)
+    failed = client.expect("failed", job=job)
+    assert failed["code"] == "bad_image"
+    assert failed["field"].startswith("styles[0].")
+    client.submit(job + "x", iterations=1, **SHALLOW)
+    finish(client, job + "x")
+
+
+def test_weights_that_are_not_here_are_said_to_be_missing(client: RawClient, job: str) -> None:
+    client.submit(job, encoder="vgg19", iterations=1)
+    failed = client.expect("failed", job=job)
+    assert failed["code"] == "weights"
+    assert failed["hint"]
+
+
+def test_a_worker_killed_in_a_job_leaves_its_frames_and_is_replaced(
+    server: ServerProcess, client: RawClient, job: str
+) -> None:
+    client.submit(job, iterations=100_000, **SHALLOW)
+    client.expect("frame", job=job, sequence=2)
+    os.kill(server.worker_pid(), signal.SIGKILL)
+    failed = client.expect("failed", job=job)
+    assert failed["code"] == "worker_died"
+    assert failed["kept_frames"] >= 2
+    more = {"start": {"job": job, "iteration": 2}}
+    client.submit(job + "x", iterations=1, more=more, **SHALLOW)
+    client.expect("done", job=job + "x", seconds=60)
+
+
+def test_the_worker_gives_way_and_ends_with_a_killed_server(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path, "--device", "cpu") as server:
+        worker = server.worker_pid()
+        client = server.client()
+        client.submit("job", iterations=100_000, **SHALLOW)
+        client.expect("progress", seconds=60)
+        stat = Path(f"/proc/{worker}/stat")
+        assert int(stat.read_text().split()[18]) == os.getpriority(os.PRIO_PROCESS, 0) + 10
+        server.stop(signal.SIGKILL)
+        deadline = time.monotonic() + 5
+        while time.monotonic() < deadline and _runs(stat):
+            time.sleep(0.05)
+        assert not _runs(stat)
+
+
+def _runs(stat: Path) -> bool:
+    try:
+        return stat.read_text().split()[2] != "Z"
+    except OSError:
+        return False
