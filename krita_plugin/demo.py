@@ -41,7 +41,8 @@ def start(
     install.install([settings], package.find_pyzmq([] if offline else [this], offline=offline))
     _add_driver(settings)
     style.save(profile / "style.png")
-    content.save(out / "content.png")
+    # Without the profile of the file, which Krita finds faulty.
+    content.save(out / "content.png", icc_profile=None)
     remembered = {"options": dict(options), "styles": [{"path": str(profile / "style.png"), "weight": 1.0}]}
     (Path(os.environ["NST_DATA_DIR"]) / "plugin.json").write_text(json.dumps(remembered), encoding="utf-8")
     environment = {**os.environ, "NST_DEMO_OUT": str(out.absolute())}

@@ -20,6 +20,7 @@ TICK_MS = 500
 #: The docker and the canvas need some turns of the event loop before they can be used.
 SETTLE_TICKS = 4
 FINAL = "final"
+DOCKER, DOCKER_HEIGHT = "nst_krita_docker", 560
 
 
 class Demo(Extension):
@@ -45,7 +46,9 @@ class Demo(Extension):
         if document is None or document.activeNode() is None:
             return
         self._ticks += 1
-        if self._ticks == SETTLE_TICKS:
+        if self._ticks == 1:
+            _fill_screen(Krita.instance().activeWindow().qwindow())
+        elif self._ticks == SETTLE_TICKS:
             Krita.instance().action("nst_krita").trigger()
         elif self._ticks == 2 * SETTLE_TICKS:
             Krita.instance().action("nst_start").trigger()
@@ -61,6 +64,13 @@ class Demo(Extension):
         krita.activeDocument().saveAs(str(self._out / "demo.kra"))
         krita.setBatchmode(False)
         (self._out / "krita-finished").touch()
+
+
+def _fill_screen(window):
+    """Make room for canvas and docker, also where no window manager would maximise."""
+    window.setGeometry(window.screen().availableGeometry())
+    dockers = [docker for docker in Krita.instance().dockers() if docker.objectName() == DOCKER]
+    window.resizeDocks(dockers, [DOCKER_HEIGHT for _ in dockers], QtCore.Qt.Orientation.Vertical)
 
 
 def _has_final(node):

@@ -55,9 +55,8 @@ class ProblemDocker(DockWidget):
 
 def show_docker() -> None:
     """Bring the docker of the active window to the front."""
-    # Asked for anew: what createActions() got is deleted after it.
-    window = Krita.instance().activeWindow()
-    for docker in window.dockers() if window is not None else ():
+    # Window.dockers() would say it better, but came with Krita 5.2.
+    for docker in Krita.instance().dockers():
         if docker.objectName() == DOCKER:
             docker.setVisible(True)
             docker.raise_()
