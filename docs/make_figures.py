@@ -1,6 +1,6 @@
 """Draw every figure of docs/how-it-works.md, with the engine itself.
 
-    .uv/bin/uv run docs/make_figures.py                 all of them, several minutes on two cores
+    .uv/bin/uv run docs/make_figures.py                 all of them, two to three minutes on two cores
     .uv/bin/uv run docs/make_figures.py gram filters    only these
     .uv/bin/uv run docs/make_figures.py --out /tmp/how  somewhere else than docs/images/how
 

@@ -344,6 +344,9 @@ class Client:
         if message.type == "status" and self._pinged:
             self._pinged = 0.0
             return []
+        if message.get("code") == "hello_first":
+            # ZeroMQ reconnected by itself, to a server that was started meanwhile and does not know us.
+            return self._lose("The server was started again.")
         followed = self._jobs.get(str(message.get("job")))
         if message.type in ENDINGS and followed is not None:
             return self._end(message, followed)
