@@ -144,7 +144,16 @@ def test_quitting_does_not_hang(result: Result) -> None:
 
 
 def test_the_screenshots_show_something(result: Result) -> None:
-    for name in ("idle", "running", "done", "paused", "cancelled"):
+    for name in (
+        "idle",
+        "docker_idle",
+        "running",
+        "done",
+        "docker_done",
+        "paused",
+        "docker_paused",
+        "cancelled",
+    ):
         path = next(p for p in result.screenshots if Path(p).stem == name)
         with Image.open(path) as picture:
             assert len(picture.convert("RGB").resize((200, 130)).getcolors(26_000) or range(999)) > 200

@@ -16,7 +16,8 @@ def steps(probe):
     probe.trigger("nst_krita")
     docker = _docker(probe)
     yield lambda: docker.isVisible()
-    probe.window.resizeDocks([docker], [560], probe.QtCore.Qt.Orientation.Vertical)
+    docker.setFloating(True)
+    docker.setGeometry(20, 90, 330, 780)
     probe.trigger("nst_start")
     yield 0.3
     probe.record(without_style=root.message)
@@ -28,6 +29,7 @@ def steps(probe):
     yield 0.5
     probe.record(message_cleared=root.message, server_before=root.connection.words)
     probe.screenshot("idle")
+    docker.grab().save(str(probe.out / "docker_idle.png"))
     yield from whole_job(probe, root, handle)
     yield from undo_and_redo(probe, handle)
     yield from stop_and_keep(probe, root)
@@ -81,7 +83,7 @@ def whole_job(probe, root, handle):
     probe.trigger("KritaShape/KisToolBrush")
     untouched = pixels(background)
     canvas = probe.canvas()
-    centre = canvas.mapToGlobal(canvas.rect().center())
+    centre = canvas.mapToGlobal(canvas.rect().center()) + probe.QtCore.QPoint(100, 0)
     began = time.monotonic()
     probe.trigger("nst_start")
     yield (lambda: group(handle) is not None, FIRST_SECONDS)
@@ -110,6 +112,7 @@ def whole_job(probe, root, handle):
         server=root.connection.words,
     )
     probe.screenshot("done")
+    _docker(probe).grab().save(str(probe.out / "docker_done.png"))
 
 
 def undo_and_redo(probe, handle):
@@ -142,6 +145,7 @@ def stop_and_keep(probe, root):
     press(probe, "nst_pause")
     yield (lambda: job.state.value == "paused", 20)
     probe.screenshot("paused")
+    _docker(probe).grab().save(str(probe.out / "docker_paused.png"))
     press(probe, "nst_pause")
     yield (lambda: job.state.value == "running", 20)
     press(probe, "nst_stop")
