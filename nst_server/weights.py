@@ -67,7 +67,7 @@ def cached(name: str) -> Path | None:
 
 def published_url(name: str) -> str:
     """Where torchvision publishes ``name``."""
-    from torchvision.models import VGG16_Weights, VGG19_Weights  # noqa: PLC0415 - slow to import
+    from torchvision.models import VGG16_Weights, VGG19_Weights
 
     published = {"vgg19": VGG19_Weights, "vgg16": VGG16_Weights}[name]
     return str(published.IMAGENET1K_V1.url)
@@ -284,7 +284,7 @@ def _digest(file: Path) -> str:
 
 @cache
 def _shapes(name: str) -> dict[str, torch.Size]:
-    from torchvision.models.vgg import cfgs, make_layers  # noqa: PLC0415 - slow to import
+    from torchvision.models.vgg import cfgs, make_layers
 
     with torch.device("meta"):
         layers = make_layers(cfgs["E" if name == "vgg19" else "D"])

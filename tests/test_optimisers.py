@@ -198,7 +198,7 @@ def test_probe_of_a_flat_loss_or_a_single_pixel_is_harmless():
 
 
 def test_preconditioner_is_symmetric_and_positive():
-    curvature = probe_curvature(lambda x: blurred(x), picture(24, 24), seed=0)
+    curvature = probe_curvature(blurred, picture(24, 24), seed=0)
     precondition = Preconditioner(curvature, 9, 13, CPU)
     generator = torch.Generator().manual_seed(2)
     a, b = (torch.randn(3, 9, 13, generator=generator) for _ in range(2))

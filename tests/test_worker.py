@@ -16,6 +16,8 @@ from nst_server.wire.pixels import Pixels, digest_of
 #: Shallow layers only: the built-in encoder learns them in a fraction of a second.
 SHALLOW = {"content_layers": ["conv1_2"], "style_layers": ["conv1_1"]}
 PLENTY = 10**9
+#: The worker gives way to everything else that runs on this machine, in seconds.
+PATIENCE = 60.0
 
 
 @pytest.fixture(scope="module")
@@ -36,13 +38,17 @@ def client(server: ServerProcess) -> Iterator[RawClient]:
 
 
 @pytest.fixture
-def job() -> str:
-    return "job-" + secrets.token_hex(4)
+def job(server: ServerProcess) -> Iterator[str]:
+    job = "job-" + secrets.token_hex(4)
+    yield job
+    # Whatever a failed test has left running must not hold up the next one.
+    if server.process is not None and server.process.poll() is None:
+        server.client().send("cancel", job=job)
 
 
 def finish(client: RawClient, job: str) -> dict[int, bytes]:
     """Wait for ``done`` and all frames; their pixels by sequence."""
-    done = client.expect("done", job=job, seconds=30)
+    done = client.expect("done", job=job, seconds=PATIENCE)
     while not client.pixels.get((job, done["kept_frames"])):
         assert client.receive(5)
     return {sequence: data for (name, sequence), data in client.pixels.items() if name == job}
@@ -132,7 +138,7 @@ def test_a_job_continues_from_a_kept_frame(client: RawClient, job: str) -> None:
 def test_previews_are_small_and_never_kept(client: RawClient, job: str) -> None:
     content = client.image(640, 400)
     more = {"content": content, "previews": True}
-    client.submit(job, iterations=40, frames="none", more=more, size=160, **SHALLOW)
+    client.submit(job, iterations=3, frames="none", more=more, size=80, coarse_to_fine=False, **SHALLOW)
     finish(client, job)
     previews = [m for m in frames(client, job) if not m["kept"]]
     assert previews
@@ -140,26 +146,26 @@ def test_previews_are_small_and_never_kept(client: RawClient, job: str) -> None:
         pixels = Pixels.from_header(preview["pixels"])
         assert (pixels.width, pixels.height, pixels.channels, pixels.dtype) == (256, 160, "RGBA", "uint8")
     final = frames(client, job)[-1]
-    assert (final["kept"], final["scale"], final["pixels"]["width"]) == (True, [160, 100], 640)
+    assert (final["kept"], final["scale"], final["pixels"]["width"]) == (True, [80, 50], 640)
 
 
 def test_strength_can_change_while_the_job_runs(client: RawClient, job: str) -> None:
     client.submit(job, iterations=100_000, frames="none", **SHALLOW)
-    client.expect("progress", job=job, revision=0)
+    client.expect("progress", job=job, revision=0, seconds=PATIENCE)
     client.send("update", job=job, revision=1, params={"strength": 1.0})
-    client.expect("progress", job=job, revision=1)
+    client.expect("progress", job=job, revision=1, seconds=PATIENCE)
     client.send("pause", job=job)
     client.expect("state", job=job, state="paused")
-    list(client.messages(0.5))
+    list(client.messages(1.0))
     client.quiet(0.3, "progress")
     client.send("stop", job=job)
-    done = client.expect("done", job=job)
+    done = client.expect("done", job=job, seconds=PATIENCE)
     assert (done["reason"], done["kept_frames"]) == ("stopped", 1)
 
 
 def test_cancel_in_the_middle_of_a_large_evaluation(client: RawClient, job: str) -> None:
-    client.submit(job, more={"content": client.image(1024, 1024)}, coarse_to_fine=False, **SHALLOW)
-    client.expect("state", job=job, state="running", seconds=60)
+    client.submit(job, more={"content": client.image(768, 768)}, coarse_to_fine=False, **SHALLOW)
+    client.expect("state", job=job, state="running", seconds=PATIENCE)
     time.sleep(0.5)
     began = time.monotonic()
     client.send("cancel", job=job)
@@ -173,7 +179,7 @@ def test_cancel_in_the_middle_of_a_large_evaluation(client: RawClient, job: str)
 def test_an_image_that_cannot_be_read_fails_its_job_alone(client: RawClient, job: str) -> None:
     broken = send_image(client, b"\x89PNG\r\n\x1a\nnothing else of a picture", 8, 8, encoding="png")
     client.submit(job, more={"styles": [broken]}, **SHALLOW)
-    failed = client.expect("failed", job=job)
+    failed = client.expect("failed", job=job, seconds=PATIENCE)
     assert failed["code"] == "bad_image"
     assert failed["field"].startswith("styles[0].")
     client.submit(job + "x", iterations=1, **SHALLOW)
@@ -182,7 +188,7 @@ def test_an_image_that_cannot_be_read_fails_its_job_alone(client: RawClient, job
 
 def test_weights_that_are_not_here_are_said_to_be_missing(client: RawClient, job: str) -> None:
     client.submit(job, encoder="vgg19", iterations=1)
-    failed = client.expect("failed", job=job)
+    failed = client.expect("failed", job=job, seconds=PATIENCE)
     assert failed["code"] == "weights"
     assert failed["hint"]
 
@@ -191,29 +197,29 @@ def test_a_worker_killed_in_a_job_leaves_its_frames_and_is_replaced(
     server: ServerProcess, client: RawClient, job: str
 ) -> None:
     client.submit(job, iterations=100_000, **SHALLOW)
-    client.expect("frame", job=job, sequence=2)
+    client.expect("frame", job=job, sequence=2, seconds=PATIENCE)
     os.kill(server.worker_pid(), signal.SIGKILL)
     failed = client.expect("failed", job=job)
     assert failed["code"] == "worker_died"
     assert failed["kept_frames"] >= 2
     more = {"start": {"job": job, "iteration": 2}}
     client.submit(job + "x", iterations=1, more=more, **SHALLOW)
-    client.expect("done", job=job + "x", seconds=60)
+    client.expect("done", job=job + "x", seconds=2 * PATIENCE)
 
 
-def test_the_worker_gives_way_and_ends_with_a_killed_server(tmp_path: Path) -> None:
-    with ServerProcess(tmp_path, "--device", "cpu") as server:
-        worker = server.worker_pid()
-        client = server.client()
-        client.submit("job", iterations=100_000, **SHALLOW)
-        client.expect("progress", seconds=60)
-        stat = Path(f"/proc/{worker}/stat")
-        assert int(stat.read_text().split()[18]) == os.getpriority(os.PRIO_PROCESS, 0) + 10
-        server.stop(signal.SIGKILL)
-        deadline = time.monotonic() + 5
-        while time.monotonic() < deadline and _runs(stat):
-            time.sleep(0.05)
-        assert not _runs(stat)
+def test_the_worker_gives_way_and_ends_with_a_killed_server(
+    server: ServerProcess, client: RawClient, job: str
+) -> None:
+    """The last test here: the server that they share does not outlive it."""
+    stat = Path(f"/proc/{server.worker_pid()}/stat")
+    client.submit(job, iterations=100_000, **SHALLOW)
+    client.expect("progress", job=job, seconds=PATIENCE)
+    assert int(stat.read_text().split()[18]) == os.getpriority(os.PRIO_PROCESS, 0) + 10
+    server.stop(signal.SIGKILL)
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline and _runs(stat):
+        time.sleep(0.05)
+    assert not _runs(stat)
 
 
 def _runs(stat: Path) -> bool:

@@ -61,13 +61,13 @@ class Lock:
 
 def _lock(file: IO[str]) -> None:
     if sys.platform == "win32":
-        import msvcrt  # noqa: PLC0415
+        import msvcrt
 
         # Beyond the text, which others may read: a Windows lock forbids reading too.
         file.seek(1000)
         msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
     else:
-        import fcntl  # noqa: PLC0415
+        import fcntl
 
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 

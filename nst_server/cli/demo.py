@@ -92,8 +92,8 @@ def _in_krita(
 ) -> Event:
     """The same in Krita, which starts the server and the job; this process watches as a second client."""
     # Imported here: the demo without Krita needs none of it.
-    from krita_plugin import demo  # noqa: PLC0415
-    from krita_plugin.errors import SetupError  # noqa: PLC0415
+    from krita_plugin import demo
+    from krita_plugin.errors import SetupError
 
     os.environ.setdefault("NST_WEIGHTS_DIR", str(data_dir() / "weights"))
     os.environ["NST_DATA_DIR"] = str((arguments.out / "krita-profile" / "nst").absolute())

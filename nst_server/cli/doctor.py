@@ -63,7 +63,7 @@ def _zeromq() -> Iterator[Finding]:
 
 def _devices() -> Iterator[Finding]:
     # Imported here, as all below: a package that is broken must not keep the doctor from starting.
-    from nst_server import device  # noqa: PLC0415
+    from nst_server import device
 
     for found in device.available_devices():
         free = device.memory_available(found) / 2**30
@@ -77,7 +77,7 @@ def _devices() -> Iterator[Finding]:
 
 
 def _weights() -> Iterator[Finding]:
-    from nst_server import weights  # noqa: PLC0415
+    from nst_server import weights
 
     for name in ("vgg19", "vgg16"):
         file = weights.cached(name)
@@ -111,8 +111,8 @@ def _server() -> Iterator[Finding]:
 
 
 def _krita() -> Iterator[Finding]:
-    from krita_plugin.errors import SetupError  # noqa: PLC0415
-    from krita_plugin.profiles import find_profiles  # noqa: PLC0415
+    from krita_plugin.errors import SetupError
+    from krita_plugin.profiles import find_profiles
 
     try:
         profiles = find_profiles()

@@ -52,17 +52,17 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the subcommand; returns the exit code."""
     # Imported here: the other commands need none of it.
-    from nst_server.broker.endpoint import (  # noqa: PLC0415
+    from nst_server.broker.endpoint import (
         AlreadyRunning,
         Endpoint,
         EndpointError,
         Lock,
         runtime_dir,
     )
-    from nst_server.broker.server import Broker  # noqa: PLC0415
-    from nst_server.executors.local import WORKER_DOMAIN, LocalExecutor  # noqa: PLC0415
-    from nst_server.store import Store  # noqa: PLC0415
-    from nst_server.wire.connection import (  # noqa: PLC0415
+    from nst_server.broker.server import Broker
+    from nst_server.executors.local import WORKER_DOMAIN, LocalExecutor
+    from nst_server.store import Store
+    from nst_server.wire.connection import (
         Connection,
         NoConnection,
         connection_file,

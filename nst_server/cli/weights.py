@@ -28,7 +28,7 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the subcommand; returns 0. Raises CliError."""
-    from nst_server import weights  # noqa: PLC0415 - loads torch
+    from nst_server import weights
 
     try:
         if arguments.action == "where":

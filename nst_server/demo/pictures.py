@@ -105,9 +105,9 @@ def loss_plot(history: Sequence[Mapping[str, Any]], path: Path, title: str) -> N
     if not history:
         raise ValueError("There are no losses to plot. Let the job run for one iteration at least.")
     # Imported here: matplotlib takes long, and the rest of the demo does not need it.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
-    from matplotlib.figure import Figure  # noqa: PLC0415
-    from matplotlib.ticker import MaxNLocator  # noqa: PLC0415
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(8.4, 4.8), dpi=120, layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)

@@ -24,7 +24,7 @@ _KEPT = 128  # least number of principal directions kept, where the layer has as
 _SMOOTHING = 0.05  # added to every eigenvalue, in units of their mean; .005 to .2 barely matters
 _FLAT = 0.1  # the share of patches dropped for having least in them
 _DITHER = 1 / 255  # one 8-bit step: gives flat images a covariance, and others nothing to see
-_EXACT = 600  # largest patch whose covariance is decomposed exactly; beyond, that takes most of the time
+_EXACT = 1152  # largest patch whose covariance is decomposed exactly: all up to conv3_1
 
 
 def build_encoder(
@@ -172,8 +172,8 @@ def _principal(
         basis = torch.eye(dimensions)
         covariance = centred.T @ centred / count
     else:
-        # Randomised subspace iteration (Halko, Martinsson & Tropp 2011, algorithm 4.4): exact
-        # decomposition would take a third of the time up to conv3_1, and a minute for a 4608² matrix.
+        # Randomised subspace iteration (Halko, Martinsson & Tropp 2011, algorithm 4.4): the exact
+        # decomposition of a 4608² matrix would take longer than all the rest.
         basis = torch.randn(dimensions, min(dimensions, kept + 32), generator=generator)
         for _ in range(2):
             basis = torch.linalg.qr(centred.T @ (centred @ basis))[0]

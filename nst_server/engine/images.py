@@ -175,7 +175,8 @@ def _quantised(values: NDArray[np.float32], dtype: str) -> NDArray[np.generic]:
     if dtype == "float16":
         return np.clip(values, -_LARGEST, _LARGEST).astype("<f2")
     largest = np.iinfo(dtype).max
-    return np.rint(np.clip(values, 0, 1) * np.float32(largest)).astype(_NUMPY[dtype])
+    rounded: NDArray[np.generic] = np.rint(np.clip(values, 0, 1) * np.float32(largest)).astype(_NUMPY[dtype])
+    return rounded
 
 
 def _usable(icc: bytes | None, channels: int) -> bytes:

@@ -22,9 +22,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     # Bound first: PyTorch takes seconds to import, and the server may end meanwhile.
     _bind_to_server()
-    from nst_server import device as devices  # noqa: PLC0415
-    from nst_server.worker.link import Link  # noqa: PLC0415
-    from nst_server.worker.loop import Worker  # noqa: PLC0415
+    from nst_server import device as devices
+    from nst_server.worker.link import Link
+    from nst_server.worker.loop import Worker
 
     try:
         device = devices.choose_device(arguments.device)

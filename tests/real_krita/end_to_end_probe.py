@@ -15,7 +15,7 @@ def steps(probe):
     yield 1.0
     probe.trigger("nst_krita")
     docker = _docker(probe)
-    yield lambda: docker.isVisible()
+    yield docker.isVisible
     docker.setFloating(True)
     docker.setGeometry(20, 90, 330, 780)
     probe.trigger("nst_start")

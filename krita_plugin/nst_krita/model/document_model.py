@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Sequence
+from typing import Any, Sequence
 
 from .. import host
 from ..backend.network import Network, Request
@@ -103,7 +103,7 @@ class Insertion:
     def _on_skipped(self, sequence: int) -> None:
         self._drop(sequence)
         # In place, older frames are not missed.
-        if self._job.layers is Layers.EVERY and not self._job.wanted == "cancel":
+        if self._job.layers is Layers.EVERY and self._job.wanted != "cancel":
             self._job.left_out = (*self._job.left_out, sequence)
         self._refresh()
 
@@ -122,9 +122,7 @@ class Insertion:
             self._drop(sequence)
 
 
-def read_job(
-    options: Options, styles: StyleList, document: host.Document
-) -> tuple[Job, Request, host.Layer]:
+def read_job(options: Options, styles: StyleList, document: host.Document) -> tuple[Job, Request, host.Layer]:
     """A job for the active layer of ``document`` with the docker's settings, and what to submit for it.
 
     Raises HostError where the document cannot serve, InvalidParams where the settings contradict.
@@ -146,5 +144,3 @@ def style_choices() -> list[host.StyleChoice]:
     except host.HostError:
         source = None
     return host.styles(document, source)
-
-

@@ -127,7 +127,9 @@ class Job(Observable):
             ahead = fields.get("position") or 0
             if not ahead:
                 return tr("next in line"), None
-            return (tr("waiting behind 1 job") if ahead == 1 else tr("waiting behind {} jobs").format(ahead)), None
+            return (
+                tr("waiting behind 1 job") if ahead == 1 else tr("waiting behind {} jobs").format(ahead)
+            ), None
         if state is JobState.PREPARING:
             done, total = fields.get("done"), fields.get("total")
             parts = [fields.get("what") or tr("preparing")]

@@ -51,7 +51,11 @@ class Options(Observable):
 
     def live(self, weights: Iterable[float]) -> dict[str, Any]:
         """What a running job can follow, as an update wants it."""
-        values = {name: self._values[name] for name, meta in FIELDS.items() if meta.get("live") and name in self._values}
+        values = {
+            name: self._values[name]
+            for name, meta in FIELDS.items()
+            if meta.get("live") and name in self._values
+        }
         return {**values, "style_weights": list(weights)}
 
     def to_json(self) -> dict[str, Any]:

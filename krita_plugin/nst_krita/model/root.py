@@ -128,7 +128,7 @@ class Root(Observable):
             self.message = str(error)
             return
         params = self.options.params(())
-        style_name = title.split(" → ")[0]
+        style_name = title.split(" → ", maxsplit=1)[0]
         job = Job(title, style_name, params, self.options["layers"], document.id, source.id, job_id)
         self._follow(job, document, source)
         self.forget_earlier(job_id)
@@ -202,7 +202,9 @@ class Root(Observable):
         if job is None or not job.accepts_changes or len(weights) != len(job.params.style_weights):
             return
         wanted = self.options.live(weights)
-        header = {name: list(v) if isinstance(v, tuple) else v for name, v in _live_of(job.params, wanted).items()}
+        header = {
+            name: list(v) if isinstance(v, tuple) else v for name, v in _live_of(job.params, wanted).items()
+        }
         changes = {name: value for name, value in wanted.items() if value != header[name]}
         if not changes:
             return
@@ -224,7 +226,9 @@ class Root(Observable):
                 continue
             self.styles.add(style)
         pairs = self.settings.get("jobs", list)
-        self.earlier = tuple((str(pair[0]), str(pair[1])) for pair in pairs if isinstance(pair, list) and len(pair) == 2)
+        self.earlier = tuple(
+            (str(pair[0]), str(pair[1])) for pair in pairs if isinstance(pair, list) and len(pair) == 2
+        )
 
     def save(self) -> None:
         """Write options and styles to the settings file."""

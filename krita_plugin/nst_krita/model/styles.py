@@ -76,7 +76,7 @@ class KritaStyle(Style):
 
 
 def load_picture(path: str) -> host.PixelBlock:
-    """A picture file as sRGB, 8 bits, at most MAX_STYLE_SIDE px wide and high. Raises BadImage; any thread."""
+    """A picture file as sRGB, 8 bits, at most MAX_STYLE_SIDE px a side. Raises BadImage; any thread."""
     image = read_file(path, MAX_STYLE_SIDE)
     if image.isNull():
         raise _unreadable(path, "")

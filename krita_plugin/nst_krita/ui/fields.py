@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from ..model.options import DEFAULTS, FIELDS, FrameSchedule, Layers, Options
@@ -38,7 +39,7 @@ MAX_SPIN = 2**31 - 1
 def field(options: Options, name: str) -> QtWidgets.QWidget:
     """A widget for ``options[name]``, bound both ways; its tooltip is the protocol's help."""
     if name == "layers":
-        widget: Any = _combo(options, name, {value: text for value, text in LAYERS.items()})
+        widget: Any = _combo(options, name, dict(LAYERS))
     elif "choices" in FIELDS[name]:
         # A start image has to be sent along; there is no picker for one.
         offered = [choice for choice in FIELDS[name]["choices"] if (name, choice) != ("start", "image")]
@@ -110,10 +111,8 @@ def _schedule(options: Options) -> QtWidgets.QLineEdit:
     line = QtWidgets.QLineEdit()
 
     def edited() -> None:
-        try:
+        with contextlib.suppress(ValueError):
             options["frames"] = str(FrameSchedule.parse(line.text()))
-        except ValueError:
-            pass
         line.setText(options["frames"])
 
     line.editingFinished.connect(edited)

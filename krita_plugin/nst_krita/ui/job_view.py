@@ -209,5 +209,7 @@ class JobView(QtWidgets.QFrame):
 
     def _show_eye(self) -> None:
         shown = self._job.is_shown
-        self._eye.say("eye" if shown else "closed eye", tr("Hide its layers") if shown else tr("Show its layers"))
+        self._eye.say(
+            "eye" if shown else "closed eye", tr("Hide its layers") if shown else tr("Show its layers")
+        )
         self._eye.setVisible(bool(self._job.inserted))

@@ -31,7 +31,7 @@ class Panel(QtWidgets.QScrollArea):
         self._start = QtWidgets.QPushButton(tr("Start"))
         self._start.setObjectName("nst_start")
         self._start.setToolTip(tr("Paint the active layer, or its selected part, in these styles."))
-        self._start.clicked.connect(lambda: root.start())
+        self._start.clicked.connect(lambda *_: root.start())
         self._jobs = QtWidgets.QVBoxLayout()
         self._jobs.setSpacing(GAP)
         self._views: dict[Any, JobView] = {}
@@ -119,7 +119,9 @@ class Panel(QtWidgets.QScrollArea):
         colour_text(self._server, warning_colour(self.palette()) if slow else None)
         if connection.is_cpu:
             self._server.setToolTip(
-                tr("{}\nWithout a GPU a picture takes minutes. A smaller Size is faster.").format(connection.words)
+                tr("{}\nWithout a GPU a picture takes minutes. A smaller Size is faster.").format(
+                    connection.words
+                )
             )
         colours = {Link.CONNECTED: good_colour, Link.NONE: quiet_colour, Link.STARTING: quiet_colour}
         colour_text(self._light, colours.get(connection.link, warning_colour)(self.palette()))

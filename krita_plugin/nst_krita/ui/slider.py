@@ -130,7 +130,9 @@ class Slider(QtWidgets.QSlider):
 
     def _choose(self, number: float) -> None:
         # Two digits are what a hand can aim at, and what settings and layer names are readable with.
-        self._number = min(self._high, max(self._low, float(f"{number:.2g}" if number >= 1 else f"{number:.2f}")))
+        self._number = min(
+            self._high, max(self._low, float(f"{number:.2g}" if number >= 1 else f"{number:.2f}"))
+        )
         self.setAccessibleDescription(self._text(self._number))
         self.update()
         self.changed.emit(self._number)

@@ -50,7 +50,9 @@ class StyleRow(QtWidgets.QWidget):
         picture.setAlignment(QtCore.Qt.AlignmentFlag.AlignCenter)
         picture.setPixmap(_pixmap(style.thumbnail(THUMBNAIL)))
         self.share = Slider(tr("Share"), 0.0, 1.0, lambda number: f"{round(100 * number)} %")
-        self.share.setToolTip(tr("How much of this style goes into the mixture. It follows while a job runs."))
+        self.share.setToolTip(
+            tr("How much of this style goes into the mixture. It follows while a job runs.")
+        )
         self.share.changed.connect(lambda number: setattr(style, "weight", number))
         remove = IconButton("cross", tr("Remove “{}” from the list").format(style.name))
         remove.clicked.connect(lambda: root.styles.remove(style))

@@ -1,0 +1,191 @@
+"""The plugin's state without Krita: on this Python, and on every CPython of 3.8 and later that is found."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PLUGIN = ROOT / "krita_plugin"
+
+
+@pytest.fixture(autouse=True)
+def plugin_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    monkeypatch.syspath_prepend(str(PLUGIN))
+    monkeypatch.setenv("NST_DATA_DIR", str(tmp_path))
+    yield
+    for name in [name for name in sys.modules if name.split(".")[0] == "nst_krita"]:
+        del sys.modules[name]
+
+
+def part(name: str) -> Any:
+    return importlib.import_module(f"nst_krita.{name}")
+
+
+def new_job(iterations: int = 40) -> Any:
+    params = part("backend.wire").params.Params(iterations=iterations, style_weights=(1.0,))
+    return part("model.jobs").Job("a → b", "a", params, part("model.options").Layers.EVERY, "doc", "layer")
+
+
+def pythons() -> list[str]:
+    """Every CPython from 3.8 on, this one first: on PATH, and where pyenv keeps them."""
+    found = {sys.version_info[:2]: sys.executable}
+    names = [str(p) for p in Path.home().glob(".pyenv/versions/3.*/bin/python3")]
+    names += filter(None, (shutil.which(f"python3.{minor}") for minor in range(8, 20)))
+    for name in names:
+        run = subprocess.run([name, "-V"], capture_output=True, text=True, check=False)
+        version = re.search(r"Python (\d+)\.(\d+)", run.stdout)
+        if version and (key := (int(version[1]), int(version[2]))) >= (3, 8):
+            found.setdefault(key, name)
+    return list(found.values())
+
+
+@pytest.mark.parametrize("python", pythons())
+def test_pure_parts_run_on_every_python_of_krita(python: str, tmp_path: Path) -> None:
+    code = f"""
+import sys
+sys.path[:0] = [{str(PLUGIN)!r}, {str(ROOT)!r}]
+sys.dont_write_bytecode = True
+from nst_krita.model import connection, jobs, options, properties, words
+from nst_krita.backend import wire
+from nst_krita import settings, vendor
+from nst_server.wire import codec
+wanted = options.Options()
+wanted["strength"] = 0.7
+job = jobs.Job("a", "a", wanted.params((1.0,)), options.Layers.EVERY, "doc", "layer")
+job.handle("progress", dict(iteration=3, total=9, losses=dict(total=1.0), seconds_left=70.0, revision=0))
+message = wire.messages.Message("hello", {{"protocol": [1, 0]}})
+assert codec.decode(codec.encode(message), wire.messages.FROM_CLIENT)["protocol"] == [1, 0]
+print(job.words)
+"""
+    run = subprocess.run(
+        [python, "-W", "error", "-c", code],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "NST_DATA_DIR": str(tmp_path), "PYTHONPATH": ""},
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.strip() == "iteration 3 of 9, 1 min left"
+
+
+@pytest.mark.parametrize("python", pythons())
+def test_all_of_the_plugin_compiles_on_every_python_of_krita(python: str) -> None:
+    code = (
+        "import pathlib, sys\n"
+        "for name in sys.argv[1:]:\n"
+        "    for file in pathlib.Path(name).rglob('*.py'):\n"
+        "        compile(file.read_bytes(), str(file), 'exec')\n"
+    )
+    folders = [str(PLUGIN / "nst_krita"), str(PLUGIN / "nst_demo"), str(ROOT / "nst_server/wire")]
+    run = subprocess.run(
+        [python, "-W", "error", "-c", code, *folders], capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
+
+
+def test_observers_hear_of_changes_only() -> None:
+    properties = part("model.properties")
+
+    class Thing(properties.Observable):  # type: ignore[misc, name-defined]
+        size = properties.Property(1)
+        name = properties.Property("")
+
+    thing, heard = Thing(), []
+    end = thing.observe(lambda: heard.append(thing.size), "size")
+    thing.size = 2
+    thing.size = 2
+    thing.name = "x"
+    end()
+    thing.size = 3
+    assert heard == [1, 2]
+
+
+def test_a_job_tells_its_way_in_plain_words() -> None:
+    job = new_job()
+    said = []
+    for kind, fields in [
+        ("state", {"state": "queued", "position": 2}),
+        ("state", {"state": "preparing", "what": "fetching VGG19", "done": 2e6, "total": 5e6, "unit": "B"}),
+        ("state", {"state": "running", "device": "CPU, 2 threads", "encoder": "built-in"}),
+        ("progress", {"iteration": 40, "total": 300, "losses": {"total": 1}, "seconds_left": 61}),
+        ("state", {"state": "paused"}),
+        ("done", {"reason": "stopped", "iteration": 41, "seconds": 12.0, "encoder": "built-in",
+                  "device": "CPU", "plan": {}, "notes": ["worked at 1024 px"]}),
+    ]:  # fmt: skip
+        job.handle(kind, fields)
+        said.append(job.words)
+    assert said[0] == "waiting behind 2 jobs"
+    assert said[1] == "fetching VGG19, 2 of 5 MB"
+    assert said[3] == "iteration 40 of 300, 1 min left"
+    assert "paused" in said[4]
+    assert said[5] == "stopped at iteration 41, after 12 s · built-in encoder"
+    assert job.note == "worked at 1024 px"
+    assert job.has_ended
+
+
+def test_a_failure_says_what_to_do() -> None:
+    job = new_job()
+    job.handle(
+        "failed",
+        {"code": "weights", "message": "There are no weights.", "hint": "Fetch them.", "kept_frames": 0},
+    )
+    assert job.state is part("model.jobs").JobState.FAILED
+    assert job.words == "There are no weights. Fetch them."
+
+
+def test_options_start_from_the_protocols_defaults_and_survive_a_settings_file() -> None:
+    options, params = part("model.options"), part("backend.wire").params
+    fresh = options.Options()
+    assert fresh.params(()).to_header() == {}
+    fresh["strength"], fresh["frames"], fresh["layers"] = 0.25, "every:5", options.Layers.NEWEST
+    again = options.Options()
+    again.load({**fresh.to_json(), "iterations": "many", "unknown": 1})
+    assert again["strength"] == 0.25
+    assert again["frames"] == "every:5"
+    assert again["layers"] is options.Layers.NEWEST
+    assert again["iterations"] == params.DEFAULTS.iterations
+    assert set(fresh.live(())) == {name for name, meta in params.FIELDS.items() if meta.get("live")}
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b"\xff\xfe", b'{"recent": 5, "styles": {}}'])
+def test_a_damaged_settings_file_means_the_defaults(tmp_path: Path, damage: bytes) -> None:
+    (tmp_path / "plugin.json").write_bytes(damage)
+    settings = part("settings").Settings()
+    assert settings.recent == []
+    assert settings.get("styles", list) == []
+    settings.add_recent("/a.png")
+    settings.add_recent("/b.png")
+    settings.add_recent("/a.png")
+    assert part("settings").Settings().recent == ["/a.png", "/b.png"]
+
+
+def test_the_server_line_says_where_it_stands() -> None:
+    connection = part("model.connection").Connection()
+    happening = type(
+        "Happening", (), {"get": lambda self, name, default=None: self.__dict__.get(name, default)}
+    )
+
+    def tell(kind: str, **fields: Any) -> None:
+        event = happening()
+        event.__dict__.update(fields, type=kind)
+        connection.handle(event)
+
+    assert connection.words == "server starts when it is needed"
+    tell("starting")
+    assert connection.words == "starting server"
+    tell("connected", devices=[{"id": "cpu", "name": "CPU, 2 threads"}])
+    assert connection.is_cpu
+    tell("state", encoder="vgg19")
+    assert connection.words == "local server · CPU, 2 threads · VGG19"
+    tell("unreachable", reason="Run: nst krita install")
+    assert (connection.words, connection.problem) == ("no server", "Run: nst krita install")
