@@ -21,7 +21,7 @@ from array import array
 from collections import Counter, deque
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from nst_server.jobs import ACCEPTED, ACKNOWLEDGED, ENDED, FORGOTTEN, FRAME, UPDATED, Change, Job
 from nst_server.wire.connection import private_dir
@@ -49,10 +49,13 @@ class Part:
         self.path = path
         self.offset = 0
         self._hash = hashlib.sha256()
-        self._file = path.open("wb")
+        self._file: IO[bytes] | None = None
 
     def write(self, chunk: bytes) -> None:
         """Append a chunk. Raises OSError."""
+        if self._file is None:
+            # Opened late: of many submissions, few receive at the same time.
+            self._file = self.path.open("wb")
         self._file.write(chunk)
         self._hash.update(chunk)
         self.offset += len(chunk)
@@ -64,13 +67,18 @@ class Part:
 
     def finish(self, path: Path) -> None:
         """The blob is whole: give it its name. Raises OSError."""
-        self._file.close()
+        self._close()
         self.path.replace(path)
 
     def drop(self) -> None:
         """Throw away what has arrived."""
-        self._file.close()
+        self._close()
         self.path.unlink(missing_ok=True)
+
+    def _close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
 
 class Store:
@@ -98,7 +106,7 @@ class Store:
                 continue
             try:
                 job = self._load(folder)
-            except (OSError, ValueError, KeyError, TypeError) as error:
+            except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
                 log.warning("job %s cannot be read and is left alone: %s", folder.name, error)
                 continue
             if (folder / "end.json").stat().st_mtime < oldest:
@@ -255,7 +263,7 @@ class Store:
         return found > 0 if size is None else found == size
 
     def begin_blob(self, digest: str) -> Part:
-        """Start to receive a blob. Raises OSError."""
+        """Start to receive a blob."""
         return Part(self._blobs / f"{digest}.part")
 
     def hold(self, job: Job) -> None:

@@ -7,64 +7,50 @@ A device "broken" cannot start.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
-import zmq
-
+from nst_server.wire.messages import Message
 from nst_server.wire.params import Params
 from nst_server.wire.pixels import Pixels
+from nst_server.worker.link import Link
 
 
 def main(device: str, endpoint: str) -> None:
     """Take jobs until the server is gone."""
     if device == "broken":
         raise SystemExit("ImportError: libtorch is not here")
-    socket = zmq.Context().socket(zmq.DEALER)
-    socket.connect(endpoint)
-
-    def send(kind: str, chunk: bytes | None = None, **fields: Any) -> None:
-        header = json.dumps({"type": kind, **fields}).encode()
-        socket.send_multipart([header] if chunk is None else [header, chunk])
-
-    send("ready", device={"id": device, "name": "script"}, encoders=["auto", "built-in"])
-    while server_is_there():
-        if socket.poll(100):
-            task = json.loads(socket.recv_multipart()[0])
-            if task["type"] == "run":
-                work(socket, send, task)
+    link = Link(endpoint)
+    link.send("ready", device={"id": device, "name": "script"}, encoders=["auto", "built-in"])
+    while True:
+        task = link.receive(0.1)
+        if task is not None and task.type == "run":
+            work(link, task)
 
 
-def server_is_there() -> bool:
-    """Whether the parent is still the server."""
-    return os.getppid() == int(os.environ["NST_SERVER_PID"])
-
-
-def work(socket: Any, send: Any, task: dict[str, Any]) -> None:
+def work(link: Link, task: Message) -> None:
     """Do one job as its seed says."""
     job, params = task["job"], Params.from_header(task["params"])
     revision, previews, stop = task["revision"], task["previews"], False
     content = Pixels.from_header(task["content"]["pixels"])
     behaviour, sequence, iteration = params.seed, 0, 0
     paused = task["paused"]
-    send("preparing", job=job, what="learning", done=1, total=2, unit="")
-    send("running", job=job, device="script", encoder="none")
+    link.send("preparing", job=job, what="learning", done=1, total=2, unit="")
+    link.send("running", job=job, device="script", encoder="none")
     if behaviour == 4:
-        socket.send_multipart([b"\xff not json", b"x"])
-        send("nonsense", job=job)
-        send("frame", job=job, sequence=99)
-    while not stop and iteration < params.iterations and server_is_there():
-        while socket.poll(0 if not paused else 20):
-            command = json.loads(socket.recv_multipart()[0])
-            if command["type"] == "cancel":
-                send("cancelled", job=job)
+        link._socket.send_multipart([b"\xff not json", b"x"])
+        link._socket.send_multipart([b'{"type": "progress", "job": "%s", "iteration": NaN}' % job.encode()])
+        link.send("nonsense", job=job)
+        link.send("frame", job=job, sequence=99)
+    while not stop and iteration < params.iterations:
+        while (command := link.receive(0.02 if paused else 0)) is not None:
+            if command.type == "cancel":
+                link.send("cancelled", job=job)
                 return
-            stop = stop or command["type"] == "stop"
-            paused = {"pause": True, "resume": False}.get(command["type"], paused)
+            stop = stop or command.type == "stop"
+            paused = {"pause": True, "resume": False}.get(command.type, paused)
             previews = command.get("wanted", previews)
             revision = command.get("revision", revision)
         if paused:
@@ -77,22 +63,22 @@ def work(socket: Any, send: Any, task: dict[str, Any]) -> None:
         common = {"job": job, "iteration": iteration, "revision": revision, "scale": scale}
         final = stop or iteration == params.iterations
         progress = {"total": params.iterations, "evaluations": iteration, "losses": {"total": 1.0}}
-        send("progress", **common, **progress)
+        link.send("progress", **common, **progress)
         if previews and behaviour == 5:
             small = content.of(bytes(content.bytes))
             shown = {"sequence": 0, "kept": False, "final": False, "encoder": "none"}
-            send("preview", bytes(content.bytes), **common, **shown, pixels=small.to_header())
+            link.send("preview", bytes(content.bytes), **common, **shown, pixels=small.to_header())
         if params.frames.keeps(iteration) or final:
             sequence += 1
             data = bytes([iteration % 256]) * content.bytes
             name = f"{sequence:06d}.bin"
             (Path(task["folder"]) / name).write_bytes(data)
             kept = {"sequence": sequence, "kept": True, "final": final, "encoder": "none"}
-            send("frame", **common, **kept, pixels=content.of(data).to_header(), file=name)
-        while behaviour == 1 and server_is_there():
-            time.sleep(0.1)
+            link.send("frame", **common, **kept, pixels=content.of(data).to_header(), file=name)
+        while behaviour == 1:
+            time.sleep(60)
     ending = {"reason": "stopped" if stop else "completed", "iteration": iteration, "seconds": 1.0}
-    send("done", job=job, **ending, encoder="none", device="script", plan={}, notes=[])
+    link.send("done", job=job, **ending, encoder="none", device="script", plan={}, notes=[])
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@
         client.submit("job-1", iterations=3)
         client.expect("done")
 
-With ``worker=SCRIPT`` the server starts that script where it would start the worker.
+With ``worker=SCRIPT`` the server starts that script where it would start the worker; then ``without_ipc``
+makes it believe that the platform has no sockets in the file system, as Windows.
 """
 
 from __future__ import annotations
@@ -35,11 +36,16 @@ ROOT = Path(__file__).parent.parent
 class ServerProcess:
     """``nst serve`` with a data folder of its own; stopped when the block ends."""
 
-    def __init__(self, folder: Path, *options: str, worker: Path | None = None) -> None:
+    def __init__(
+        self, folder: Path, *options: str, worker: Path | None = None, without_ipc: bool = False
+    ) -> None:
         self.data = folder / "data"
         self.file = self.data / "run" / "server.json"
         self._options = options
         self._worker = worker
+        self._environment = {"NST_DATA_DIR": str(self.data), "PYTHONPATH": str(ROOT)}
+        if without_ipc:
+            self._environment["NST_TEST_WITHOUT_IPC"] = "1"
         self.context = zmq.Context()
         self.process: subprocess.Popen[bytes] | None = None
         self.clients: list[RawClient] = []
@@ -74,7 +80,7 @@ class ServerProcess:
         entry = [str(Path(__file__)), str(self._worker)] if self._worker else ["-m", "nst_server"]
         return subprocess.Popen(
             [sys.executable, *entry, "serve", "--idle-exit", "0", "--no-download", *self._options, *more],
-            env={**os.environ, "NST_DATA_DIR": str(self.data), "PYTHONPATH": str(ROOT)},
+            env={**os.environ, **self._environment},
             cwd=ROOT,
             **options,
         )
@@ -188,6 +194,9 @@ class RawClient:
 def _serve_with_script() -> int:
     from nst_server.cli import main, serve
 
+    if os.environ.get("NST_TEST_WITHOUT_IPC"):
+        has = zmq.has
+        zmq.has = lambda capability: capability != "ipc" and has(capability)
     worker = sys.argv[1]
     serve.worker_command = lambda device, arguments: [sys.executable, worker, device]
     return main(sys.argv[2:])

@@ -115,6 +115,17 @@ def test_tcp_is_encrypted_and_takes_only_its_own_key(tmp_path: Path) -> None:
         client.expect("status")
 
 
+def test_without_sockets_in_the_file_system_everything_goes_over_encrypted_tcp(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path, worker=SCRIPT, without_ipc=True) as server:
+        connection = Connection.read(server.file)
+        assert connection.endpoint.startswith("tcp://127.0.0.1:")
+        assert connection.server_key
+        client = server.client()
+        client.submit("job", iterations=2)
+        client.expect("done")
+        assert not list(server.file.parent.glob("*.ipc"))
+
+
 def test_an_endpoint_that_cannot_be_used_is_refused_in_words(tmp_path: Path) -> None:
     server = ServerProcess(tmp_path, worker=SCRIPT)
     for bind in ("udp://127.0.0.1:1", "tcp://256.0.0.1:1"):
@@ -131,5 +142,6 @@ def test_sockets_of_a_deep_data_folder_go_to_a_short_private_one(tmp_path: Path)
     assert folder == runtime_dir(deep)
     assert len(os.fsencode(folder)) < 80
     assert folder.stat().st_mode & 0o777 == 0o700
+    folder.rmdir()
     with ServerProcess(deep, worker=SCRIPT) as server:
         assert len(Connection.read(server.file).endpoint) < 100

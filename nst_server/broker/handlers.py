@@ -68,7 +68,13 @@ class Handlers:
             self._answer(identity, _error(message, "hello_first", "type", "This connection is new.", hint))
         else:
             session.heard = time.monotonic()
-            self._handlers[message.type](session, message)
+            try:
+                self._handlers[message.type](session, message)
+            except Exception:  # one message must not end everybody's jobs
+                log.exception("%s of client %r", message.type, session.client)
+                hint = "Please report it with the server's log."
+                text = "Something went wrong inside the server."
+                self._answer(identity, _error(message, "internal", "", text, hint))
 
     # -- the connection
 
@@ -200,7 +206,7 @@ class Handlers:
                 raise InvalidParams("style_weights", "must be one for each style.", hint)
         except InvalidParams as error:
             self._sessions.send(
-                session, _error(message, "bad_params", f"params.{error.field}", error.problem, error.hint)
+                session, _error(message, "bad_update", f"params.{error.field}", error.problem, error.hint)
             )
             return
         self._jobs.update(job, message["revision"], params)
@@ -308,7 +314,7 @@ class Handlers:
     ) -> None:
         if not self._sessions.send_list(session, _pages(message.type, fixed, name, items)):
             hint = f"Read the answers; at most {MAX_LISTINGS} may wait."
-            self._sessions.send(session, _error(message, "busy", "type", "Too many listings wait.", hint))
+            self._sessions.send(session, _error(message, "limit", "type", "Too many listings wait.", hint))
 
     def _answer(self, identity: bytes, message: Message) -> None:
         session = self._sessions.get(identity)

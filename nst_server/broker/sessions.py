@@ -246,7 +246,7 @@ class Sessions:
 
     def _flush(self, session: Session, now: float) -> float:
         if now >= session.progress_at:
-            for follow in session.behind:
+            for follow in list(session.behind):
                 if self._send_progress(session, follow):
                     session.progress_at = now + PROGRESS_SECONDS
         while session.replies or session.listings:
@@ -277,7 +277,7 @@ class Sessions:
 
     def _next_transfer(self, session: Session) -> Transfer | None:
         """The next frame for this client: kept ones in sequence, then previews."""
-        for follow in session.behind:
+        for follow in list(session.behind):
             while sequence := _next_sequence(follow):
                 transfer = self._open_frame(session, follow.job, sequence)
                 if transfer is not None:
@@ -329,7 +329,12 @@ class Sessions:
         session.transfer = None
 
     def _write(self, session: Session, message: Message) -> None:
-        self._socket.send_multipart([session.identity, *encode(message)], zmq.DONTWAIT)
+        try:
+            parts = encode(message)
+        except ValueError:
+            log.exception("%s of %s cannot be sent", message.type, message.get("job"))
+            return
+        self._socket.send_multipart([session.identity, *parts], zmq.DONTWAIT)
 
 
 def _next_sequence(follow: Follow) -> int:

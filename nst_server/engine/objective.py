@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -25,12 +25,15 @@ from nst_server.wire.params import Params
 
 # Content weight against a style weight of 1 at strength 0.5. At this ratio, with both losses relative,
 # pictures were clearly painted and their content clear; twice as much is tamer.
-_BALANCE = 0.15
+_BALANCE = 0.25
 # Added to the error that the content itself has against the style, so that a layer where both agree already
 # does not get an unbounded weight.
 _AGREEMENT = 0.02
 # Loss of a picture as grainy as its content at tv = 1, against a style loss of 1 for the content itself.
-_TV_UNIT = 0.2
+_TV_UNIT = 0.04
+# Total variation in units of tv that a low strength brings along, as a multiple of s (1 - 2 s). Without it the
+# style's energy goes into specks in flat areas, where a firmly held content leaves no room for strokes.
+_CALM = 3.0
 # Mean colour difference of neighbours below which a picture counts as flat (2.5 steps of 8-bit colour).
 _TV_FLOOR = 0.01
 
@@ -50,7 +53,7 @@ class Weights:
         return cls(
             content=_BALANCE * (1 - params.strength),
             style=params.strength,
-            tv=params.tv,
+            tv=params.tv + _CALM * params.strength * max(0.0, 1 - 2 * params.strength),
             shares=style_shares(params, styles),
         )
 
@@ -101,8 +104,9 @@ def _tiles(image: Tensor, largest: int) -> list[Tensor]:
 class Objective:
     """Loss and gradient of an image at one scale. Call it with an image [3, H, W] in [0, 1].
 
-    ``reference`` [3, H, W] is the content that it should look like; ``influence`` [H, W] in [0, 1] says how
-    much each pixel counts. ``losses`` of an evaluation: content, style, tv before weighting, and their total.
+    ``reference`` [3, H, W] is the content, which losses are relative to; ``target`` [3, H, W] is what the
+    content loss compares with, the reference if None; ``influence`` [H, W] in [0, 1] says how much each pixel
+    counts. ``losses`` of an evaluation: content, style, tv before weighting, and their total.
     """
 
     def __init__(
@@ -112,6 +116,7 @@ class Objective:
         styles: Sequence[Mapping[str, StyleTarget]],
         params: Params,
         *,
+        target: Tensor | None = None,
         influence: Tensor | None = None,
         check: Callable[[], None] = lambda: None,
     ) -> None:
@@ -128,6 +133,12 @@ class Objective:
         self._content = {
             name: ContentTarget.of(features[name], self._map(features[name])) for name in self._content_layers
         }
+        if target is not None:
+            with torch.no_grad():
+                held = encoder.features(target[None], self._content_layers, check)
+            self._content = {
+                name: replace(content, features=held[name].detach()) for name, content in self._content.items()
+            }
         # Relative to the content's own error, so that a layer's depth and size do not change what it counts.
         self._style_units = {
             name: weight / (_AGREEMENT + float(self._style_error(name, features[name])[0]))

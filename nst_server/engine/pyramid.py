@@ -43,11 +43,12 @@ def scale_ladder(size: Size, coarse_to_fine: bool = True) -> list[Size]:
 def share_iterations(iterations: int, scales: int) -> list[int]:
     """Iterations of each scale, coarse first; they add up to ``iterations``.
 
-    Each scale gets three quarters of what the coarser one gets. With few iterations the coarsest scales
+    Each scale gets half of what the coarser one gets: composing strokes takes more steps than sharpening
+    them, and a step at a coarse scale costs a quarter. With few iterations the coarsest scales
     get 0, so that the others get at least four.
     """
     kept = max(1, min(scales, iterations // _FEWEST_ITERATIONS))
-    weights = [3**k * 4 ** (kept - 1 - k) for k in range(kept)]
+    weights = [2 ** (kept - 1 - k) for k in range(kept)]
     spare, total = iterations - min(iterations, _FEWEST_ITERATIONS * kept), sum(weights)
     base = (iterations - spare) // kept
     shares = [base + spare * weight // total for weight in weights]

@@ -14,6 +14,12 @@ from nst_server.engine.pyramid import Size, fill_transparent, fit_image, fit_lon
 from nst_server.engine.vgg import Encoder
 from nst_server.wire.params import Params
 
+# How much of what the content loss compares with is the picture of the coarser scale, not the content. The
+# content wants a sky flat; held to it alone, the style's energy goes where that loss looks least, into a weave
+# of a few pixels, the more the longer a scale is worked. Strokes that are already there satisfy both. At 1
+# slender things such as bridge towers dissolved.
+_HOLD = 0.8
+
 Palette = tuple[Tensor, Tensor]  # mean [3] and covariance [3, 3] of colours, float64 on the CPU
 
 
@@ -70,15 +76,13 @@ class Scene:
     def reference(self, content: Tensor, params: Params) -> Tensor:
         """``content`` at some scale as the picture should resemble it: in the colours of the styles.
 
-        Matched colours halve the loss before the first step. Below strength 0.5 they fade to the content's
+        Matched colours halve the loss before the first step. Below strength 0.25 they fade to the content's
         own, so that strength 0 means the content untouched.
         """
         if self.params.keep_colours != "no" or params.strength == 0:
             return content
-        t = min(1.0, 2 * params.strength)
-        blend = t * t * (3 - 2 * t)
         palette = _pooled(self._style_palettes, style_shares(params, len(self.styles)))
-        return torch.lerp(content, _in_palette(content, self.palette, palette), blend)
+        return torch.lerp(content, _in_palette(content, self.palette, palette), _fade(params.strength))
 
     def _grey(self, image: Tensor) -> Tensor:
         # Gatys et al., "Preserving Color in Neural Artistic Style Transfer", 2016: luminance-only transfer.
@@ -93,12 +97,22 @@ class Scene:
         return _in_palette(style, _palette(style), self.palette)
 
 
-class View:
-    """A scene at one scale. Styles shrink with the picture, so that strokes keep their proportion to it."""
+def _fade(strength: float) -> float:
+    """0 at strength 0, rising smoothly to 1 at 0.25."""
+    t = min(1.0, 4 * strength)
+    return t * t * (3 - 2 * t)
 
-    def __init__(self, scene: Scene, size: Size) -> None:
+
+class View:
+    """A scene at one scale. Styles shrink with the picture, so that strokes keep their proportion to it.
+
+    ``previous`` [3, h, w] is the picture that the scale before has reached.
+    """
+
+    def __init__(self, scene: Scene, size: Size, previous: Tensor | None = None) -> None:
         self.scene = scene
         self.size = size
+        self._previous = previous
         self.content = resize(scene.content, size)
         self.influence = (
             None if scene.influence is None else resize_map(scene.influence, size[1], size[0]).contiguous()
@@ -115,23 +129,31 @@ class View:
                 for style in scene.styles
             ]
         reference = scene.reference(self.content, params)
+        target = None
+        if self._previous is not None:
+            enlarged = self._enlarged(self._previous, reference, params.strength)
+            target = torch.lerp(reference, enlarged, _HOLD * _fade(params.strength))
         return Objective(
-            scene.encoder, reference, self._targets, params, influence=self.influence, check=check
+            scene.encoder,
+            reference,
+            self._targets,
+            params,
+            target=target,
+            influence=self.influence,
+            check=check,
         )
 
-    def beginning(self, params: Params, previous: Tensor | None = None) -> Tensor:
-        """The image to start from [3, h, w]: ``params.start``, or the ``previous`` scale's picture enlarged.
+    def beginning(self, params: Params) -> Tensor:
+        """The image to start from [3, h, w]: ``params.start``, or the previous scale's picture enlarged.
 
         Enlarging from the content brings the content's fine detail along, the more the lower the strength.
         """
         scene = self.scene
         reference = scene.reference(self.content, params)
-        if previous is not None:
-            enlarged = resize(previous, self.size)
+        if self._previous is not None:
             if params.start != "content":
-                return enlarged
-            coarse = resize(resize(reference, (previous.shape[2], previous.shape[1])), self.size)
-            return (enlarged + (1 - params.strength) * (reference - coarse)).clamp(0, 1)
+                return resize(self._previous, self.size)
+            return self._enlarged(self._previous, reference, params.strength)
         if params.start == "image" and scene.start is not None:
             return fit_image(scene.start, self.size, params.fit, reference)
         if params.start == "style":
@@ -141,6 +163,11 @@ class View:
         if params.start == "noise":
             return self._noise(params.seed)
         return reference
+
+    def _enlarged(self, picture: Tensor, reference: Tensor, strength: float) -> Tensor:
+        """``picture`` at this size, with 1 - ``strength`` of the detail that ``reference`` has beyond it."""
+        coarse = resize(resize(reference, (picture.shape[2], picture.shape[1])), self.size)
+        return (resize(picture, self.size) + (1 - strength) * (reference - coarse)).clamp(0, 1)
 
     def finished(self, picture: Tensor) -> Tensor:
         """``picture`` [3, h, w] as the painter gets it: with the content's chroma if colours are kept so."""

@@ -170,9 +170,9 @@ class _Run:
 
     def _enter(self, size: Size, params: Params) -> Optimiser:
         """Begin at a scale from what the one before has reached."""
-        view = View(self._scene, size)
+        view = View(self._scene, size, self._optimiser.best if self._optimiser else None)
         objective = self._objective(view, params)
-        start = view.beginning(params, self._optimiser.best if self._optimiser else None)
+        start = view.beginning(params)
         optimiser: Optimiser
         if params.optimiser == "adam":
             optimiser = Adam(start, objective, params.learning_rate)
@@ -224,8 +224,8 @@ class _Run:
         best, here = self._optimiser.best, self._optimiser.best_here
         self._queue.clear()
         if self._view.size != self._full:
-            self._view = View(self._scene, self._full)
-            best = self._view.beginning(self._control.params, best)
+            self._view = View(self._scene, self._full, best)
+            best = self._view.beginning(self._control.params)
         return self._step(best, here, 0, final=True)
 
     def _measure(self, seconds_per_pixel: float) -> None:

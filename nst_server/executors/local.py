@@ -275,7 +275,7 @@ class LocalExecutor(Executor):
             return None
         try:
             parts = self._socket.recv_multipart(zmq.DONTWAIT)
-            fields = json.loads(parts[0])
+            fields = json.loads(parts[0], parse_constant=_refuse)
             return Message(fields.pop("type"), fields, parts[1] if len(parts) > 1 else None)
         except zmq.Again:
             return None
@@ -297,6 +297,10 @@ class LocalExecutor(Executor):
             self._current = None
             self._failures = 0
         yield message
+
+
+def _refuse(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
 
 
 def _amended(task: Mapping[str, Any], command: str, fields: Mapping[str, Any]) -> Mapping[str, Any]:
