@@ -47,6 +47,7 @@ def test_unknown_fields_are_ignored() -> None:
         [b'{"type": "blob", "digest": "' + b"0" * 64 + b'", "offset": 0}'],
         [b'{"type": "blob", "digest": "' + b"0" * 64 + b'", "offset": 0}', b"x" * (CHUNK_BYTES + 1)],
         [b'{"type": "hello", "protocol": [1]}'],
+        [b'{"type": "hello", "protocol": [1, 0], "client": "\\ud800"}'],
         [b"[" * 60000],
         [b'{"type": "x", "a": "' + b"a" * 70000 + b'"}'],
     ],

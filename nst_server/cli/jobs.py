@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import time
 from typing import Any
 
 from nst_server.cli.errors import CliError
 from nst_server.cli.server import add_connection, running
+from nst_server.wire.client import Client, Event
 
 ANSWER_SECONDS = 5.0
 
@@ -20,18 +22,29 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the subcommand; returns the exit code."""
     with running(arguments, "nst jobs") as client:
-        client.status()
-        status = next((e for e in client.poll(ANSWER_SECONDS) if e.type == "status"), None)
-    if status is None:
-        raise CliError("The server did not answer.", "See its log, or start it again.", code=1)
+        status, jobs = _listing(client)
     devices = ", ".join(device["name"] or device["id"] for device in status["devices"])
     print(f"server {status['server']}, pid {status['pid']}, on {devices}")
-    if not status["jobs"]:
+    if not jobs:
         print("no jobs")
-    for job in status["jobs"]:
+    for job in jobs:
         place = f" (behind {job['position']})" if job["state"] == "queued" and job["position"] else ""
         print(
             f"{job['job']:34} {job['state'] + place:20} {job['iteration']:>5}/{job['total']:<5}"
             f" {job['kept_frames']:>3} frames  {job['title']}"
         )
     return 0
+
+
+def _listing(client: Client) -> tuple[Event, list[Any]]:
+    """The server's status and all of its jobs, which may come in several messages."""
+    client.status()
+    jobs: list[Any] = []
+    deadline = time.monotonic() + ANSWER_SECONDS
+    while time.monotonic() < deadline:
+        for event in client.poll(0.2):
+            if event.type == "status":
+                jobs += event["jobs"]
+                if not event.get("more"):
+                    return event, jobs
+    raise CliError("The server did not answer.", "See its log, or start it again.", code=1)

@@ -27,6 +27,11 @@ def decode(parts: Sequence[bytes], table: Mapping[str, Mapping[str, Field]]) -> 
         header = json.loads(parts[0].decode("utf-8"), parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise BadMessage("", "the header is not UTF-8 JSON.", "Send one JSON object.") from error
+    try:
+        # JSON can write half of a surrogate pair, which no text that is sent on can hold.
+        json.dumps(header, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise BadMessage("", "the header has half of a surrogate pair.", "Send valid Unicode.") from error
     if not isinstance(header, dict) or not isinstance(header.get("type"), str):
         raise BadMessage("type", "is missing.", 'Send one JSON object with "type".')
     kind = header.pop("type")

@@ -166,7 +166,7 @@ FROM_SERVER: Mapping[str, Mapping[str, Field]] = {
         "note": _optional("text"),
     },
     "frame": _FRAME,
-    "frames": {"job": _required("job"), "frames": _required("list")},
+    "frames": {"job": _required("job"), "frames": _required("list"), "more": _optional("bool")},
     "done": {
         "job": _required("job"),
         "reason": _required("text"),
@@ -193,6 +193,7 @@ FROM_SERVER: Mapping[str, Mapping[str, Field]] = {
         "uptime": _required("number"),
         "devices": _required("list"),
         "jobs": _required("list"),
+        "more": _optional("bool"),
     },
     "error": {
         "of": _required("text"),
