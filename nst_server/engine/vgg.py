@@ -13,13 +13,15 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torchvision.models.vgg import cfgs, make_layers
 
 from nst_server.wire.params import layer_names
 
 # Mean and deviation of ImageNet's sRGB values: what torchvision's weights were trained with.
 MEAN = (0.485, 0.456, 0.406)
 DEVIATION = (0.229, 0.224, 0.225)
+
+# Channels of the five blocks (Simonyan & Zisserman 2014, table 1).
+WIDTHS = (64, 128, 256, 512, 512)
 
 # The mean of four rectified values is below their maximum. VGG's weights were trained behind maxima; with
 # this gain their mean activations up to conv3_1 are within a tenth of those (measured on three images).
@@ -40,14 +42,13 @@ class Convolution(NamedTuple):
 @cache
 def convolutions(encoder: str) -> tuple[Convolution, ...]:
     """The convolutions of "vgg16" or else VGG19, shallow to deep, as torchvision lays them out."""
-    with torch.device("meta"):
-        layers = make_layers(cfgs["D" if encoder == "vgg16" else "E"])
-    names = iter(layer_names(encoder))
-    found, pooled = [], False
-    for index, layer in enumerate(layers):
-        if isinstance(layer, nn.Conv2d):
-            found.append(Convolution(next(names), index, layer.in_channels, layer.out_channels, pooled))
-        pooled = isinstance(layer, nn.MaxPool2d) or (pooled and not isinstance(layer, nn.Conv2d))
+    found, inputs = [], 3
+    for index, name in enumerate(layer_names(encoder)):
+        block = int(name[4])
+        # Each convolution is followed by its rectifier, each block by a pooling.
+        position, pooled = 2 * index + block - 1, block > 1 and name.endswith("_1")
+        found.append(Convolution(name, position, inputs, WIDTHS[block - 1], pooled))
+        inputs = WIDTHS[block - 1]
     return tuple(found)
 
 
