@@ -82,7 +82,11 @@ def _weights() -> Iterator[Finding]:
     for name in ("vgg19", "vgg16"):
         file = weights.cached(name)
         if file:
-            yield OK, f"{name}: {file}", ""
+            try:
+                weights.load(file)
+                yield OK, f"{name}: {file}", ""
+            except weights.WeightsError as error:
+                yield BROKEN, str(error), f"Delete {file}, then: nst weights fetch {name}"
         else:
             text = f"{name}: not on this machine; the built-in encoder paints instead"
             yield MINOR, text, f"nst weights fetch {name}, or nst weights import FILE"
