@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 
 from nst_server.cli.errors import CliError
 from nst_server.wire.client import Client, Event
+from nst_server.wire.connection import NoConnection
 
 #: The server promises ``cancelled`` within 2 s; a little more for a loaded machine.
 CANCEL_SECONDS = 5.0
@@ -47,8 +49,9 @@ def follow(
     except KeyboardInterrupt:
         if cancel_on_interrupt:
             client.cancel(job)
-            for event in client.follow(job, silence=CANCEL_SECONDS):
-                progress.show(event)
+            with suppress(NoConnection):
+                for event in client.follow(job, silence=CANCEL_SECONDS):
+                    progress.show(event)
         raise
     finally:
         progress.close()

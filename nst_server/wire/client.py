@@ -216,26 +216,23 @@ class Client:
             if events or time.monotonic() >= deadline:
                 return events
 
-    def follow(self, job: str, silence: float = 600.0) -> Iterator[Event]:
+    def follow(self, job: str, silence: float = 60.0) -> Iterator[Event]:
         """Events of ``job`` up to and with its ending; those of other jobs are dropped.
 
-        Raises NoConnection when the server is not to be reached, or silent, for ``silence`` seconds.
+        Raises NoConnection when the server is not to be reached for ``silence`` seconds. A job that is
+        paused, or waits for others, may be silent for as long as it likes.
         """
-        heard = time.monotonic()
+        connected = time.monotonic()
         while True:
             for event in self.poll(0.5):
-                if event.type == "disconnected":
-                    heard = min(heard, time.monotonic() - silence + SILENCE_SECONDS)
-                    yield event
-                elif event.type == "connected" or event.job == job:
-                    heard = time.monotonic()
+                if event.type in ("connected", "disconnected") or event.job == job:
                     yield event
                     if event.type in (*ENDINGS, "rejected") or event.get("code") == "unknown_job":
                         return
-            if time.monotonic() - heard > silence:
-                raise NoConnection(
-                    self._reason or f"The server has said nothing about {job} for {silence:g} s."
-                )
+            if self.welcome is not None:
+                connected = time.monotonic()
+            elif time.monotonic() - connected > silence:
+                raise NoConnection(self._reason or f"The server was not to be reached for {silence:g} s.")
 
     def wait_connected(self, seconds: float = 5.0) -> Mapping[str, Any]:
         """The server's welcome. Raises NoConnection with the reason if there is none in time."""
@@ -342,7 +339,8 @@ class Client:
 
     def _handle(self, message: Message) -> list[Event]:
         if message.type == "status" and self._pinged:
-            self._pinged = 0.0
+            if not message.get("more"):
+                self._pinged = 0.0
             return []
         if message.get("code") == "hello_first":
             # ZeroMQ reconnected by itself, to a server that was started meanwhile and does not know us.
@@ -408,7 +406,9 @@ class Client:
         events = [Event("frame", fields, data)]
         followed = self._jobs.get(fields["job"])
         if followed is not None and fields["kept"]:
-            followed.received = max(followed.received, fields["sequence"])
+            # One that was fetched out of turn says nothing about those before it.
+            if fields["sequence"] == followed.received + 1:
+                followed.received += 1
             if followed.ending is not None and not followed.ended:
                 events += self._end(followed.ending, followed)
         return events

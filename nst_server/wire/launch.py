@@ -115,16 +115,21 @@ def start_server(
     log.parent.mkdir(parents=True, exist_ok=True)
     try:
         with log.open("wb") as output:
-            return subprocess.Popen(
-                list(command),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env=clean_environment(environment),
-                cwd=str(Path.home()),
-                close_fds=True,
-                **_detached(),
-            )
+            options: dict[str, Any] = {
+                "stdin": subprocess.DEVNULL,
+                "stdout": output,
+                "stderr": subprocess.STDOUT,
+                "env": clean_environment(environment),
+                "cwd": str(Path.home()),
+                "close_fds": True,
+            }
+            try:
+                return subprocess.Popen(list(command), **options, **_detached())
+            except PermissionError:
+                if os.name == "posix":
+                    raise
+                # Some Windows programs hold what they start in a job object that it may not leave.
+                return subprocess.Popen(list(command), **options)
     except OSError as error:
         raise NoConnection(f"{command[0]} cannot be started: {error.strerror}.") from error
 
@@ -154,7 +159,8 @@ def _is_local(connection: Connection) -> bool:
 
 
 def _is_alive(pid: int) -> bool:
-    if os.name != "posix":
+    # Processes outside of a Flatpak's box have other ids inside.
+    if os.name != "posix" or Path("/.flatpak-info").exists():
         return True
     try:
         os.kill(pid, 0)
