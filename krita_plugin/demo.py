@@ -45,7 +45,7 @@ def start(
     content.save(out / "content.png", icc_profile=None)
     remembered = {"options": dict(options), "styles": [{"path": str(profile / "style.png"), "weight": 1.0}]}
     (Path(os.environ["NST_DATA_DIR"]) / "plugin.json").write_text(json.dumps(remembered), encoding="utf-8")
-    environment = {**os.environ, "NST_DEMO_OUT": str(out.absolute())}
+    environment = {**_outside_of_venv(os.environ), "NST_DEMO_OUT": str(out.absolute())}
     for name in ("config", "share", "cache"):
         variable = "XDG_DATA_HOME" if name == "share" else f"XDG_{name.upper()}_HOME"
         environment[variable] = str((profile / name).absolute())
@@ -72,6 +72,19 @@ def _krita() -> str:
     if running():
         raise SetupError("Krita is running.", "Close it first: the demo needs a Krita of its own.")
     return krita
+
+
+def _outside_of_venv(environment: Mapping[str, str]) -> dict[str, str]:
+    """``environment`` without the virtual environment that this runs in.
+
+    The Python inside Krita looks for python3 on PATH; finding the one of a virtual environment, it would
+    take that for its own home and miss PyQt.
+    """
+    programs = {Path(sys.executable).parent, Path(sys.prefix) / "bin", Path(sys.prefix) / "Scripts"}
+    path = environment.get("PATH", "").split(os.pathsep)
+    dropped = {"VIRTUAL_ENV", "PYTHONHOME", "PYTHONPATH"}
+    rest = {name: value for name, value in environment.items() if name not in dropped}
+    return {**rest, "PATH": os.pathsep.join(folder for folder in path if Path(folder) not in programs)}
 
 
 def _add_driver(profile: Profile) -> None:

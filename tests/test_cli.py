@@ -87,9 +87,11 @@ def test_mask_limits_where_it_paints(
         (["STYLE", "STYLE", "--style-layers", "conv9_9"], "no layer 'conv9_9'"),
         (["STYLE", "STYLE", "--frames", "often"], "'often' is not a choice"),
         (["STYLE", "STYLE", "--start", "nowhere.png"], "start: nowhere.png is not there"),
-        (["STYLE", "STYLE", "--style-weights", "1,2"], "style_weights"),
+        (["STYLE", "STYLE", "--style-weights", "1,2"], "--style-weights"),
         (["STYLE", "STYLE", "-o", "no/such/folder/out.png"], "the folder no/such/folder is not there"),
-        (["STYLE", "STYLE", "-o", "out"], "no ending"),
+        (["STYLE", "STYLE", "-o", "out"], "no ending of a known format"),
+        (["CONTENT", "STYLE", "-o", "out.jpg"], "a JPEG cannot be transparent"),
+        (["STYLE", "STYLE", "-o", "/proc/out.png"], "/proc/out.png cannot be written"),
         (["STYLE", "STYLE", "--weights", "none.pth"], "none.pth is not a file"),
     ],
 )
@@ -98,7 +100,7 @@ def test_wrong_input_is_one_sentence(
 ) -> None:
     noise = tmp_path / "noise.png"
     noise.write_bytes(b"this is not an image")
-    places = {"STYLE": str(images[1]), "NOISE": str(noise)}
+    places = {"CONTENT": str(images[0]), "STYLE": str(images[1]), "NOISE": str(noise)}
     run = nst(server, "stylize", "-o", tmp_path / "o.png", *(places.get(a, a) for a in arguments))
     assert run.returncode == 2
     assert words in run.stderr

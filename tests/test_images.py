@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from dataclasses import replace
 
 import imagecodecs
 import numpy as np
@@ -122,6 +123,20 @@ def test_profile_is_honoured_and_undone():
     assert not torch.allclose(from_blob(pixels, data, WIDE).rgb, from_blob(plain, data).rgb, atol=0.01)
     _, returned = to_blob(from_blob(pixels, data, WIDE), pixels, WIDE)
     assert np.abs(np.frombuffer(returned, "<u2").astype(int) - array.ravel()).max() <= 20
+
+
+def test_saturated_colours_of_a_profile_come_back_where_the_content_stays():
+    array = np.zeros((1, 3, 4), "u1")
+    array[0, :, :] = (0, 255, 0, 255)
+    pixels, data = described(array, icc=WIDE)
+    picture = from_blob(pixels, data, WIDE)
+    assert float(picture.rgb.min()) >= 0
+    returned = np.frombuffer(to_blob(picture.painted(picture.rgb), pixels, WIDE)[1], "u1")
+    assert np.abs(returned.astype(int) - array.ravel()).max() <= 2
+    orange = torch.tensor([1.0, 0.5, 0.1])[:, None, None].expand(3, 1, 3)
+    stained = to_blob(replace(picture.painted(orange), gain=None), pixels, WIDE)[1]
+    plain = to_blob(Picture(orange, picture.alpha), pixels, WIDE)[1]
+    assert stained == plain
 
 
 def test_colours_brighter_than_white_come_back():

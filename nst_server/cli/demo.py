@@ -135,9 +135,9 @@ def _wait(krita: subprocess.Popen[bytes], is_there: Callable[[], bool], problem:
     deadline = time.monotonic() + KRITA_SECONDS
     while not is_there():
         if krita.poll() is not None:
-            raise CliError("Krita has ended.", "See krita.log in the folder of the demo.", code=1)
+            raise CliError("Krita has ended.", "The log is krita.log in the folder of the demo.", code=1)
         if time.monotonic() > deadline:
-            raise CliError(problem, "See krita.log in the folder of the demo.", code=1)
+            raise CliError(problem, "The log is krita.log in the folder of the demo.", code=1)
         time.sleep(0.2)
 
 

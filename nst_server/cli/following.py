@@ -62,5 +62,8 @@ def _raise(event: Event) -> None:
     if event.type == "cancelled":
         raise CliError("The job was cancelled.", code=1)
     if event.type == "rejected":
-        raise CliError(f"{event['field']}: {event['message']}", event["hint"], code=2)
+        field = str(event["field"])
+        if field.startswith("params."):
+            field = "--" + field.removeprefix("params.").replace("_", "-")
+        raise CliError(f"{field}: {event['message']}", event["hint"], code=2)
     raise CliError(event["message"], event["hint"], code=1)

@@ -34,6 +34,11 @@ def read_mask(path: Path, size: tuple[int, int]) -> WireImage:
     return Pixels(digest_of(data), *size, bytes=len(data), channels="MASK"), data
 
 
+def is_transparent(image: WireImage) -> bool:
+    """Whether some pixel of an RGBA image is not opaque."""
+    return image[1][3::4].count(255) < image[0].width * image[0].height
+
+
 def to_wire(picture: Image.Image) -> WireImage:
     """A Pillow image as RGBA uint8 sRGB."""
     data = picture.convert("RGBA").tobytes()

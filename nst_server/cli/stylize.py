@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import secrets
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,18 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("content", type=Path, metavar="CONTENT", help="the image to paint")
     parser.add_argument("styles", type=Path, nargs="+", metavar="STYLE", help="the image(s) to learn from")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.png", help="where to write")
-    parser.add_argument("--mask", type=Path, metavar="MASK.png", help="paint only where this image is white")
-    parser.add_argument("--frames-dir", type=Path, metavar="DIR", help="write the kept frames there")
+    parser.add_argument(
+        "--mask",
+        type=Path,
+        metavar="MASK.png",
+        help="paint only where this image is white; the rest is transparent",
+    )
+    parser.add_argument(
+        "--frames-dir",
+        type=Path,
+        metavar="DIR",
+        help="write the kept frames there (--frames series, if not told otherwise)",
+    )
     add_params(parser, frames="none")
     add_server(parser)
     add_connection(parser)
@@ -36,6 +47,8 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the subcommand; returns the exit code."""
+    if arguments.frames_dir and not hasattr(arguments, "frames"):
+        arguments.frames = "series"
     params, start = _params_and_start(arguments)
     content = pictures.read(arguments.content, "content")
     styles = [pictures.read(path, "style") for path in arguments.styles]
@@ -43,6 +56,8 @@ def run(arguments: argparse.Namespace) -> int:
     mask = pictures.read_mask(arguments.mask, size) if arguments.mask else None
     start_image = pictures.read(start, "start") if start else None
     check_writable(arguments.output)
+    if arguments.output.suffix.lower() in (".jpg", ".jpeg") and (mask or pictures.is_transparent(content)):
+        raise CliError("--output: a JPEG cannot be transparent, and this picture is in parts.", "Use .png.")
     if arguments.frames_dir:
         arguments.frames_dir.mkdir(parents=True, exist_ok=True)
 
@@ -54,6 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
             picture.save(arguments.output)
 
     job = new_job(arguments.content)
+    print(f"job {job}", file=sys.stderr)
     with for_call(arguments, "nst stylize") as client:
         client.submit(
             job, params, content, styles, mask=mask, start=start_image, title=arguments.content.name
@@ -78,8 +94,15 @@ def check_writable(output: Path) -> None:
         raise CliError(f"--output: the folder {output.parent} is not there.", "Make it first.")
     if output.suffix.lower() not in (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp"):
         raise CliError(
-            f"--output: {output.name} has no ending that says its format.", "Use for instance out.png."
+            f"--output: {output.name} has no ending of a known format.", "Use for instance out.png."
         )
+    was_there = output.exists()
+    try:
+        output.open("ab").close()
+    except OSError as error:
+        raise CliError(f"--output: {output} cannot be written: {error.strerror}.") from error
+    if not was_there:
+        output.unlink()
 
 
 def _params_and_start(arguments: argparse.Namespace) -> tuple[Params, Path | None]:

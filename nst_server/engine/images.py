@@ -34,23 +34,35 @@ class ImageError(ValueError):
         self.hint = hint
 
 
+# A change from which on a pixel no longer shows the content's own colour: 16 of 255 is plainly seen.
+_ALIKE = 16 / 255
+
+
 @dataclass(frozen=True)
 class Picture:
     """An image as the engine sees it, float32 on the CPU.
 
     ``rgb`` [3, H, W]: sRGB in [0, 1]. ``alpha`` [H, W] in [0, 1], straight; None: opaque. ``gain`` [H, W]:
     by what colours beyond white were divided, at least 1, in sRGB-encoded values; None: 1 everywhere.
+    ``deficit`` [3, H, W]: what channels below 0 lacked, in colours more saturated than sRGB has; None: 0.
     """
 
     rgb: Tensor
     alpha: Tensor | None = None
     gain: Tensor | None = None
+    deficit: Tensor | None = None
 
     def painted(self, rgb: Tensor) -> Picture:
         """The same picture with other colours: ``rgb`` [3, H, W] of the same size, on any device."""
         if rgb.shape != self.rgb.shape:
             raise ValueError(f"The colours are {tuple(rgb.shape)}, the picture is {tuple(self.rgb.shape)}.")
-        return replace(self, rgb=rgb.detach().to("cpu", torch.float32))
+        rgb = rgb.detach().to("cpu", torch.float32)
+        deficit = self.deficit
+        if deficit is not None:
+            # Saturation belongs to the content's colour: over paint of another colour it would be a stain.
+            alike = 1 - (rgb - self.rgb).abs().amax(dim=0) / _ALIKE
+            deficit = deficit * alike.clamp(0, 1)
+        return replace(self, rgb=rgb, deficit=deficit)
 
 
 def from_blob(pixels: Pixels, data: bytes, icc: bytes | None = None) -> Picture:
@@ -58,8 +70,10 @@ def from_blob(pixels: Pixels, data: bytes, icc: bytes | None = None) -> Picture:
 
     Colours brighter than white, or outside sRGB on that side, are divided by their largest channel, which
     keeps their hue; ``gain`` remembers by how much, and ``to_blob`` multiplies again. So the engine sees no
-    differences of brightness beyond white; they come back in frames where the content had them. What is
-    lost: negative channels become 0, NaN becomes 0, and infinity 65504. Numbers of a PNG file are taken to
+    differences of brightness beyond white; they come back in frames where the content had them. Of colours
+    of a profile that are more saturated than sRGB's, ``deficit`` remembers what lies below 0; it comes back
+    where the content's colour stays. What is lost: negative channels of floats become 0, NaN becomes 0, and
+    infinity 65504. Numbers of a PNG file are taken to
     be in ``pixels.colour_space``; a profile inside the file is not read. Raises ImageError.
     """
     values = torch.from_numpy(_decoded(pixels, data))
@@ -77,7 +91,10 @@ def from_blob(pixels: Pixels, data: bytes, icc: bytes | None = None) -> Picture:
     if bool((colours > 1).any()):
         gain = colours.amax(dim=0).clamp_min(1)
         colours = colours / gain
-    return Picture(colours.clamp(0, 1), alpha, gain)
+    deficit = None
+    if pixels.colour_space == "icc" and bool((colours < 0).any()):
+        deficit = colours.clamp_max(0)
+    return Picture(colours.clamp(0, 1), alpha, gain, deficit)
 
 
 def mask_from_blob(pixels: Pixels, data: bytes) -> Tensor:
@@ -97,7 +114,8 @@ def to_blob(
     ``mask`` [H, W] in [0, 1] makes it transparent in proportion, where ``like`` has alpha. Integer pixels in
     sRGB that nobody touched come back bit for bit. ``icc`` as in ``from_blob``. Raises ImageError.
     """
-    rgb = picture.rgb if picture.gain is None else picture.rgb * picture.gain
+    rgb = picture.rgb if picture.deficit is None else picture.rgb + picture.deficit
+    rgb = rgb if picture.gain is None else rgb * picture.gain
     height, width = rgb.shape[-2:]
     grey = CHANNELS[like.channels] < 3
     if like.colour_space == "icc":
@@ -201,8 +219,8 @@ def _to_profile(rgb: Tensor, icc: bytes, *, fast: bool) -> Tensor:
     """``rgb`` [H, W, 3] in the space of ``icc``, [H, W, 1 or 3]."""
     channels = 1 if icc[16:20] == b"GRAY" else 3
     values = rgb.numpy()
-    # Five times faster in 16-bit integers, but those cannot hold what lies beyond white.
-    fast = fast and bool(values.max() <= 1)
+    # Five times faster in 16-bit integers, but those cannot hold what lies beyond sRGB.
+    fast = fast and bool(values.min() >= 0 and values.max() <= 1)
     numbers = _quantised(values, "uint16") if fast else values
     converted = _transformed(numbers, imagecodecs.cms_profile("srgb"), icc, channels)
     scaled = converted.astype(np.float32) / np.float32(65_535 if fast else 1)
