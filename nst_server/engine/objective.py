@@ -23,16 +23,16 @@ from nst_server.engine.pyramid import resize_map
 from nst_server.engine.vgg import Encoder
 from nst_server.wire.params import Params
 
-# Content weight against a style weight of 1 at strength 0.5. At this ratio, with both losses relative,
-# pictures were clearly painted and their content clear; twice as much is tamer.
+# Content weight against a style weight of 1, before strength. At this ratio, with both losses relative,
+# three pairs were clearly painted and their content clear.
 _BALANCE = 0.25
 # Added to the error that the content itself has against the style, so that a layer where both agree already
 # does not get an unbounded weight.
 _AGREEMENT = 0.02
 # Loss of a picture as grainy as its content at tv = 1, against a style loss of 1 for the content itself.
 _TV_UNIT = 0.04
-# Total variation in units of tv that a low strength brings along, as a multiple of s (1 - 2 s). Without it the
-# style's energy goes into specks in flat areas, where a firmly held content leaves no room for strokes.
+# Total variation in units of tv that a low strength brings along, as a multiple of s (1 - 2 s). Without it
+# the style's energy goes into specks in flat areas, where a firmly held content leaves no room for strokes.
 _CALM = 3.0
 # Mean colour difference of neighbours below which a picture counts as flat (2.5 steps of 8-bit colour).
 _TV_FLOOR = 0.01
@@ -137,7 +137,8 @@ class Objective:
             with torch.no_grad():
                 held = encoder.features(target[None], self._content_layers, check)
             self._content = {
-                name: replace(content, features=held[name].detach()) for name, content in self._content.items()
+                name: replace(content, features=held[name].detach())
+                for name, content in self._content.items()
             }
         # Relative to the content's own error, so that a layer's depth and size do not change what it counts.
         self._style_units = {
