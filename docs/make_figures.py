@@ -195,7 +195,7 @@ def content_depths() -> Figure:
             content_layers=[layer],
             style_layers=["conv1_1"],
             iterations=100,
-            tv=0.1,
+            tv=0.5,
         )
         pictures.append(picture)
         titles.append(f"from {layer}")
@@ -263,7 +263,7 @@ def strength() -> Figure:
 
 def variation() -> Figure:
     """A detail without and with total variation."""
-    values = (0.0, 0.05, 0.5)
+    values = (0.0, 0.2, 1)
     pictures = [paint(SMALL, tv=value, iterations=60)[:, 20:84, 40:136] for value in values]
     return panels(pictures, [f"tv {value:g}" for value in values], 3)
 

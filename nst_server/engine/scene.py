@@ -14,6 +14,10 @@ from nst_server.engine.pyramid import Size, fill_transparent, fit_image, fit_lon
 from nst_server.engine.vgg import Encoder
 from nst_server.wire.params import Params
 
+# A style is read at the canvas's longest side, so that strokes keep their proportion. For a thin canvas that
+# would be hundreds of times its own pixels: beyond so many times its area, or that of a thumbnail, it is not.
+_STYLE_AREA, _LEAST_AREA = 4, 128 * 128
+
 # How much of what the content loss compares with is the picture of the coarser scale, not the content. The
 # content wants a sky flat; held to it alone, the style's energy goes where that loss looks least, into a
 # weave of a few pixels, the more the longer a scale is worked. Strokes that are already there satisfy both.
@@ -183,7 +187,12 @@ class View:
         return (self.scene.palette[0].to(noise)[:, None, None] + 0.2 * noise).clamp(0, 1)
 
     def _scaled(self, style: Tensor) -> Tensor:
-        longest = max(1, round(max(self.size) * self.scene.params.style_scale))
+        scale = self.scene.params.style_scale
+        longest = max(1, round(max(self.size) * scale))
+        width, height = fit_longest((style.shape[2], style.shape[1]), longest)
+        excess = width * height / (scale**2 * _STYLE_AREA * max(self.size[0] * self.size[1], _LEAST_AREA))
+        if excess > 1:
+            longest = max(1, round(longest / excess**0.5))
         return resize(style, fit_longest((style.shape[2], style.shape[1]), longest))
 
 
