@@ -245,4 +245,6 @@ class Jobs:
             self._tell(STATE, other)
 
     def _tell(self, kind: str, job: Job, fields: Mapping[str, Any] | None = None) -> None:
-        self._listener(Change(kind, job, fields or {}))
+        # A job can be updated and paused before it is accepted; what it is then says everything.
+        if job.id in self._jobs or kind == FORGOTTEN:
+            self._listener(Change(kind, job, fields or {}))

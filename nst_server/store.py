@@ -6,7 +6,8 @@
     jobs/<job>/frames/…          the pixels of those frames
     jobs/<job>/end.json          the terminal message
 
-A file appears whole or not at all: it is written under another name and then renamed.
+A file appears whole or not at all: it is written under another name and then renamed. Those of jobs are
+flushed to the disk before, so that it holds even if the machine stops.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ log = logging.getLogger(__name__)
 
 #: Below this much free space nothing new is taken, in bytes: the system and Krita need some too.
 MIN_FREE = 500 * 10**6
-#: Ended jobs older than this are removed when the server starts, in seconds.
+#: Jobs that ended longer ago are removed, in seconds; so are folders of jobs that cannot be read.
 KEEP_SECONDS = 14 * 24 * 3600
 _TRASH = ".trash"
 
@@ -107,9 +108,11 @@ class Store:
             try:
                 job = self._load(folder)
             except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-                log.warning("job %s cannot be read and is left alone: %s", folder.name, error)
+                log.warning("job %s cannot be read: %s", folder.name, error)
+                if folder.stat().st_mtime < oldest:
+                    self._trash.append(folder)
                 continue
-            if (folder / "end.json").stat().st_mtime < oldest:
+            if self.is_old(job.id):
                 self._trash.append(folder)
                 continue
             self.hold(job)
@@ -120,6 +123,14 @@ class Store:
             else:
                 self._trash.append(path)
         return sorted(jobs, key=lambda job: job.created)
+
+    def is_old(self, job: str) -> bool:
+        """Whether the job ended so long ago that it can go."""
+        try:
+            ended = (self._jobs / job / "end.json").stat().st_mtime
+        except FileNotFoundError:
+            return False
+        return ended < time.time() - KEEP_SECONDS
 
     def _load(self, folder: Path) -> Job:
         values = json.loads((folder / "job.json").read_text("utf-8"))
@@ -157,6 +168,8 @@ class Store:
         job = change.job
         folder = self._jobs / job.id
         if change.kind == ACCEPTED:
+            # What can lie there is an earlier submission of this job that could not be read.
+            self._discard(folder)
             try:
                 (folder / "frames").mkdir(parents=True)
                 self._write_job(job)
@@ -346,5 +359,8 @@ def _interrupted(job: Job) -> dict[str, Any]:
 
 def _write_json(path: Path, values: Mapping[str, Any]) -> None:
     temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(values), "utf-8")
+    with temporary.open("w", encoding="utf-8") as file:
+        json.dump(values, file)
+        file.flush()
+        os.fsync(file.fileno())
     temporary.replace(path)

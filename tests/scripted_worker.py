@@ -2,6 +2,7 @@
 
 0: well-behaved, one iteration in 20 ms, every kept one a frame. 1: hangs after its first iteration.
 2: dies at its second iteration. 3: floods with progress. 4: sends garbage. 5: previews all the time.
+6: fails, says that it leaves, and hears nothing more until it has.
 A device "broken" cannot start.
 """
 
@@ -39,11 +40,10 @@ def work(link: Link, task: Message) -> None:
     paused = task["paused"]
     link.send("preparing", job=job, what="learning", done=1, total=2, unit="")
     link.send("running", job=job, device="script", encoder="none")
+    if behaviour == 6:
+        leave(link, job)
     if behaviour == 4:
-        link._socket.send_multipart([b"\xff not json", b"x"])
-        link._socket.send_multipart([b'{"type": "progress", "job": "%s", "iteration": NaN}' % job.encode()])
-        link.send("nonsense", job=job)
-        link.send("frame", job=job, sequence=99)
+        talk_nonsense(link, job)
     while not stop and iteration < params.iterations:
         while (command := link.receive(0.02 if paused else 0)) is not None:
             if command.type == "cancel":
@@ -79,6 +79,21 @@ def work(link: Link, task: Message) -> None:
             time.sleep(60)
     ending = {"reason": "stopped" if stop else "completed", "iteration": iteration, "seconds": 1.0}
     link.send("done", job=job, **ending, encoder="none", device="script", plan={}, notes=[])
+
+
+def leave(link: Link, job: str) -> None:
+    """End as after an error of the device, but slowly."""
+    link.send("failed", job=job, code="internal", message="CUDA error.", hint="None.", leaving=True)
+    time.sleep(0.5)
+    raise SystemExit(1)
+
+
+def talk_nonsense(link: Link, job: str) -> None:
+    """Send what nobody can use."""
+    link._socket.send_multipart([b"\xff not json", b"x"])
+    link._socket.send_multipart([b'{"type": "progress", "job": "%s", "iteration": NaN}' % job.encode()])
+    link.send("nonsense", job=job)
+    link.send("frame", job=job, sequence=99)
 
 
 if __name__ == "__main__":

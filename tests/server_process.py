@@ -6,7 +6,11 @@
         client.expect("done")
 
 With ``worker=SCRIPT`` the server starts that script where it would start the worker; then ``without_ipc``
-makes it believe that the platform has no sockets in the file system, as Windows.
+makes it believe that the platform has no sockets in the file system, as Windows. Fixtures of a module:
+
+    server = pytest.fixture(scope="module")(scripted_server)
+    client = pytest.fixture(connected)
+    job = pytest.fixture(new_job)
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import secrets
 import signal
 import subprocess
 import sys
@@ -22,6 +27,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 import zmq
 
 from nst_server.wire.codec import decode, encode
@@ -31,6 +37,7 @@ from nst_server.wire.messages import FROM_SERVER, PROTOCOL_VERSION, Message
 from nst_server.wire.pixels import Pixels, digest_of
 
 ROOT = Path(__file__).parent.parent
+SCRIPT = Path(__file__).parent / "scripted_worker.py"
 
 
 class ServerProcess:
@@ -189,6 +196,24 @@ class RawClient:
     def close(self) -> None:
         """Close the connection at once."""
         self.socket.close(0)
+
+
+def scripted_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A server whose worker is the script."""
+    with ServerProcess(tmp_path_factory.mktemp("server"), worker=SCRIPT) as process:
+        yield process
+
+
+def connected(server: ServerProcess) -> Iterator[RawClient]:
+    """A client of ``server``."""
+    client = server.client()
+    yield client
+    client.close()
+
+
+def new_job() -> str:
+    """A job id that no other test has."""
+    return "job-" + secrets.token_hex(4)
 
 
 def _serve_with_script() -> int:

@@ -4,37 +4,20 @@ import json
 import random
 import secrets
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from server_process import RawClient, ServerProcess
+from server_process import RawClient, ServerProcess, connected, new_job, scripted_server
 
 from nst_server.wire.messages import CHUNK_BYTES, FROM_CLIENT, HEADER_BYTES, PROTOCOL_VERSION, Message
 from nst_server.wire.pixels import digest_of
 
-SCRIPT = Path(__file__).parent / "scripted_worker.py"
 HANG = 1
 
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    with ServerProcess(tmp_path_factory.mktemp("server"), worker=SCRIPT) as process:
-        yield process
-
-
-@pytest.fixture
-def client(server: ServerProcess) -> Iterator[RawClient]:
-    client = server.client()
-    yield client
-    client.close()
-
-
-def new_job() -> str:
-    return "job-" + secrets.token_hex(4)
+server = pytest.fixture(scope="module")(scripted_server)
+client = pytest.fixture(connected)
 
 
 def types(log: list[Message], job: str, *kinds: str) -> list[str]:
@@ -227,16 +210,37 @@ def test_profiles_are_uploaded_like_images(client: RawClient) -> None:
     assert [m["offset"] for m in needs] == [0, CHUNK_BYTES]
 
 
-def test_a_job_whose_images_are_arriving_can_be_cancelled(client: RawClient) -> None:
+@pytest.mark.parametrize("command", ["cancel", "stop"])
+def test_a_job_whose_images_are_arriving_can_be_ended(client: RawClient, command: str) -> None:
     style = client.image(seed=secrets.randbits(30))
     client.blobs.clear()
     job = new_job()
     client.send("submit", job=job, params={}, content=style, styles=[style])
     client.expect("need", job=job)
-    client.send("cancel", job=job)
+    client.send(command, job=job)
     client.expect("cancelled", job=job)
     client.send("attach", job=job)
     assert client.expect("error")["code"] == "unknown_job"
+
+
+def test_a_job_whose_images_are_arriving_can_be_steered(client: RawClient) -> None:
+    style = client.image(seed=secrets.randbits(30))
+    data = client.blobs.pop(style["digest"])
+    job = new_job()
+    client.submit(job, iterations=2, more={"styles": [style]})
+    need = client.expect("need", digest=style["digest"])
+    client.send("update", job=job, revision=1, params={"strength": 2})
+    assert client.expect("error", job=job)["code"] == "bad_update"
+    client.send("update", job=job, revision=2, params={"strength": 0.75})
+    client.send("pause", job=job)
+    client.send("blob", data, digest=style["digest"], offset=need["offset"])
+    accepted = client.expect("accepted", job=job)
+    assert (accepted["revision"], accepted["params"]["strength"]) == (2, 0.75)
+    assert accepted["state"] == "paused"
+    client.quiet(0.2, "progress")
+    client.send("resume", job=job)
+    assert client.expect("progress", job=job)["revision"] == 2
+    client.expect("done", job=job)
 
 
 # -- what is refused

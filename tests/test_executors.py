@@ -1,44 +1,27 @@
 """Workers that hang, die, flood and talk nonsense: one job suffers, the others and the clients do not."""
 
 import os
-import secrets
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from server_process import RawClient, ServerProcess
+from server_process import SCRIPT, RawClient, ServerProcess, connected, new_job, scripted_server
 
-SCRIPT = Path(__file__).parent / "scripted_worker.py"
-HANG, DIE, FLOOD, GARBAGE = 1, 2, 3, 4
+HANG, DIE, FLOOD, GARBAGE, LEAVE = 1, 2, 3, 4, 6
 #: What the protocol promises of a cancel, in seconds.
 CANCELLING, CANCELLED = 0.1, 2.0
 #: What a loaded machine may add to that.
 SLACK = 0.5
 
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    with ServerProcess(tmp_path_factory.mktemp("server"), worker=SCRIPT) as process:
-        yield process
-
-
-@pytest.fixture
-def client(server: ServerProcess) -> Iterator[RawClient]:
-    client = server.client()
-    yield client
-    client.close()
-
-
-@pytest.fixture
-def job() -> str:
-    return "job-" + secrets.token_hex(4)
+server = pytest.fixture(scope="module")(scripted_server)
+client = pytest.fixture(connected)
+job = pytest.fixture(new_job)
 
 
 def ordinary(client: RawClient) -> None:
     """A well-behaved job comes to its end."""
-    job = "job-" + secrets.token_hex(4)
+    job = new_job()
     client.submit(job, iterations=2)
     assert client.expect("done", job=job)["kept_frames"] == 2
 
@@ -80,6 +63,15 @@ def test_a_job_dies_with_its_worker_and_the_next_one_does_not(client: RawClient,
     client.expect("done", job=job + "x")
     client.send("credit", bytes=10**9)
     client.expect("blob", job=job, sequence=1)
+
+
+def test_no_job_is_handed_to_a_worker_that_leaves(client: RawClient, job: str) -> None:
+    client.submit(job, seed=LEAVE)
+    client.submit(job + "x", iterations=2)
+    failed = client.expect("failed", job=job)
+    assert failed["code"] == "internal"
+    assert "leaving" not in failed.fields
+    assert client.expect("done", job=job + "x")["kept_frames"] == 2
 
 
 def test_a_killed_worker_is_replaced(server: ServerProcess, client: RawClient, job: str) -> None:

@@ -2,16 +2,16 @@
 
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import zmq
-from server_process import RawClient, ServerProcess
+from server_process import ROOT, SCRIPT, RawClient, ServerProcess
 
 from nst_server.broker.endpoint import runtime_dir
 from nst_server.wire.connection import Connection
-
-SCRIPT = Path(__file__).parent / "scripted_worker.py"
 
 
 def loaded(pid: int, library: str) -> bool:
@@ -128,12 +128,48 @@ def test_without_sockets_in_the_file_system_everything_goes_over_encrypted_tcp(t
 
 def test_an_endpoint_that_cannot_be_used_is_refused_in_words(tmp_path: Path) -> None:
     server = ServerProcess(tmp_path, worker=SCRIPT)
-    for bind in ("udp://127.0.0.1:1", "tcp://256.0.0.1:1"):
+    for bind in ("udp://127.0.0.1:1", "tcp://256.0.0.1:1", "ipc://@nst", "ipc://*"):
         process = server.popen("--bind", bind, stderr=-1)
         _, errors = process.communicate(timeout=20)
         assert process.returncode == 2
         assert errors.decode().startswith("nst: --bind: ")
     server.context.destroy(0)
+
+
+def test_a_socket_at_a_path_of_ones_own_is_private(tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    with ServerProcess(tmp_path, "--bind", f"ipc://{path}", worker=SCRIPT):
+        assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_ended_jobs_can_be_forgotten_from_a_terminal(tmp_path: Path) -> None:
+    def forget(*arguments: str) -> tuple[int, str]:
+        run = subprocess.run(
+            [sys.executable, "-m", "nst_server", "forget", *arguments],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "NST_DATA_DIR": str(server.data)},
+            cwd=ROOT,
+            check=False,
+        )
+        return run.returncode, run.stdout + run.stderr
+
+    with ServerProcess(tmp_path, worker=SCRIPT) as server:
+        client = server.client()
+        for job in ("a", "b", "c"):
+            client.submit(job, iterations=1)
+            client.expect("done", job=job)
+        client.submit("running", iterations=100_000)
+        client.expect("progress", job="running")
+        assert forget("b") == (0, "b: forgotten\n")
+        assert not (server.data / "jobs/b").exists()
+        code, words = forget("running")
+        assert (code, "has not ended" in words) == (1, True)
+        assert forget("--ended") == (0, "c: forgotten\na: forgotten\n")
+        assert forget("--ended") == (0, "no ended jobs\n")
+        assert forget()[0] == 2
+        client.send("status")
+        assert [job["job"] for job in client.expect("status")["jobs"]] == ["running"]
 
 
 def test_sockets_of_a_deep_data_folder_go_to_a_short_private_one(tmp_path: Path) -> None:

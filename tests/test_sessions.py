@@ -1,38 +1,20 @@
 """What reaches a client, when, and how much of it: credit, previews, attaching, steering."""
 
-import secrets
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from server_process import RawClient, ServerProcess
+from server_process import RawClient, ServerProcess, connected, new_job, scripted_server
 
 from nst_server.wire.messages import CHUNK_BYTES, Message
 from nst_server.wire.params import Params
 from nst_server.wire.pixels import digest_of
 
-SCRIPT = Path(__file__).parent / "scripted_worker.py"
 FLOOD, PREVIEWS = 3, 5
 PLENTY = 10**9
 
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    with ServerProcess(tmp_path_factory.mktemp("server"), worker=SCRIPT) as process:
-        yield process
-
-
-@pytest.fixture
-def client(server: ServerProcess) -> Iterator[RawClient]:
-    client = server.client()
-    yield client
-    client.close()
-
-
-@pytest.fixture
-def job() -> str:
-    return "job-" + secrets.token_hex(4)
+server = pytest.fixture(scope="module")(scripted_server)
+client = pytest.fixture(connected)
+job = pytest.fixture(new_job)
 
 
 def kept(log: list[Message], job: str) -> list[int]:

@@ -8,8 +8,11 @@ from typing import Any, NamedTuple
 import pytest
 
 from nst_server import store as store_module
+from nst_server.broker.endpoint import Endpoint
+from nst_server.broker.server import Broker
 from nst_server.jobs import Job, Jobs
 from nst_server.store import KEEP_SECONDS, MIN_FREE, DiskFull, Store
+from nst_server.wire.connection import private_dir
 from nst_server.wire.messages import Message
 from nst_server.wire.params import Params
 from nst_server.wire.pixels import Pixels, digest_of
@@ -100,6 +103,20 @@ def test_a_job_that_cannot_be_read_is_left_alone(tmp_path: Path) -> None:
     assert store.load() == []
     tidy(store)
     assert (tmp_path / "jobs/a/frames/1.bin").exists()
+    Jobs(store.record).accept(make())
+    assert [job.id for job in Store(tmp_path).load()] == ["a"]
+    assert not (tmp_path / "jobs/a/frames/1.bin").exists()
+
+
+def test_a_job_that_cannot_be_read_goes_with_time(tmp_path: Path) -> None:
+    with_frames(tmp_path)
+    (tmp_path / "jobs/a/job.json").write_text("{")
+    old = time.time() - KEEP_SECONDS - 60
+    os.utime(tmp_path / "jobs/a", (old, old))
+    store = Store(tmp_path)
+    assert store.load() == []
+    tidy(store)
+    assert not any((tmp_path / "jobs").iterdir())
 
 
 def test_old_jobs_go_with_their_images(tmp_path: Path) -> None:
@@ -111,6 +128,24 @@ def test_old_jobs_go_with_their_images(tmp_path: Path) -> None:
     tidy(store)
     assert not any((tmp_path / "jobs").iterdir())
     assert not any((tmp_path / "blobs").iterdir())
+
+
+def test_old_jobs_go_while_the_server_runs(tmp_path: Path) -> None:
+    with_frames(tmp_path)
+    endpoint = Endpoint(private_dir(tmp_path / "run"))
+    broker = Broker(endpoint, Store(tmp_path), [], worker_domain=b"")
+
+    def ready() -> None:
+        broker.purge()
+        assert (tmp_path / "jobs/a").exists()
+        old = time.time() - KEEP_SECONDS - 60
+        os.utime(tmp_path / "jobs/a/end.json", (old, old))
+        broker.purge()
+        broker.stop()
+
+    broker.run(ready)
+    endpoint.close()
+    assert not (tmp_path / "jobs/a").exists()
 
 
 def test_forgetting_removes_what_no_other_job_needs(tmp_path: Path) -> None:

@@ -186,6 +186,29 @@ def test_an_image_that_cannot_be_read_fails_its_job_alone(client: RawClient, job
     finish(client, job + "x")
 
 
+def test_transparent_pixels_of_a_style_influence_nothing(client: RawClient, job: str) -> None:
+    seen = [bytes([200, 60 + 4 * i % 80, 20, 255]) for i in range(16 * 20)]
+    opaque = send_image(client, b"".join(seen), 16, 20)
+    rows = [b"".join(seen[16 * y : 16 * y + 16]) + bytes(4 * 16) for y in range(20)]
+    half = send_image(client, b"".join(rows), 32, 20)
+    holes = send_image(client, b"".join(p if i % 3 else bytes(4) for i, p in enumerate(seen)), 16, 20)
+    means = []
+    for index, style in enumerate((opaque, half, holes)):
+        params = {"start": "style", "fit": "stretch", "strength": 1.0, "frames": "none", **SHALLOW}
+        client.submit(f"{job}-{index}", iterations=2, seed=1, more={"styles": [style]}, **params)
+        picture = finish(client, f"{job}-{index}")[1]
+        means.append([sum(picture[channel::4]) / (32 * 24) for channel in range(3)])
+    for mean in means[1:]:
+        assert mean == pytest.approx(means[0], abs=6)
+
+
+def test_a_style_without_anything_to_see_is_refused_in_words(client: RawClient, job: str) -> None:
+    client.submit(job, more={"styles": [send_image(client, bytes(4 * 64), 8, 8)]}, **SHALLOW)
+    failed = client.expect("failed", job=job, seconds=PATIENCE)
+    assert (failed["code"], failed["field"]) == ("bad_image", "styles[0].channels")
+    assert "wholly transparent" in failed["message"]
+
+
 def test_weights_that_are_not_here_are_said_to_be_missing(client: RawClient, job: str) -> None:
     client.submit(job, encoder="vgg19", iterations=1)
     failed = client.expect("failed", job=job, seconds=PATIENCE)

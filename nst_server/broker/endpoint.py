@@ -111,18 +111,22 @@ class Endpoint:
         keys: dict[str, Any] = {}
         if not bind:
             bind = f"ipc://{run_dir / 'server.ipc'}" if zmq.has("ipc") else "tcp://127.0.0.1:*"
+        if bind.startswith(("ipc://@", "ipc://*")):
+            raise EndpointError(f"{bind} has no file whose permissions keep others out. Give ipc://PATH.")
         if bind.startswith("ipc://"):
             self._path = Path(bind.removeprefix("ipc://"))
         elif bind.startswith("tcp://"):
             keys = self._encrypt()
         else:
             raise EndpointError(f"{bind!r} is not an endpoint. Give ipc://PATH or tcp://ADDRESS:PORT.")
+        # From its first moment the socket's file is for this user alone.
+        before = os.umask(0o177)
         try:
             self.socket.bind(bind)
         except zmq.ZMQError as error:
             raise EndpointError(f"{bind} cannot be used: {error.strerror}.") from error
-        if self._path is not None:
-            self._path.chmod(0o600)
+        finally:
+            os.umask(before)
         endpoint = self.socket.get_string(zmq.LAST_ENDPOINT).rstrip("\0")
         # A client of this machine cannot connect to "all addresses".
         endpoint = endpoint.replace("//0.0.0.0:", "//127.0.0.1:")

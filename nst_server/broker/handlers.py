@@ -13,7 +13,7 @@ from nst_server import __version__
 from nst_server.broker.dispatch import Dispatcher
 from nst_server.broker.sessions import MAX_LISTINGS, Session, Sessions
 from nst_server.broker.submission import MAX_PIXELS, Rejected, culprit, job_of, request_of
-from nst_server.broker.uploads import MAX_NEEDS, MAX_PROFILE, Pending, Unexpected, Uploads
+from nst_server.broker.uploads import FREE_SPACE, MAX_NEEDS, MAX_PROFILE, Pending, Unexpected, Uploads
 from nst_server.jobs import Job, Jobs
 from nst_server.store import DiskFull, Store
 from nst_server.wire.codec import decode
@@ -156,7 +156,7 @@ class Handlers:
         try:
             self._store.check_space()
         except DiskFull as error:
-            raise Rejected("job", str(error), "Free some space, or forget old jobs.") from error
+            raise Rejected("job", str(error), FREE_SPACE) from error
 
     def _complete(self, pending: Pending) -> None:
         job, session = pending.job, pending.session
@@ -294,9 +294,14 @@ class Handlers:
         return job
 
     def _unfinished(self, session: Session, message: Message) -> Job | None:
-        """Like ``_known``; for an ended job the ending is repeated, for one being sent it is dropped."""
+        """Like ``_known``, and a job whose images are arriving: that one ends here if it shall.
+
+        For an ended job the ending is repeated.
+        """
         pending = self.uploads.get(message["job"])
-        if pending is not None and message.type in ("cancel", "stop"):
+        if pending is not None:
+            if message.type not in ("cancel", "stop"):
+                return pending.job
             self.uploads.remove(pending)
             cancelled = Message("cancelled", {"job": pending.job.id, "kept_frames": 0})
             self._sessions.send(pending.session, cancelled)

@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 TICK_SECONDS = 0.05
 #: Messages taken before the others get their turn: results to send, executors to hear.
 _MAX_MESSAGES = 100
+#: Old jobs are looked for so often, in seconds.
+_PURGE_SECONDS = 24 * 3600.0
 
 
 class Broker:
@@ -49,6 +51,7 @@ class Broker:
         self._dispatcher = Dispatcher(self._jobs, store, self._sessions, executors)
         self._handlers = Handlers(self._jobs, store, self._sessions, self._dispatcher)
         self._heard = time.monotonic()
+        self._purge_at = self._heard + _PURGE_SECONDS
         self._stopping = False
 
     def stop(self) -> None:
@@ -81,6 +84,9 @@ class Broker:
         now = time.monotonic()
         self._dispatcher.work(now)
         self._handlers.uploads.tick(now)
+        if now > self._purge_at:
+            self._purge_at = now + _PURGE_SECONDS
+            self.purge()
         again = self._sessions.flush(now)
         if again > now and self._store.tidy():
             return now
@@ -101,6 +107,12 @@ class Broker:
                 return
             self._heard = time.monotonic()
             self._handlers.receive(identity, parts)
+
+    def purge(self) -> None:
+        """Forget the jobs that ended long ago; ``Store.load`` does so when the server starts."""
+        for job in [job for job in self._jobs if job.ending is not None and self._store.is_old(job.id)]:
+            log.info("job %s is old and is forgotten", job.id)
+            self._jobs.forget(job)
 
     def _idle(self) -> bool:
         if not self._idle_exit or self._jobs.unfinished or len(self._handlers.uploads):

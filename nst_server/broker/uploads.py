@@ -24,6 +24,8 @@ MAX_PROFILE = 8 * 1024 * 1024
 STALL_SECONDS = 10.0
 #: After this silence the submissions that wait are dropped.
 EXPIRE_SECONDS = 600.0
+#: What to do about a full disk.
+FREE_SPACE = "Free some space, or forget old jobs (nst forget --ended)."
 
 
 class Unexpected(Exception):
@@ -263,6 +265,6 @@ class Uploads:
 
 def _disk_words(error: Exception) -> tuple[str, str]:
     if isinstance(error, DiskFull):
-        return str(error), "Free some space, or forget old jobs."
+        return str(error), FREE_SPACE
     log.error("an image cannot be written: %s", error)
     return f"The image cannot be written to disk: {error}.", "Free some space, then submit it again."

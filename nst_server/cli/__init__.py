@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from nst_server import __version__
 from nst_server.cli.errors import CliError
 
-COMMANDS = ("demo", "serve", "stylize", "jobs", "attach", "cancel", "krita", "weights", "doctor")
+COMMANDS = ("demo", "serve", "stylize", "jobs", "attach", "cancel", "forget", "krita", "weights", "doctor")
 
 EXIT_DONE, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 

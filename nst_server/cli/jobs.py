@@ -22,7 +22,7 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the subcommand; returns the exit code."""
     with running(arguments, "nst jobs") as client:
-        status, jobs = _listing(client)
+        status, jobs = listing(client)
     devices = ", ".join(device["name"] or device["id"] for device in status["devices"])
     print(f"server {status['server']}, pid {status['pid']}, on {devices}")
     if not jobs:
@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _listing(client: Client) -> tuple[Event, list[Any]]:
+def listing(client: Client) -> tuple[Event, list[Any]]:
     """The server's status and all of its jobs, which may come in several messages."""
     client.status()
     jobs: list[Any] = []

@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 KILL_SECONDS = 1.2
 #: Importing PyTorch from a slow disk can take a minute.
 START_SECONDS = 180.0
+#: A worker that has said that it ends may take so long, in seconds: a broken device can hold it up.
+LEAVE_SECONDS = 10.0
 #: Starts in a row that may fail before jobs do, and the first wait between two, doubled each time.
 MAX_FAILURES = 5
 RETRY_SECONDS = 0.1
@@ -87,6 +89,8 @@ class LocalExecutor(Executor):
         self._endpoint = ""
         self._key = ""
         self._ready = False
+        self._leaving = False
+        self._deadline = 0.0
         self._started = 0.0
         self._start_at = 0.0
         self._starts = 0
@@ -143,8 +147,8 @@ class LocalExecutor(Executor):
             yield from self._died(now)
         elif self._process is None and now >= self._start_at and self._failures < MAX_FAILURES:
             yield from self._start(now)
-        elif self._process is not None and not self._ready and now - self._started > START_SECONDS:
-            log.error("the worker is not ready after %g s", START_SECONDS)
+        elif self._process is not None and not self._ready and now > self._deadline:
+            log.error("the worker does not %s", "end" if self._leaving else "become ready")
             self._process.kill()
         yield from self._kill_late(now)
 
@@ -159,6 +163,7 @@ class LocalExecutor(Executor):
     def _start(self, now: float) -> Iterator[Message]:
         self._connect()
         self._started = now
+        self._deadline = now + START_SECONDS
         try:
             with self._log_file.open("wb") as output:
                 self._process = subprocess.Popen(
@@ -186,9 +191,9 @@ class LocalExecutor(Executor):
             yield from self._take(message)
         if self._ready and now - self._started > STABLE_SECONDS:
             self._failures = 0
-        given_up = not self._ready and code is not None and code > 0
+        given_up = not self._ready and not self._leaving and code is not None and code > 0
         self._process = None
-        self._ready = False
+        self._ready = self._leaving = False
         self._disconnect()
         current = self._current
         if current is not None and current.kill_at is not None:
@@ -296,6 +301,12 @@ class LocalExecutor(Executor):
         if message.type in _ENDINGS:
             self._current = None
             self._failures = 0
+            fields = dict(message.fields)
+            if fields.pop("leaving", False):
+                # The next job waits for the next process.
+                self._ready, self._leaving = False, True
+                self._deadline = time.monotonic() + LEAVE_SECONDS
+            message = Message(message.type, fields)
         yield message
 
 

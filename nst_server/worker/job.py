@@ -17,7 +17,7 @@ from nst_server import device as devices
 from nst_server import weights
 from nst_server.engine import images
 from nst_server.engine.optimisers import Diverged
-from nst_server.engine.pyramid import fit_longest, resize, resize_map
+from nst_server.engine.pyramid import fill_transparent, fit_longest, resize, resize_map
 from nst_server.engine.stylize import Cancelled, Control, Step, stylize
 from nst_server.engine.vgg import Encoder
 from nst_server.wire.messages import Message
@@ -126,9 +126,9 @@ class Run:
         Preparing(self._link, self._job)("reading the images", 0, 0, "")
         content = self._picture = self._read("content", self._task["content"])
         styles = [
-            self._read(f"styles[{index}]", style).rgb for index, style in enumerate(self._task["styles"])
+            self._read_style(f"styles[{index}]", style) for index, style in enumerate(self._task["styles"])
         ]
-        start = self._read("start", self._task["start"]).rgb if self._task["start"] else None
+        start = _opaque(self._read("start", self._task["start"])) if self._task["start"] else None
         self._mask = self._read_mask()
         digests = [image["pixels"]["digest"] for image in (self._task["content"], *self._task["styles"])]
         encoder = self._choose(self._reins, content.rgb, styles, digests)
@@ -233,6 +233,19 @@ class Run:
         except images.ImageError as error:
             raise BadImage(field, error) from error
 
+    def _read_style(self, field: str, image: Mapping[str, Any]) -> Tensor:
+        """What the painter sees of a style [3, h, w]: cut to what is not transparent, the rest filled."""
+        picture = self._read(field, image)
+        if picture.alpha is None:
+            return picture.rgb
+        seen = picture.alpha > 0
+        rows, columns = (seen.any(axis).nonzero().flatten().tolist() for axis in (1, 0))
+        if not rows:
+            problem = "The style is wholly transparent."
+            raise BadImage(field, images.ImageError("channels", problem, "Choose one with colours in it."))
+        place = (..., slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+        return _opaque(images.Picture(picture.rgb[place], picture.alpha[place]))
+
     def _read_mask(self) -> Tensor | None:
         image = self._task["mask"]
         if image is None:
@@ -243,6 +256,11 @@ class Run:
             )
         except images.ImageError as error:
             raise BadImage("mask", error) from error
+
+
+def _opaque(picture: images.Picture) -> Tensor:
+    """Its colours [3, H, W], those of transparent pixels (black, as most programs write them) made up."""
+    return picture.rgb if picture.alpha is None else fill_transparent(picture.rgb, picture.alpha)
 
 
 def _profile(image: Mapping[str, Any]) -> bytes | None:

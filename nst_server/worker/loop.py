@@ -65,10 +65,12 @@ class Worker:
             failed = failure(error)
             if failed["code"] == "internal":
                 traceback.print_exc()
-            self._link.send("failed", job=job, **failed)
-            self._relieve(failed["code"])
             # After an error inside CUDA every later call fails; a fresh process does not.
-            return failed["code"] != "internal" or self._device.type == "cpu"
+            leaving = failed["code"] == "internal" and self._device.type != "cpu"
+            # Said at once: the server must not hand the next job to a process that is about to end.
+            self._link.send("failed", job=job, leaving=leaving, **failed)
+            self._relieve(failed["code"])
+            return not leaving
         else:
             self._link.send("done", job=job, **ending)
         return True
