@@ -254,8 +254,15 @@ def test_flattened_document(frames: Result) -> None:
 def test_closed_document(frames: Result) -> None:
     told = frames["closed"]
     assert told["gone"] == ["The document was closed."] == [frames["closed_reason"]]
-    assert sorted(told["inserted"] + told["skipped"]) == [2, *range(4, 12)]
+    assert sorted(told["inserted"] + told["skipped"]) == [2, *range(4, 13)]
+    assert frames["closed_late"] == [12, 0], "a frame that comes after that is skipped at once"
     assert len(told["skipped"]) > 0
+
+
+def test_converted_document(frames: Result) -> None:
+    tree, told = frames["converted"]
+    assert tree == background(frame(1))
+    assert told == {"inserted": [1], "skipped": [2], "gone": ["The document's colours have changed."]}
 
 
 def test_our_own_code_is_quick(reading: Result, frames: Result) -> None:

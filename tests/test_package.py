@@ -178,7 +178,7 @@ def test_action_and_desktop_name_the_plugin_as_krita_wants() -> None:
     assert entry["X-KDE-Library"] == package.PLUGIN.name
     assert (package.PLUGIN / entry["X-Krita-Manual"]).is_file()
     actions = ElementTree.fromstring(package.ACTION.read_bytes()).iter("Action")
-    assert [action.get("name") for action in actions] == ["nst_krita"]
+    assert [action.get("name") for action in actions] == ["nst_krita", "nst_start"]
 
 
 @pytest.mark.skipif(not IMPORTER.is_file(), reason="Krita's plugin importer is not here: apt install krita")

@@ -31,9 +31,16 @@ def part(name: str) -> Any:
     return importlib.import_module(f"nst_krita.{name}")
 
 
-def new_job(iterations: int = 40) -> Any:
+def new_job(iterations: int = 40, styles: tuple[Any, ...] = ()) -> Any:
     params = part("backend.wire").params.Params(iterations=iterations, style_weights=(1.0,))
-    return part("model.jobs").Job("a → b", "a", params, part("model.options").Layers.EVERY, "doc", "layer")
+    every = part("model.options").Layers.EVERY
+    return part("model.jobs").Job("a → b", "a", params, every, "doc", "layer", styles=styles)
+
+
+def accepted(job: Any, state: str = "running", **params: Any) -> dict[str, Any]:
+    fields = {"job": job.id, "state": state, "revision": 0, "kept_frames": 0, "params": params}
+    job.handle("accepted", fields)
+    return fields
 
 
 def pythons() -> list[str]:
@@ -141,6 +148,48 @@ def test_a_failure_says_what_to_do() -> None:
     )
     assert job.state is part("model.jobs").JobState.FAILED
     assert job.words == "There are no weights. Fetch them."
+
+
+def test_sliders_move_a_job_once_it_is_accepted_and_only_with_its_own_styles() -> None:
+    starry, wave = object(), object()
+    job = new_job(styles=(starry,))
+    assert not job.follows((starry,)), "the server may not know it yet"
+    accepted(job)
+    assert job.follows((starry,))
+    assert not job.follows((wave,)), "as many styles, but others"
+    job.wanted = "stop"
+    assert not job.follows((starry,))
+    earlier = new_job()
+    accepted(earlier)
+    assert not earlier.follows(())
+
+
+def test_a_job_being_sent_outlives_a_server_that_does_not_know_it_yet() -> None:
+    job = new_job()
+    assert not job.lost({"of": "update"})
+    assert job.lost({"of": "attach"})
+    accepted(job)
+    assert job.lost({"of": "update"})
+
+
+def test_what_was_given_while_disconnected_is_given_again() -> None:
+    job = new_job(styles=(object(),))
+    known = accepted(job, style_weights=[1.0], iterations=40)
+    assert job.unheard(known) == []
+    job.params = job.params.updated({"strength": 0.9})
+    job.wants_pause = True
+    fields = accepted(job, style_weights=[1.0], iterations=40)
+    assert job.unheard(fields) == [("pause", {}), ("update", {"strength": 0.9})]
+    assert job.unheard(accepted(job, state="paused", style_weights=[1.0], strength=0.9)) == []
+    job.wanted = "stop"
+    assert job.unheard(known) == [("stop", {})]
+
+
+def test_frames_that_come_after_the_ending_have_their_names() -> None:
+    job = new_job()
+    job.fail("The connection was lost.")
+    job.handle("frame", {"kept": True, "sequence": 3, "iteration": 17})
+    assert job.frame_name(3, False) == "iteration 17"
 
 
 def test_options_start_from_the_protocols_defaults_and_survive_a_settings_file() -> None:

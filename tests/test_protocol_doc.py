@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from server_process import ServerProcess
 
 from nst_server.wire import params
 from nst_server.wire.messages import (
@@ -55,6 +56,12 @@ def test_parameter_table() -> None:
         assert json.loads(default.strip("`")) == (list(plain) if isinstance(plain, tuple) else plain)
         assert text == params.FIELDS[name]["help"]
         assert ("(live)" in cell) == bool(params.FIELDS[name].get("live"))
+
+
+def test_limits_are_those_of_the_server(tmp_path: Path) -> None:
+    documented = {row[0].strip("`"): int(row[1]) for row in _rows(TEXT.split("`welcome.limits` tells", 1)[1])}
+    with ServerProcess(tmp_path) as server:
+        assert server.client().welcome["limits"] == documented
 
 
 def test_numbers_in_the_text() -> None:

@@ -13,6 +13,10 @@ DOCKER = "nst_krita_docker"
 OPEN, START = "nst_krita", "nst_start"
 MENU = "tools/scripts"
 TITLE = "Neural Style Transfer"
+#: In px: below the first the docker shows too little to work with; the second shows all but Advanced.
+LEAST_HEIGHT, GOOD_HEIGHT = 260, 420
+#: Krita's name of the docker that the painter watches while layers arrive: it is not covered.
+LAYERS_DOCKER = "KisLayerBox"
 
 
 class NstExtension(Extension):
@@ -60,6 +64,29 @@ def show_docker() -> None:
         if docker.objectName() == DOCKER:
             docker.setVisible(True)
             docker.raise_()
+            # Its place is known once the layout has been made.
+            QtCore.QTimer.singleShot(0, lambda docker=docker: _make_room(docker))
+
+
+def _make_room(docker: Any) -> None:
+    """Where the column of dockers is too full to show this one, let it share the place of another."""
+    window = docker.parentWidget()
+    is_seen = docker.height() >= LEAST_HEIGHT and docker.geometry().bottom() <= window.height()
+    if docker.isFloating() or is_seen:
+        return
+    others = [
+        other
+        for other in window.findChildren(QtWidgets.QDockWidget)
+        if other is not docker
+        and other.isVisible()
+        and not other.isFloating()
+        and other.objectName() != LAYERS_DOCKER
+        and window.dockWidgetArea(other) == window.dockWidgetArea(docker)
+    ]
+    if others and not window.tabifiedDockWidgets(docker):
+        window.tabifyDockWidget(max(others, key=lambda other: other.height()), docker)
+        docker.raise_()
+    window.resizeDocks([docker], [GOOD_HEIGHT], QtCore.Qt.Orientation.Vertical)
 
 
 def register(problem: str = "") -> None:

@@ -116,6 +116,9 @@ class Endpoint:
         if bind.startswith("ipc://"):
             self._path = Path(bind.removeprefix("ipc://"))
         elif bind.startswith("tcp://"):
+            port = bind.rpartition(":")[2]
+            if port != "*" and not (port.isdecimal() and 0 < int(port) < 65536):
+                raise EndpointError(f"{port!r} is not a port. Give a number from 1 to 65535, or *.")
             keys = self._encrypt()
         else:
             raise EndpointError(f"{bind!r} is not an endpoint. Give ipc://PATH or tcp://ADDRESS:PORT.")

@@ -90,6 +90,7 @@ class LocalExecutor(Executor):
         self._key = ""
         self._ready = False
         self._leaving = False
+        self._killed = False
         self._deadline = 0.0
         self._started = 0.0
         self._start_at = 0.0
@@ -186,6 +187,9 @@ class LocalExecutor(Executor):
         return {**_SURROUNDINGS, **os.environ, **private}
 
     def _died(self, now: float) -> Iterator[Message]:
+        if self._killed:
+            self._process, self._killed, self._leaving, self._start_at = None, False, False, now
+            return
         code = self._process.returncode if self._process is not None else None
         while (message := self._receive()) is not None:
             yield from self._take(message)
@@ -225,12 +229,14 @@ class LocalExecutor(Executor):
             return
         if current.sent and self._process is not None:
             log.warning("the worker does not answer a cancel; it is killed")
+            # The kernel can take seconds to take back gigabytes. The job is over now: nothing more that the
+            # worker said is heard, and the next one starts when it is gone.
             self._process.kill()
-            # Its end is seen by the next call; it must not be killed twice.
-            current.kill_at = now + START_SECONDS
-        else:
-            self._current = None
-            yield Message("cancelled", {"job": current.job})
+            self._ready, self._killed = False, True
+            self._deadline = now + START_SECONDS
+            self._disconnect()
+        self._current = None
+        yield Message("cancelled", {"job": current.job})
 
     # -- the socket
 

@@ -67,6 +67,7 @@ def steps(probe):
     yield from limits(probe, host, pen)
     yield from replacing(probe, host, pen)
     yield from disappearing(probe, host, pen)
+    yield from converting(probe, host, pen)
     yield from timing(probe, host, pen)
 
 
@@ -337,7 +338,26 @@ def disappearing(probe, host, pen):
     handle.close()
     yield lambda: early.frames.pending == 0
     yield 0.5
+    early.put(12)
+    probe.record(closed_late=[early.skipped[-1], early.frames.pending])
     probe.record(closed=early.told(), closed_remove=early.frames.remove(), closed_reason=early.frames.gone)
+
+
+def converting(probe, host, pen):
+    """Frames with the colours that the document had when the job was started."""
+    handle = yield from opened(probe)
+    job = Job(host, pen)
+    job.put(1)
+    yield job.has(1)
+    yield 0.3
+    handle.setColorSpace("RGBA", "U16", handle.colorProfile())
+    handle.waitForDone()
+    yield 0.3
+    job.put(2)
+    yield lambda: job.skipped == [2]
+    probe.record(converted=[tree(handle), job.told()])
+    job.frames.close()
+    yield from closed(probe, handle)
 
 
 def timing(probe, host, pen):

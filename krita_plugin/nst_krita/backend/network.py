@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import threading
 import time
 from dataclasses import dataclass, field
 from typing import Any, Callable, Sequence
@@ -18,6 +19,8 @@ UNUSED_SECONDS = 300.0
 MAX_WAITING_BYTES = 256 * 1024 * 1024
 #: What quitting Krita waits for the thread: one unanswered hello (1 s) and a little.
 QUIT_MS = 1500
+#: What the socket is given to send the last commands: closing it drops what it still holds.
+FLUSH_SECONDS = 0.2
 
 # A thread that does not end in time must not be destroyed: Qt would abort Krita.
 _unfinished_threads: list[Any] = []
@@ -78,15 +81,21 @@ class Network(QtCore.QThread):
         self._problem = ""
         self._jobs: set[str] = set()
         self._used = time.monotonic()
-        self._waiting_bytes = 0  # only a number to compare: a race costs one frame more or less
+        self._fetches: dict[str, list[int]] = {}  # what to ask for once connected
+        self._waiting_bytes = 0
+        self._counting = threading.Lock()  # both threads count the bytes
 
     def submit(self, request: Request) -> None:
         """Connect, starting the server if need be, and submit the job."""
         self._post(lambda: self._submit(request))
 
-    def attach(self, job: str, after: int) -> None:
-        """Follow a job of an earlier session; its frames with a sequence above ``after`` come."""
-        self._post(lambda: self._attach(job, after))
+    def attach(self, job: str) -> None:
+        """Follow a job of an earlier session, connecting if need be; all its kept frames come."""
+        self._post(lambda: self._attach(job, 0))
+
+    def fetch(self, job: str, sequences: Sequence[int], after: int) -> None:
+        """Bring these kept frames once more, connecting if need be; ``after``: the latest that came."""
+        self._post(lambda: self._fetch(job, list(sequences), after))
 
     def tell(self, command: str, *arguments: Any, **changes: Any) -> None:
         """Call that method of the Client, such as pause, stop, cancel, update, ack, frames."""
@@ -94,10 +103,10 @@ class Network(QtCore.QThread):
 
     def taken(self, size: int) -> None:
         """Say that a frame of ``size`` bytes no longer waits."""
-        self._waiting_bytes -= size
+        self._count(-size)
 
     def quit_and_wait(self) -> None:
-        """End the thread; the server and its jobs go on."""
+        """End the thread once it has said what was told; the server and its jobs go on."""
         self._quitting = True
         self._commands.put(None)
         if self.isRunning() and not self.wait(QUIT_MS):
@@ -108,26 +117,37 @@ class Network(QtCore.QThread):
         if not self.isRunning() and not self._quitting:
             self.start()
 
+    def _count(self, size: int) -> None:
+        with self._counting:
+            self._waiting_bytes += size
+
     # Everything below runs in the thread.
 
     def run(self) -> None:
         try:
             while not self._quitting:
                 self._turn()
+            self._obey(0)
+            if self._client is not None and self._client.welcome is not None:
+                time.sleep(FLUSH_SECONDS)
         except Exception as error:  # an exception that leaves run() would abort Krita
             reason = f"The plugin's connection failed ({type(error).__name__}: {error}). Press Start again."
             self._give_up(reason)
         finally:
             self._close()
 
-    def _turn(self) -> None:
+    def _obey(self, patience: float | None) -> None:
+        """Carry out the commands that wait; the first is waited for (s, None: for ever)."""
         try:
-            command = self._commands.get(timeout=self._patience())
-            while command is not None and not self._quitting:
+            command = self._commands.get(timeout=patience)
+            while command is not None:
                 command()
                 command = self._commands.get_nowait()
         except queue.Empty:
             pass
+
+    def _turn(self) -> None:
+        self._obey(self._patience())
         if self._client is None or self._quitting:
             return
         self._client.receiving = self._waiting_bytes < MAX_WAITING_BYTES
@@ -152,7 +172,11 @@ class Network(QtCore.QThread):
         if event.type in (*wire.messages.ENDINGS, "rejected") or event.get("code") == "unknown_job":
             self._jobs.discard(event.job)
         if event.data is not None:
-            self._waiting_bytes += len(event.data)
+            self._count(len(event.data))
+        if event.type == "connected":
+            for job, sequences in self._fetches.items():
+                self._client.frames(job, fetch=sequences)
+            self._fetches.clear()
         self.happened.emit(event)
         if event.type == "error" and event["of"] == "hello":
             self._problem = f"{event['message']} {event['hint']}".strip()
@@ -171,14 +195,20 @@ class Network(QtCore.QThread):
         running = launch.running_server()
         if running is not None:
             return running
+        if self._quitting:
+            raise wire.connection.NoConnection("Krita quits.")
         self.happened.emit(Happening("starting"))
         try:
-            return launch.ensure_server(launch.installed_command(), cancelled=lambda: self._quitting)
+            log = wire.connection.data_dir() / "logs" / "start.log"
+            process = launch.start_server(launch.installed_command(), log)
+            return launch.wait_for_server(process, log, cancelled=lambda: self._quitting)
         except wire.connection.NoConnection as error:
             self._problem = str(error)
             raise
 
     def _submit(self, request: Request) -> None:
+        if self._quitting:  # its pictures could not be sent any more
+            return
         try:
             images, profiles = [], {}
             for index, picture in enumerate((request.content, request.mask, *request.styles)):
@@ -202,8 +232,18 @@ class Network(QtCore.QThread):
         )
 
     def _attach(self, job: str, after: int) -> None:
-        self._connect().attach(job, after=after)
-        self._jobs.add(job)
+        if not self._quitting:
+            self._connect().attach(job, after=after)
+            self._jobs.add(job)
+
+    def _fetch(self, job: str, sequences: list[int], after: int) -> None:
+        if self._client is None:
+            # The job is followed as well, so that the connection lasts until its ending has come again.
+            self._attach(job, after)
+        if self._client is not None and self._client.welcome is not None:
+            self._client.frames(job, fetch=sequences)
+        else:
+            self._fetches[job] = sequences
 
     def _tell(self, command: str, arguments: Sequence[Any], changes: dict[str, Any]) -> None:
         if self._client is not None:
@@ -212,6 +252,7 @@ class Network(QtCore.QThread):
     def _give_up(self, reason: str) -> None:
         self._problem = ""
         self._jobs.clear()
+        self._fetches.clear()
         self._close()
         self.happened.emit(Happening("unreachable", {"reason": reason}))
 

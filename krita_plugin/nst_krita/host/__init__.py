@@ -12,7 +12,7 @@ from .errors import HostError
 from .frames import Frame, FrameInserter
 from .layers import Layer
 from .pen import PenWatch
-from .reading import Content, PixelBlock, read_content, read_style
+from .reading import Content, PixelBlock, must_hold_frames, read_content, read_style
 
 __all__ = [
     "Colours",
@@ -27,6 +27,7 @@ __all__ = [
     "PixelBlock",
     "StyleChoice",
     "current",
+    "must_hold_frames",
     "open_documents",
     "read_content",
     "read_style",

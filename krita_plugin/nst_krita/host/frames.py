@@ -9,18 +9,22 @@ from typing import Any, Callable
 from krita import Krita
 
 from ..qt import QtCore
-from .document import KritaDocument
+from .colour import colours_of
+from .document import Colours, KritaDocument
 from .layers import Layer, find
 from .pen import PenWatch
 from .reading import PixelBlock
 
 MAX_STEPS = 20
 POLL_MS = 200
+# Looking costs a walk over all layers: with nothing to insert for so many turns it is done less often.
+IDLE_TURNS, IDLE_MS = 50, 1000
 # Krita makes a new layer the active one up to a few turns of its event loop later.
 SETTLE_TURNS = 4
 SETTLE_MS = 10
 
 CLOSED = "The document was closed."
+CONVERTED = "The document's colours have changed."
 DELETED = "The group with the frames was undone or deleted."
 
 
@@ -45,8 +49,9 @@ class FrameInserter(QtCore.QObject):
     undo step (the first one together with the group), at most ``max_steps`` and one for a final frame.
     With ``replace`` there is one layer, locked, whose pixels change without undo steps.
     The active layer stays the painter's, and of the frames only the newest is visible.
-    A document that was closed, or a group that the painter undid or deleted, gets no more frames; when
-    the painter redoes the group, later frames go in again.
+    A document that was closed or has other colours than ``colours`` (those of the frames; by default what
+    it has now), or a group that the painter undid or deleted, gets no more frames; when the painter redoes
+    the group, or undoes the conversion, later frames go in again.
 
     Three callbacks, called in the GUI thread after the fact:
     ``on_inserted(key)``; ``on_skipped(key)``: not put into the document, for the cap, or because a newer
@@ -62,6 +67,7 @@ class FrameInserter(QtCore.QObject):
         *,
         replace: bool = False,
         max_steps: int = MAX_STEPS,
+        colours: Colours | None = None,
         on_inserted: Callable[[Any], None] = _ignore,
         on_skipped: Callable[[Any], None] = _ignore,
         on_gone: Callable[[str], None] = _ignore,
@@ -69,6 +75,7 @@ class FrameInserter(QtCore.QObject):
         super().__init__()
         self._document, self._source_id, self._group_name, self._pen = document, source.id, group_name, pen
         self._replace, self._max_steps = replace, max_steps
+        self._colours = colours or document.colours
         self._on_inserted, self._on_skipped, self._on_gone = on_inserted, on_skipped, on_gone
         self._queue: deque[Frame] = deque()
         self._group_id: str | None = None
@@ -78,6 +85,8 @@ class FrameInserter(QtCore.QObject):
         self._busy = False
         self._removing = False
         self._told_gone = False
+        self._closed = False
+        self._idle_turns = 0
         self._timer = QtCore.QTimer(self)
         self._timer.setInterval(POLL_MS)
         self._timer.timeout.connect(self._poll)
@@ -102,6 +111,8 @@ class FrameInserter(QtCore.QObject):
         """Why frames can no longer be inserted, in one sentence; None if they can."""
         if not self._document.is_open:
             return CLOSED
+        if self._document.colours != self._colours:
+            return CONVERTED
         if self._group_id is None:
             return None
         there = self._frame_nodes() if self._replace else self._group() is not None
@@ -115,11 +126,19 @@ class FrameInserter(QtCore.QObject):
         return None
 
     def put(self, frame: Frame) -> None:
-        """Queue a frame. Raises ValueError where its data is not as long as its size says."""
+        """Queue a frame; after ``close`` it is skipped at once.
+
+        Raises ValueError where its data is not as long as its size says.
+        """
         # Krita would say nothing and leave the layer empty.
         if len(frame.pixels.data) != frame.pixels.raw_bytes:
             raise ValueError(f"frame {frame.name} has {len(frame.pixels.data)} bytes.")
+        if self._closed:
+            self._on_skipped(frame.key)
+            return
         self._queue.append(frame)
+        self._idle_turns = 0
+        self._timer.setInterval(POLL_MS)
 
     def show(self, key: Any) -> bool:
         """Make that frame the only visible one; false if it is not in the document. No undo step."""
@@ -136,18 +155,19 @@ class FrameInserter(QtCore.QObject):
             self._document.handle.refreshProjection()
 
     def remove(self) -> None:
-        """Drop what waits and take the group out of the document, as one undo step; then close."""
+        """Drop what waits and take the group out of the document, as one undo step; and close."""
         self._queue.clear()
         self._removing = self._busy
         if self._busy:  # Krita is just adding a layer
             return
+        self.close()  # first: Krita runs its event loop while it removes a layer
         group = self._group()
         if group is not None:
             group.remove()
-        self.close()
 
     def close(self) -> None:
         """Insert nothing more; frames that still wait are skipped. The layers stay."""
+        self._closed = True
         self._timer.stop()
         while self._queue:
             self._on_skipped(self._queue.popleft().key)
@@ -170,6 +190,9 @@ class FrameInserter(QtCore.QObject):
         # Krita runs its event loop while it adds a layer, and this timer goes on in there.
         if self._busy:
             return
+        self._idle_turns = 0 if self._queue else self._idle_turns + 1
+        if self._idle_turns == IDLE_TURNS:
+            self._timer.setInterval(IDLE_MS)
         reason = self.gone
         if reason is not None:
             self._skip_all(reason)
@@ -283,6 +306,8 @@ class FrameInserter(QtCore.QObject):
         return True
 
     def _refill(self, node: Any, frame: Frame) -> bool:
+        if colours_of(node) != self._colours:  # the painter has converted this layer
+            return False
         _write(node, frame.pixels)
         node.setName(frame.name)
         # A stroke on it would be lost with the next frame, and undoing that stroke would spoil the pixels.

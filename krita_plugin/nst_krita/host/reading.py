@@ -77,7 +77,7 @@ def read_content(document: KritaDocument, layer: Layer) -> Content:
         chosen = QtCore.QRect(selection.x(), selection.y(), selection.width(), selection.height())
         area = area.intersected(chosen)
         mask = None if area.isEmpty() else _read_selection(selection, area)
-        if area.isEmpty() or (mask is not None and not any(mask.data)):
+        if area.isEmpty() or (mask is not None and mask.data.count(0) == len(mask.data)):
             raise HostError(
                 f"The selection holds nothing of “{layer.name}”.",
                 "Select a part of the layer, or choose Select ▸ Deselect.",
@@ -95,6 +95,11 @@ def read_style(choice: StyleChoice) -> PixelBlock:
     if layer.is_group and not layer.is_shown:
         raise HostError(f"The group “{layer.name}” is hidden.", "Show it, or choose a layer inside it.")
     return _read(layer.node, _content_area(choice.document, layer), shown=layer.is_shown)
+
+
+def must_hold_frames(document: KritaDocument) -> None:
+    """Raises HostError where the document's colours are not such as frames have."""
+    _format(document.colours)
 
 
 def _must_be_open(document: KritaDocument) -> None:

@@ -65,5 +65,6 @@ class Connection(Observable):
 def _device(devices: Any) -> str:
     for device in devices:
         if isinstance(device, dict):
-            return str(device.get("name") or device.get("id") or "")
+            # Until its worker is there, the server knows no name, only what was asked for.
+            return str(device.get("name") or "")
     return ""

@@ -24,6 +24,7 @@ class Insertion:
     ) -> None:
         self._job, self._document, self._source = job, document, source
         self._pen, self._network = pen, network
+        self._colours = document.colours  # the frames have those of the layer they are made from
         self._inserter: host.FrameInserter | None = None
         self._sizes: dict[int, int] = {}  # sequence → bytes that wait
         self._fetched: set[int] = set()
@@ -36,6 +37,7 @@ class Insertion:
     def put(self, event: Any) -> None:
         """Take a kept frame of the job."""
         sequence, size = event["sequence"], len(event.data)
+        self._job.left_out = tuple(known for known in self._job.left_out if known != sequence)
         is_old = self._inserter is not None and self._inserter.layer_of(sequence) is not None
         if is_old or sequence in self._sizes or self._job.wanted == "cancel":
             self._network.taken(size)
@@ -53,11 +55,10 @@ class Insertion:
         self._inserter.put(host.Frame(sequence, name, block, final=asked_for))
 
     def fetch(self) -> None:
-        """Ask the server for the kept frames that are not in the document."""
-        wanted = list(self._job.left_out)
+        """Ask the server for the frames that are left out; they are so until they come."""
+        wanted = self._job.left_out
         self._fetched.update(wanted)
-        self._job.left_out = ()
-        self._network.tell("frames", self._job.id, fetch=wanted)
+        self._network.fetch(self._job.id, wanted, after=max(self._job.frames, default=0))
 
     def show(self, sequence: int) -> None:
         """Make that frame the visible one."""
@@ -90,6 +91,7 @@ class Insertion:
             f"{self._job.style_name} · {encoder_name(self._job.encoder)}",
             self._pen,
             replace=self._job.layers is Layers.NEWEST,
+            colours=self._colours,
             on_inserted=self._on_inserted,
             on_skipped=self._on_skipped,
             on_gone=self._on_gone,
@@ -131,8 +133,9 @@ def read_job(options: Options, styles: StyleList, document: host.Document) -> tu
     params = options.params(styles.weights)
     content = host.read_content(document, source)
     title = f"{styles.name} → “{source.name}”"
-    job = Job(title, styles.name, params, options["layers"], document.id, source.id)
-    pictures: Sequence[Any] = [style.picture() for style in styles.styles]
+    chosen = styles.styles
+    job = Job(title, styles.name, params, options["layers"], document.id, source.id, styles=chosen)
+    pictures: Sequence[Any] = [style.picture() for style in chosen]
     return job, Request(job.id, params, content.pixels, pictures, content.mask, title), source
 
 

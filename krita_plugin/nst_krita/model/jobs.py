@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import uuid
 from enum import Enum
-from typing import Any, Mapping
+from typing import Any, Mapping, Sequence
 
 from ..backend import wire
-from .options import Layers
+from .options import LIVE, Layers
 from .properties import Observable, Property
 from .words import amount, duration, encoder_name, sentence, tr
 
@@ -39,7 +39,9 @@ class Job(Observable):
 
     ``fraction``: 0 to 1 of the work at hand, None when it is unknown. ``losses``: the total loss at the
     latest iterations. ``inserted``: sequences of the frames that are layers now; ``left_out``: of those
-    that are kept on the server only. ``wanted``: the command ("stop" or "cancel") that ends it, once given.
+    that are kept on the server only. ``wanted``: the command ("stop" or "cancel") that ends it, once given;
+    ``wants_pause``: whether it shall pause or go on, until the server says that it does. ``styles``: the
+    docker's, for their shares; empty for a job of an earlier session.
     """
 
     state = Property(JobState.SENDING)
@@ -62,15 +64,18 @@ class Job(Observable):
         document_id: str,
         layer_id: str,
         job_id: str = "",
+        styles: Sequence[Any] = (),
     ) -> None:
         self.id = job_id or uuid.uuid4().hex
         self.title, self.style_name = title, style_name
         self.params, self.layers = params, layers
         self.document_id, self.layer_id = document_id, layer_id
+        self.styles = tuple(styles)
         self.revision = 0
         self.iteration = 0
         self.total = params.iterations
         self.wanted = ""
+        self.wants_pause: bool | None = None
         self.frames: dict[int, int] = {}  # sequence → iteration
         self.words = tr("sending the picture")
 
@@ -78,10 +83,37 @@ class Job(Observable):
     def has_ended(self) -> bool:
         return self.state.has_ended
 
-    @property
-    def accepts_changes(self) -> bool:
-        """Whether the sliders still move it."""
-        return not self.has_ended and not self.wanted
+    def follows(self, styles: Sequence[Any]) -> bool:
+        """Whether the sliders move it: the server has accepted it, and ``styles`` are those it is made of."""
+        is_open = self.state is not JobState.SENDING and not self.has_ended and not self.wanted
+        return is_open and bool(self.styles) and self.styles == tuple(styles)
+
+    def unheard(self, accepted: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+        """Commands and live changes that, by its ``accepted``, have not reached the server.
+
+        They were given while the connection was lost. As (method of the Client, changes).
+        """
+        if self.wanted:
+            return [(self.wanted, {})]
+        commands: list[tuple[str, dict[str, Any]]] = []
+        if self.wants_pause is not None:
+            commands.append(("pause" if self.wants_pause else "resume", {}))
+        if self.styles:
+            ours, theirs = self.params.to_header(), accepted["params"]
+            defaults = wire.params.DEFAULTS
+            changes = {
+                name: ours.get(name, getattr(defaults, name))
+                for name in LIVE
+                if ours.get(name) != theirs.get(name)
+            }
+            if changes:
+                commands.append(("update", changes))
+        return commands
+
+    def lost(self, error: Mapping[str, Any]) -> bool:
+        """Whether that ``unknown_job`` means that the server has it no longer."""
+        # While its pictures are being sent the server may not know it yet.
+        return self.state is not JobState.SENDING or error.get("of") == "attach"
 
     def next_revision(self) -> int:
         """The number of the next live change; it grows with every call."""
@@ -89,9 +121,9 @@ class Job(Observable):
         return self.revision
 
     def handle(self, kind: str, fields: Mapping[str, Any]) -> None:
-        """Follow a message about this job; whatever comes after its ending changes nothing."""
+        """Follow a message about this job; after its ending only frames still count."""
         handler = getattr(self, "_on_" + kind, None)
-        if handler is not None and not self.has_ended:
+        if handler is not None and (kind == "frame" or not self.has_ended):
             handler(fields)
 
     def fail(self, *parts: str) -> None:
@@ -118,6 +150,8 @@ class Job(Observable):
             return
         if state.has_ended:  # its own message says more
             return
+        if self.wants_pause == (state is JobState.PAUSED):
+            self.wants_pause = None
         self.encoder = fields.get("encoder") or self.encoder
         self.words, self.fraction = self._describe(state, fields)
         self.state = state

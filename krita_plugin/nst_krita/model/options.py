@@ -10,6 +10,8 @@ from .properties import Observable
 
 Params, FrameSchedule = wire.params.Params, wire.params.FrameSchedule
 DEFAULTS, FIELDS = wire.params.DEFAULTS, wire.params.FIELDS
+#: The parameters that a running job can follow.
+LIVE = tuple(name for name, meta in FIELDS.items() if meta.get("live"))
 
 
 class Layers(Enum):
@@ -51,11 +53,7 @@ class Options(Observable):
 
     def live(self, weights: Iterable[float]) -> dict[str, Any]:
         """What a running job can follow, as an update wants it."""
-        values = {
-            name: self._values[name]
-            for name, meta in FIELDS.items()
-            if meta.get("live") and name in self._values
-        }
+        values = {name: self._values[name] for name in LIVE if name in self._values}
         return {**values, "style_weights": list(weights)}
 
     def to_json(self) -> dict[str, Any]:

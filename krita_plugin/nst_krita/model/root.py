@@ -81,14 +81,16 @@ class Root(Observable):
             self.message = sentence(error.problem, error.hint)
             return
         for ended in [known for known in self.jobs if known.has_ended]:
-            self.dismiss(ended)
+            if not self._insertions[ended.id].pending:
+                self.dismiss(ended)
         self._follow(job, document, source)
         self._network.submit(request)
         self._remember()
 
     def toggle_pause(self, job: Job) -> None:
         """Hold the job, or let it go on."""
-        self._network.tell("resume" if job.state is JobState.PAUSED else "pause", job.id)
+        job.wants_pause = job.state is not JobState.PAUSED
+        self._network.tell("pause" if job.wants_pause else "resume", job.id)
 
     def stop(self, job: Job) -> None:
         """End the job and keep the best picture so far."""
@@ -103,13 +105,13 @@ class Root(Observable):
         self._remember()
 
     def dismiss(self, job: Job) -> None:
-        """Show an ended job no longer; its layers stay."""
-        insertion = self._insertions.get(job.id)
-        if insertion is not None and insertion.pending:
+        """Show an ended job no longer; its layers stay. Not while frames wait: its note then says so."""
+        insertion = self._insertions[job.id]
+        if insertion.pending:
+            job.note = tr("Frames wait until you have finished the stroke or left the transform tool.")
             return
-        if insertion is not None:
-            insertion.close()
-            del self._insertions[job.id]
+        insertion.close()
+        del self._insertions[job.id]
         self.jobs = tuple(known for known in self.jobs if known is not job)
         if not self.jobs:
             self._pen.stop()
@@ -124,6 +126,7 @@ class Root(Observable):
         try:
             document = host.current()
             source = document.source()
+            host.must_hold_frames(document)
         except host.HostError as error:
             self.message = str(error)
             return
@@ -132,7 +135,7 @@ class Root(Observable):
         job = Job(title, style_name, params, self.options["layers"], document.id, source.id, job_id)
         self._follow(job, document, source)
         self.forget_earlier(job_id)
-        self._network.attach(job_id, 0)
+        self._network.attach(job_id)
 
     def forget_earlier(self, job_id: str) -> None:
         """Offer that job no longer; the server deletes it when it is old."""
@@ -154,18 +157,31 @@ class Root(Observable):
             if event.type == "error" and event.get("of") != "hello":
                 self.message = sentence(event.get("message", ""), event.get("hint", ""))
             return
+        had_ended = job.has_ended
         job.handle(event.type, event.fields)
         if event.type == "frame":
             self._frame(job, event)
-        elif event.type == "accepted" and job.wanted:
-            # Given while the connection was lost, it has not arrived.
-            self._network.tell(job.wanted, job.id)
-        elif event.type == "error" and event.get("code") == "unknown_job":
-            job.fail(tr("The server no longer knows this job."), tr("Press Start to begin anew."))
         elif event.type == "error":
-            self.message = sentence(event.get("message", ""), event.get("hint", ""))
+            self._refused(job, event)
+        elif event.type == "accepted" and not had_ended:
+            for command, changes in job.unheard(event.fields):
+                revision = (job.next_revision(),) if changes else ()
+                self._network.tell(command, job.id, *revision, **changes)
+            self._live.start()  # what moved while the pictures were being sent
+        elif event.type == "cancelled" and not had_ended:
+            job.left_out = ()
+            self._network.tell("forget", job.id)
         if job.has_ended:
             self._remember()
+
+    def _refused(self, job: Job, event: Any) -> None:
+        if event.get("code") != "unknown_job":
+            self.message = sentence(event.get("message", ""), event.get("hint", ""))
+            return
+        if job.lost(event.fields):
+            job.fail(tr("The server no longer knows this job."), tr("Press Start to begin anew."))
+        if job.left_out and event.get("of") == "frames":
+            job.left_out, job.note = (), tr("The server no longer keeps these frames.")
 
     def _frame(self, job: Job, event: Any) -> None:
         if event["kept"]:
@@ -198,10 +214,9 @@ class Root(Observable):
     def _send_changes(self) -> None:
         """Let the latest job follow the sliders, if they are still about its styles."""
         job = self.jobs[-1] if self.jobs else None
-        weights = self.styles.weights
-        if job is None or not job.accepts_changes or len(weights) != len(job.params.style_weights):
+        if job is None or not job.follows(self.styles.styles):
             return
-        wanted = self.options.live(weights)
+        wanted = self.options.live(self.styles.weights)
         header = {
             name: list(v) if isinstance(v, tuple) else v for name, v in _live_of(job.params, wanted).items()
         }

@@ -37,8 +37,11 @@ class FileStyle(Style):
     def __init__(self, path: str) -> None:
         self.path = str(Path(path))
         self.name = Path(path).stem
-        if not QtGui.QImageReader(self.path).canRead():
-            raise _unreadable(self.path, QtGui.QImageReader(self.path).errorString())
+        if not Path(self.path).is_file():
+            raise BadImage(tr("“{}” is not there.").format(Path(path).name), tr("Choose another picture."))
+        reader = QtGui.QImageReader(self.path)
+        if not reader.canRead():
+            raise _unreadable(self.path, reader.errorString())
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, FileStyle) and other.path == self.path

@@ -27,10 +27,11 @@ LABELS = {
     "layers": tr("Layers"),
 }
 LAYERS = {
-    Layers.EVERY: tr("every kept frame"),
-    Layers.NEWEST: tr("only the newest"),
-    Layers.FINAL: tr("only the final one"),
+    Layers.EVERY: tr("every frame"),
+    Layers.NEWEST: tr("newest only"),
+    Layers.FINAL: tr("final only"),
 }
+OPTIMISERS = {"lbfgs": "L-BFGS", "adam": "Adam"}
 LAYERS_HELP = tr("which frames become layers: each in its own, one layer that changes, or just the result")
 #: Qt's spin boxes hold no more.
 MAX_SPIN = 2**31 - 1
@@ -43,7 +44,7 @@ def field(options: Options, name: str) -> QtWidgets.QWidget:
     elif "choices" in FIELDS[name]:
         # A start image has to be sent along; there is no picker for one.
         offered = [choice for choice in FIELDS[name]["choices"] if (name, choice) != ("start", "image")]
-        texts = {choice: encoder_name(choice) if name == "encoder" else tr(choice) for choice in offered}
+        texts = {choice: OPTIMISERS.get(choice, tr(encoder_name(choice))) for choice in offered}
         widget = _combo(options, name, texts)
     elif name == "frames":
         widget = _schedule(options)

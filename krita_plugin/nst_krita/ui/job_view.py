@@ -174,7 +174,6 @@ class JobView(QtWidgets.QFrame):
         self._note.setText(job.note)
         self._note.setVisible(bool(job.note))
         self._bar.setVisible(busy)
-        self._curve.setVisible(busy)
         if job.fraction is None:
             self._bar.setRange(0, 0)
         else:

@@ -85,8 +85,10 @@ class Slider(QtWidgets.QSlider):
         inside = box.adjusted(6, 0, -6, 0)
         text = self.fontMetrics().elidedText(text, QtCore.Qt.TextElideMode.ElideMiddle, inside.width())
         alignment = QtCore.Qt.AlignmentFlag.AlignVCenter | QtCore.Qt.AlignmentFlag.AlignLeft
-        # The text keeps its contrast on both sides of the bar's end.
-        for area, ink in ((box, role.Text), (filled, role.HighlightedText)):
+        # The text keeps its contrast on both sides of the bar's end; drawn twice in one place it would blur.
+        empty = QtCore.QRect(box)
+        empty.setLeft(filled.right() + 1)
+        for area, ink in ((empty, role.Text), (filled, role.HighlightedText)):
             painter.setClipRect(area)
             painter.setPen(palette.color(ink))
             painter.drawText(inside, alignment, text)

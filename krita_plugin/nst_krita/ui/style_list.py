@@ -49,9 +49,9 @@ class StyleRow(QtWidgets.QWidget):
         picture.setFixedSize(THUMBNAIL, THUMBNAIL)
         picture.setAlignment(QtCore.Qt.AlignmentFlag.AlignCenter)
         picture.setPixmap(_pixmap(style.thumbnail(THUMBNAIL)))
-        self.share = Slider(tr("Share"), 0.0, 1.0, lambda number: f"{round(100 * number)} %")
+        self.share = Slider(tr("Weight"), 0.0, 1.0, lambda number: f"{round(100 * number)} %")
         self.share.setToolTip(
-            tr("How much of this style goes into the mixture. It follows while a job runs.")
+            tr("How much this style counts beside the others. It can be moved while a job runs.")
         )
         self.share.changed.connect(lambda number: setattr(style, "weight", number))
         remove = IconButton("cross", tr("Remove “{}” from the list").format(style.name))
