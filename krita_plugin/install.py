@@ -125,7 +125,8 @@ def server_command() -> list[str]:
             f"Krita could not start the server: {sys.executable} finds no nst_server outside of this folder.",
             "Install the project into that Python first (uv sync, or pip install .), then run this again.",
         )
-    return [sys.executable, "-m", "nst_server", "serve"]
+    # From Krita nobody has agreed to a download of 548 MB; `nst weights fetch` is that agreement.
+    return [sys.executable, "-m", "nst_server", "serve", "--no-download"]
 
 
 def record_path() -> Path:

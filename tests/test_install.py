@@ -241,7 +241,7 @@ def test_install_then_uninstall_leaves_no_trace(home: Path, pyzmq: package.Pyzmq
         assert any(str(plugin) in line for line in lines)
     for kritarc in (home / ".config/kritarc", home / ".var/app/org.kde.krita/config/kritarc"):
         assert read_entry(kritarc.read_bytes(), "python", "enable_nst_krita") == "true"
-    assert installed_command() == [sys.executable, "-m", "nst_server", "serve"]
+    assert installed_command() == [sys.executable, "-m", "nst_server", "serve", "--no-download"]
     assert json.loads((data_dir() / "installed.json").read_text())["data_dir"] == str(data_dir())
 
     removed = install.uninstall([])
