@@ -44,9 +44,14 @@ class ServerProcess:
     """``nst serve`` with a data folder of its own; stopped when the block ends."""
 
     def __init__(
-        self, folder: Path, *options: str, worker: Path | None = None, without_ipc: bool = False
+        self,
+        folder: Path,
+        *options: str,
+        worker: Path | None = None,
+        without_ipc: bool = False,
+        data: Path | None = None,
     ) -> None:
-        self.data = folder / "data"
+        self.data = data or folder / "data"
         self.file = self.data / "run" / "server.json"
         self._options = options
         self._worker = worker

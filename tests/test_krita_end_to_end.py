@@ -62,15 +62,13 @@ class serving:  # noqa: N801 (reads as the verb that it is)
 
     def __init__(self, profile: Profile, data: Path, folder: Path) -> None:
         self._profile, self._data = profile, data
-        self._server = ServerProcess(folder) if profile.root else None
+        self._server = ServerProcess(folder, data=data) if profile.root else None
 
     def __enter__(self) -> None:
         if self._server is None:
             command = [sys.executable, "-m", "nst_server", "serve"]
             (self._data / "installed.json").write_text(json.dumps({"command": command}))
             return
-        self._server.data = self._data
-        self._server.file = self._data / "run" / "server.json"
         self._server.start()
         seen_inside = self._server.file.read_text().replace(
             str(self._profile.outside), str(self._profile.inside)
