@@ -11,13 +11,16 @@ from collections.abc import Sequence
 from nst_server import __version__
 from nst_server.cli.errors import CliError
 
-COMMANDS = ("demo", "serve", "stylize", "jobs", "attach", "cancel", "forget", "krita", "weights", "doctor")
+COMMANDS = (
+    *("demo", "serve", "stylize", "jobs", "attach", "cancel", "forget"),
+    *("krita", "weights", "compare", "doctor"),
+)
 
 EXIT_DONE, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The parser of the whole command line; every subcommand's module adds its own part."""
+def build_parser(names: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
+    """The parser of these subcommands; the module of each adds its own part."""
     parser = argparse.ArgumentParser(
         prog="nst",
         description="Neural style transfer for painters: paint a picture in the manner of another one.",
@@ -26,14 +29,17 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"nst {__version__}")
     parser.add_argument("--debug", action="store_true", help="show a traceback when something goes wrong")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name in COMMANDS:
+    for name in names:
         importlib.import_module(f"nst_server.cli.{name}").add_parser(commands)
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``nst`` with ``argv``; returns the exit code: 0 done, 1 failed, 2 wrong input, 130 interrupted."""
-    arguments = build_parser().parse_args(argv)
+    argv = sys.argv[1:] if argv is None else argv
+    # The server must answer within a second of its start: it does not load what the others need.
+    names = argv[:1] if argv[:1] and argv[0] in COMMANDS else COMMANDS
+    arguments = build_parser(names).parse_args(argv)
     try:
         command = importlib.import_module(f"nst_server.cli.{arguments.command}")
         return int(command.run(arguments))

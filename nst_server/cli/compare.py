@@ -1,0 +1,130 @@
+"""``nst compare``: how near painted pictures are to their style and to their content, in figures."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nst_server.cli import pictures
+from nst_server.cli.errors import CliError
+from nst_server.wire.pixels import Pixels
+
+if TYPE_CHECKING:
+    from nst_server.compare import Measure
+
+_WIDEST = 24  # characters of a column's heading
+
+
+def add_parser(commands: Any) -> None:
+    """Add the subcommand to ``commands``."""
+    parser = commands.add_parser(
+        "compare",
+        help="measure pictures against their content and style",
+        description="Measure how far PICTUREs are from their style and their content, side by side. No "
+        "figure says which is the better picture; docs/quality.md explains what each is good for.",
+    )
+    parser.add_argument("pictures", type=Path, nargs="+", metavar="PICTURE", help="what has been painted")
+    parser.add_argument(
+        "--content", type=Path, required=True, metavar="IMAGE", help="what they were painted from"
+    )
+    parser.add_argument(
+        "--style", type=Path, required=True, metavar="IMAGE", help="what they were to look like"
+    )
+    parser.add_argument(
+        "--weights", type=Path, metavar="PATH", help="VGG's weights: compares Gram matrices too"
+    )
+    parser.add_argument(
+        "--grid", type=int, metavar="PX", help="look for seams every PX only (default: on every line)"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the subcommand; returns 0. Raises CliError."""
+    names: list[Path] = arguments.pictures
+    content = pictures.read(arguments.content, "content")
+    style = pictures.read(arguments.style, "style")
+    painted = [pictures.read(name, "picture") for name in names]
+    for name, (pixels, _) in zip(names, painted, strict=True):
+        if (pixels.width, pixels.height) != (content[0].width, content[0].height):
+            raise CliError(
+                f"{name} is {_size(pixels)}, the content {arguments.content} is {_size(content[0])}.",
+                "Bring them to one size first: what scaling does to fine strokes would be measured too.",
+            )
+    # Imported here, as they load torch, which nst --help must not wait for.
+    from nst_server import compare
+    from nst_server.weights import WeightsError
+
+    try:
+        rows = compare.measures(
+            [compare.on_paper(*image) for image in painted],
+            compare.on_paper(*content),
+            compare.on_paper(*style),
+            encoder=compare.vgg(arguments.weights) if arguments.weights else None,
+            grid=arguments.grid,
+        )
+    except WeightsError as error:
+        raise CliError(f"--weights: {error.message}", error.hint) from error
+    except ValueError as error:
+        raise CliError(str(error)) from error
+    if arguments.json:
+        arguments.json.write_text(_json(arguments, rows) + "\n", encoding="utf-8")
+    print(table(["content", *headings(names)], rows))
+    return 0
+
+
+def headings(names: Sequence[Path]) -> list[str]:
+    """The file's name for each column, with its folder where two are alike; long ones lose their start."""
+    short = [name.name for name in names]
+    whole = [str(name) if short.count(name.name) > 1 else name.name for name in names]
+    return [text if len(text) <= _WIDEST else "…" + text[1 - _WIDEST :] for text in whole]
+
+
+def table(columns: Sequence[str], rows: Sequence[Measure]) -> str:
+    """The rows in aligned columns, each group under what it means and which way is better."""
+    from nst_server.compare import GROUPS
+
+    first = max(len(row.name) for row in rows) + 2
+    widths = [max(len(column), 6) for column in columns]
+    lines = [" " * first + "".join(f"  {c:>{w}}" for c, w in zip(columns, widths, strict=True))]
+    for name, group in GROUPS.items():
+        own = [row for row in rows if row.group == name]
+        if own:
+            lines.append(f"{name}: {group.meaning}; {group.better} is better")
+        for row in own:
+            cells = "".join(
+                f"  {value:{w}.{group.places}f}" for value, w in zip(row.values, widths, strict=True)
+            )
+            lines.append(f"  {row.name:<{first - 2}}{cells}")
+    return "\n".join(lines)
+
+
+def _json(arguments: argparse.Namespace, rows: Sequence[Measure]) -> str:
+    """The figures with all that they depend on."""
+    from nst_server.compare import GROUPS
+
+    found = {
+        "content": str(arguments.content),
+        "style": str(arguments.style),
+        "weights": arguments.weights and str(arguments.weights),
+        "pictures": [str(name) for name in arguments.pictures],
+        "measures": [
+            {
+                "group": row.group,
+                "name": row.name,
+                "meaning": GROUPS[row.group].meaning,
+                "better": GROUPS[row.group].better,
+                "content": row.values[0],
+                "pictures": row.values[1:],
+            }
+            for row in rows
+        ],
+    }
+    return json.dumps(found, indent=2, ensure_ascii=False)
+
+
+def _size(pixels: Pixels) -> str:
+    return f"{pixels.width}×{pixels.height} px"
