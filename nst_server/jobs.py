@@ -38,6 +38,8 @@ class Job:
     params: Params
     content: Pixels
     styles: tuple[Pixels, ...]
+    #: Where each style acts, None for everywhere; empty: all everywhere.
+    style_masks: tuple[Pixels | None, ...] = ()
     mask: Pixels | None = None
     start: Pixels | None = None
     #: The submission as the client sent it: a second one with this id must be equal to it.
@@ -73,6 +75,7 @@ class Job:
         """Every image of the job by the field of the submission that names it."""
         named = {"content": self.content, "mask": self.mask, "start": self.start}
         named.update({f"styles[{index}]": style for index, style in enumerate(self.styles)})
+        named.update({f"style_masks[{index}]": mask for index, mask in enumerate(self.style_masks)})
         return {name: pixels for name, pixels in named.items() if pixels is not None}
 
     def state_message(self) -> Message:
@@ -189,12 +192,13 @@ class Jobs:
         self._tell(UPDATED, job, {"revision": revision, "params": params.to_header()})
         return True
 
-    def pause(self, job: Job, paused: bool) -> None:
-        """Pause or resume a job; a waiting one keeps its place."""
+    def pause(self, job: Job, paused: bool) -> bool:
+        """Pause or resume a job; a waiting one keeps its place. False where that changes nothing."""
         if self._silent(job) or job.paused == paused:
-            return
+            return False
         job.paused = paused
         self._tell(STATE, job)
+        return True
 
     def cancel(self, job: Job) -> None:
         """A waiting job ends here; any other is cancelling until the device is free."""

@@ -140,6 +140,7 @@ class Store:
             params=Params.from_header(values["params"]),
             content=Pixels.from_header(request["content"]),
             styles=tuple(Pixels.from_header(style) for style in request["styles"]),
+            style_masks=tuple(map(_pixels, request.get("style_masks", ()))),
             mask=_pixels(request.get("mask")),
             start=_pixels(values.get("start")),
             request=request,

@@ -14,14 +14,18 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nst_server.wire.connection import data_dir
+from nst_server.wire.params import layer_names
+
+if TYPE_CHECKING:  # loading torch takes seconds; where the weights are, is known without it
+    from torch import Tensor
 
 NAMES = ("vgg19", "vgg16")
+
+# Channels of the five blocks (Simonyan & Zisserman 2014, table 1).
+WIDTHS = (64, 128, 256, 512, 512)
 
 _CHUNK = 1 << 20
 _ATTEMPTS = 3  # in a row without a single new byte
@@ -48,6 +52,29 @@ class Weights(NamedTuple):
     state: dict[str, Tensor]
 
 
+class Convolution(NamedTuple):
+    """A convolution's place: layer name, position in torchvision's ``features``, channels in and out."""
+
+    name: str
+    position: int
+    inputs: int
+    outputs: int
+    pooled: bool  # whether a pooling comes before it
+
+
+@cache
+def convolutions(encoder: str) -> tuple[Convolution, ...]:
+    """The convolutions of "vgg16" or else VGG19, shallow to deep, as torchvision lays them out."""
+    found, inputs = [], 3
+    for index, name in enumerate(layer_names(encoder)):
+        block = int(name[4])
+        # Each convolution is followed by its rectifier, each block by a pooling.
+        position, pooled = 2 * index + block - 1, block > 1 and name.endswith("_1")
+        found.append(Convolution(name, position, inputs, WIDTHS[block - 1], pooled))
+        inputs = WIDTHS[block - 1]
+    return tuple(found)
+
+
 def where() -> Path:
     """The folder of the weights on this machine; NST_WEIGHTS_DIR overrides it."""
     override = os.environ.get("NST_WEIGHTS_DIR")
@@ -66,11 +93,13 @@ def cached(name: str) -> Path | None:
 
 
 def published_url(name: str) -> str:
-    """Where torchvision publishes ``name``."""
+    """Where torchvision publishes ``name``; NST_WEIGHTS_URL names a mirror's folder of the same files."""
     from torchvision.models import VGG16_Weights, VGG19_Weights
 
     published = {"vgg19": VGG19_Weights, "vgg16": VGG16_Weights}[name]
-    return str(published.IMAGENET1K_V1.url)
+    url = str(published.IMAGENET1K_V1.url)
+    mirror = os.environ.get("NST_WEIGHTS_URL")
+    return f"{mirror.rstrip('/')}/{url.rpartition('/')[2]}" if mirror else url
 
 
 def load(path: Path) -> Weights:
@@ -79,6 +108,8 @@ def load(path: Path) -> Weights:
     A file of the per-user folder is also compared with the SHA-256 recorded when it was kept.
     Raises WeightsError naming the file and what is expected.
     """
+    import torch
+
     hint = "Expected is a state dict of torchvision's VGG19 or VGG16, whole or features only."
     try:
         record = _record(path)
@@ -109,6 +140,8 @@ def load(path: Path) -> Weights:
 
 def keep(weights: Weights) -> Path:
     """Write ``weights`` to the per-user folder, whole or not at all, with their SHA-256 beside them."""
+    import torch
+
     file = kept_file(weights.name)
     temporary = file.with_name(f"{file.name}.{os.getpid()}")
     try:
@@ -283,22 +316,24 @@ def _digest(file: Path) -> str:
 
 
 @cache
-def _shapes(name: str) -> dict[str, torch.Size]:
-    from torchvision.models.vgg import cfgs, make_layers
-
-    with torch.device("meta"):
-        layers = make_layers(cfgs["E" if name == "vgg19" else "D"])
-    return {key: value.shape for key, value in layers.state_dict().items()}
+def _shapes(name: str) -> dict[str, tuple[int, ...]]:
+    shapes: dict[str, tuple[int, ...]] = {}
+    for conv in convolutions(name):
+        shapes[f"{conv.position}.weight"] = (conv.outputs, conv.inputs, 3, 3)
+        shapes[f"{conv.position}.bias"] = (conv.outputs,)
+    return shapes
 
 
 def _problem(name: str, state: Mapping[str, Any]) -> str:
     """What keeps ``state`` from being the convolutions of ``name``; empty if nothing does."""
+    from torch import Tensor
+
     for key, shape in _shapes(name).items():
         value = state.get(key)
         if not isinstance(value, Tensor) or not value.is_floating_point():
             return f"it has no weights named features.{key}"
         if value.shape != shape:
-            return f"features.{key} is {tuple(value.shape)} and should be {tuple(shape)}"
+            return f"features.{key} is {tuple(value.shape)} and should be {shape}"
         if not bool(value.isfinite().all()):
             return f"features.{key} holds numbers that are not finite"
     return ""

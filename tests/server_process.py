@@ -228,7 +228,7 @@ def _serve_with_script() -> int:
         has = zmq.has
         zmq.has = lambda capability: capability != "ipc" and has(capability)
     worker = sys.argv[1]
-    serve.worker_command = lambda device, arguments: [sys.executable, worker, device]
+    serve.worker_command = lambda device, *_: [sys.executable, worker, device]
     return main(sys.argv[2:])
 
 

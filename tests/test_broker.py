@@ -199,6 +199,45 @@ def test_chunks_that_nobody_asked_for(client: RawClient) -> None:
     client.expect("accepted", job=job)
 
 
+def test_a_chunk_of_a_wrong_length_is_asked_for_once_more(client: RawClient) -> None:
+    style = client.image(1280, 1260, seed=secrets.randbits(30))
+    digest, job = style["digest"], new_job()
+    data = client.blobs.pop(digest)
+    client.submit(job, iterations=1, more={"styles": [style]})
+    needs = [client.expect("need", digest=digest)["offset"] for _ in range(4)]
+    client.send("blob", data[: CHUNK_BYTES - 1], digest=digest, offset=0)
+    for offset in needs[1:]:
+        client.send("blob", data[offset : offset + CHUNK_BYTES], digest=digest, offset=offset)
+    error = client.expect("error", code="wrong_length")
+    assert all(str(length) in error["message"] for length in (CHUNK_BYTES - 1, CHUNK_BYTES))
+    client.blobs[digest] = data
+    client.log.clear()
+    client.expect("accepted", job=job)
+    assert "error" not in [message.type for message in client.log]
+    again = [message["offset"] for message in client.log if message.type == "need"]
+    assert again == list(range(0, len(data), CHUNK_BYTES))
+
+
+def test_only_who_sends_wrong_lengths_again_and_again_is_refused(
+    server: ServerProcess, client: RawClient
+) -> None:
+    other = server.client()
+    style = client.image(seed=secrets.randbits(30))
+    data, good, bad = client.blobs.pop(style["digest"]), new_job(), new_job()
+    client.submit(good, iterations=1, more={"styles": [style]})
+    client.expect("need", digest=style["digest"])
+    other.submit(bad, iterations=1, more={"styles": [style]})
+    for answer in ("error", "error", "error", "rejected"):
+        need = other.expect("need", digest=style["digest"])
+        other.send("blob", data[:-1], digest=need["digest"], offset=need["offset"])
+        rejected = other.expect(answer)
+    assert rejected["job"] == bad
+    assert rejected["field"] == "styles[0]"
+    assert str(len(data)) in rejected["message"]
+    client.blobs[style["digest"]] = data
+    client.expect("accepted", job=good)
+
+
 def test_profiles_are_uploaded_like_images(client: RawClient) -> None:
     profile = random.Random(secrets.randbits(30)).randbytes(CHUNK_BYTES + 100)
     client.blobs[digest_of(profile)] = profile
@@ -257,11 +296,16 @@ def test_a_job_whose_images_are_arriving_can_be_steered(client: RawClient) -> No
         ("mask.channels", {"mask": {}}, {}),
         ("mask.width", {"mask": {"channels": "MASK", "width": 31, "bytes": 31 * 24}}, {}),
         ("mask.x", {"mask": {"channels": "MASK", "x": 1, "bytes": 768}}, {}),
+        ("style_masks", {"style_masks": [None, None]}, {}),
+        ("style_masks", {"style_masks": "ok"}, {}),
+        ("style_masks[0].channels", {"style_masks": ["ok"]}, {}),
+        ("style_masks[0].bytes", {"style_masks": [{"channels": "MASK", "bytes": 5}]}, {}),
         ("start", {}, {"start": "image"}),
         ("start.job", {"start": {"job": "nowhere", "iteration": 1}}, {}),
         ("params.strength", {}, {"strength": 2}),
         ("params.strenth", {}, {"strenth": 0.5}),
         ("params.style_weights", {}, {"style_weights": [1, 2]}),
+        ("params.style_scales", {}, {"style_scales": [1, 2]}),
         ("styles", {"styles": []}, {}),
     ],
 )
@@ -269,6 +313,8 @@ def test_a_refusal_names_the_field(client: RawClient, field: str, more: Any, par
     def build(value: Any) -> Any:
         if isinstance(value, list):
             return [build(v) for v in value]
+        if value is None:
+            return None
         if value == "ok":
             return client.image()
         return value if "job" in value else {**client.image(), **value}

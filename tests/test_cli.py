@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from server_process import ServerProcess
+from server_process import SCRIPT, ServerProcess
 
 from nst_server.wire.params import FIELDS
 
@@ -77,6 +77,21 @@ def test_mask_limits_where_it_paints(
     assert (alpha[:, 33:] == 255).all()
 
 
+def test_style_masks_say_where_each_style_acts(
+    server: ServerProcess, images: tuple[Path, Path], tmp_path: Path
+) -> None:
+    alpha = np.full((40, 50, 4), 255, np.uint8)
+    alpha[:, :30, 3] = 0
+    Image.fromarray(alpha).save(tmp_path / "right.png")
+    out = tmp_path / "out.png"
+    run = nst(server, "stylize", *images, "-o", out, "--iterations", 1, "--size", 32, "--encoder", "built-in",
+              "--style-masks", tmp_path / "right.png", "--style-scales", "0.5")  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    painted, content = (np.asarray(Image.open(path).convert("RGBA")) for path in (out, images[0]))
+    assert (painted[:, :30] == content[:, :30]).all()
+    assert (painted[:, 30:] != content[:, 30:]).any(axis=2).mean() > 0.9
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -88,6 +103,10 @@ def test_mask_limits_where_it_paints(
         (["STYLE", "STYLE", "--frames", "often"], "'often' is not a choice"),
         (["STYLE", "STYLE", "--start", "nowhere.png"], "start: nowhere.png is not there"),
         (["STYLE", "STYLE", "--style-weights", "1,2"], "--style-weights"),
+        (["STYLE", "STYLE", "--style-scales", "1,2"], "--style-scales: There are 2 numbers for 1 styles"),
+        (["STYLE", "STYLE", "--style-masks", "STYLE,STYLE"], "--style-masks: there are 2 for 1 styles"),
+        (["STYLE", "STYLE", "--style-masks", "none.png"], "style mask: none.png is not there"),
+        (["STYLE", "STYLE", "--style-masks", "BLACK"], "is black everywhere"),
         (["STYLE", "STYLE", "-o", "no/such/folder/out.png"], "the folder no/such/folder is not there"),
         (["STYLE", "STYLE", "-o", "out"], "no ending of a known format"),
         (["CONTENT", "STYLE", "-o", "out.jpg"], "a JPEG cannot be transparent"),
@@ -100,7 +119,9 @@ def test_wrong_input_is_one_sentence(
 ) -> None:
     noise = tmp_path / "noise.png"
     noise.write_bytes(b"this is not an image")
+    Image.new("L", (9, 9)).save(tmp_path / "black.png")
     places = {"CONTENT": str(images[0]), "STYLE": str(images[1]), "NOISE": str(noise)}
+    places["BLACK"] = str(tmp_path / "black.png")
     run = nst(server, "stylize", "-o", tmp_path / "o.png", *(places.get(a, a) for a in arguments))
     assert run.returncode == 2
     assert words in run.stderr
@@ -108,30 +129,44 @@ def test_wrong_input_is_one_sentence(
     assert len(run.stderr.strip().splitlines()) <= 3
 
 
-def test_interrupting_cancels_the_job(
+def interrupted(
+    server: ServerProcess, images: tuple[Path, Path], out: Path, *options: str, after: list[str]
+) -> tuple[int, str]:
+    """Exit code and standard output of ``nst stylize``, interrupted at each of these lines."""
+    command = [sys.executable, "-m", "nst_server", "stylize", *map(str, images), "-o", str(out)]
+    command += ["--iterations", "1000000", "--size", "32", "--encoder", "built-in", *options]
+    environment = {**os.environ, "NST_DATA_DIR": str(server.data)}
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stderr=pipe, stdout=pipe, text=True, env=environment) as process:
+        assert process.stderr is not None
+        try:
+            for awaited in after:
+                assert any(line.startswith(awaited) for line in process.stderr)
+                process.send_signal(signal.SIGINT)
+            output, _ = process.communicate(timeout=15)
+        finally:
+            process.kill()
+        return process.returncode, output
+
+
+def test_an_interruption_keeps_the_picture(
     server: ServerProcess, images: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "nst_server",
-        "stylize",
-        *map(str, images),
-        "-o",
-        str(tmp_path / "o.png"),
-    ]
-    command += ["--iterations", "1000000", "--encoder", "built-in"]
-    environment = {**os.environ, "NST_DATA_DIR": str(server.data)}
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
-        assert process.stderr is not None
-        for line in process.stderr:
-            if line.startswith("iteration"):
-                break
-        process.send_signal(signal.SIGINT)
-        assert process.wait(15) == 130
-    listing = nst(server, "jobs").stdout
-    assert "cancelled" in listing
-    assert "running" not in listing
+    out = tmp_path / "o.png"
+    code, output = interrupted(server, images, out, "--frames", "1", after=["kept the frame"])
+    assert (code, "stopped after" in output) == (130, True)
+    with Image.open(out) as picture:
+        assert picture.size == (50, 40)
+
+
+def test_a_second_interruption_cancels(images: tuple[Path, Path], tmp_path: Path) -> None:
+    out = tmp_path / "o.png"
+    with ServerProcess(tmp_path, worker=SCRIPT) as server:
+        # The script's worker with this seed hangs: it does not obey the first one.
+        after = ["running", "Stopping; the best picture so far is kept. Ctrl-C again discards it."]
+        assert interrupted(server, images, out, "--seed", "1", after=after) == (130, "")
+        assert "cancelled" in nst(server, "jobs").stdout
+    assert not out.exists()
 
 
 def test_jobs_attach_and_cancel(server: ServerProcess, tmp_path: Path) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from server_process import ServerProcess
+from server_process import SCRIPT, ServerProcess
 
 from nst_server.wire.client import WINDOW_BYTES, Client, Image, KeptFrame
 from nst_server.wire.connection import Connection, NoConnection
@@ -113,6 +115,21 @@ def test_live_changes_pause_and_stop(client: Client) -> None:
     assert event["reason"] == "stopped"
 
 
+def test_masks_of_styles_change_the_picture_where_they_are(client: Client) -> None:
+    width, height = 36, 24
+    content, styles = picture(width, height), [picture(20, 30, 1), picture(30, 20, 2)]
+    data = bytes(255 if x < 12 else 0 for _ in range(height) for x in range(width))
+    left = Pixels(digest_of(data), width, height, len(data), channels="MASK"), data
+    params = Params(iterations=2, frames="none", style_scales=(1.0, 0.5), **FAST)  # type: ignore[arg-type]
+    client.submit("regions", params, content, styles, style_masks=[left, left])
+    (final,) = [event.data for event in client.follow("regions") if event.type == "frame"]
+    assert final is not None
+    for y in range(height):
+        row, own = (pixels[4 * width * y : 4 * width * (y + 1)] for pixels in (final, content[1]))
+        assert row[48:] == own[48:]
+        assert row[:48] != own[:48]
+
+
 def test_rejection_names_the_field(client: Client) -> None:
     client.submit("wrong", Params(style_weights=(1.0, 2.0)), picture(8, 8), [picture(8, 8)])
     ending = list(client.follow("wrong"))[-1]
@@ -139,3 +156,58 @@ def test_a_client_finds_a_server_that_was_started_again(tmp_path: Path) -> None:
         events = list(client.follow("before", silence=60))
         assert [e.type for e in events if e.type in ("frame", "done")][-1] == "done"
         client.close()
+
+
+@pytest.mark.parametrize("bind", [[], ["--bind", "tcp://127.0.0.1:*"]], ids=["ipc", "tcp"])
+def test_a_killed_server_is_noticed_at_once_and_the_next_one_found(tmp_path: Path, bind: list[str]) -> None:
+    with ServerProcess(tmp_path, *bind, worker=SCRIPT) as server:
+        client = Client(lambda: Connection.read(server.file))
+        client.wait_connected(10)
+        client.submit("running", Params(iterations=100_000), picture(16, 16), [picture(16, 16)])
+        assert any(event.type == "progress" for _ in range(50) for event in client.poll(0.2))
+        server.stop(signal.SIGKILL)
+        killed = time.monotonic()
+        while not any(event.type == "disconnected" for event in client.poll(0.1)):
+            assert time.monotonic() - killed < 2
+        server.start()
+        events = list(client.follow("running"))
+        assert "connected" in [event.type for event in events]
+        assert (events[-1].type, events[-1]["code"]) == ("failed", "interrupted")
+        client.close()
+
+
+def test_what_came_before_the_server_ended_is_told_first(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path, worker=SCRIPT) as server:
+        client = Client(lambda: Connection.read(server.file))
+        client.wait_connected(10)
+        client.submit("last", Params(iterations=1), picture(16, 16), [picture(16, 16)])
+        follower = server.client()
+        assert any(event.type == "accepted" for _ in range(50) for event in client.poll(0.2))
+        follower.send("attach", job="last")
+        follower.expect("done")
+        server.stop()
+        events = [event.type for _ in range(10) for event in client.poll(0.1)]
+        assert events.index("done") < events.index("disconnected")
+        client.close()
+
+
+def test_reconnections_leave_nothing_open(server: ServerProcess) -> None:
+    def settled(files: int) -> bool:
+        # ZeroMQ closes files in a thread of its own.
+        return any(open_files() <= files or time.sleep(0.02) for _ in range(100))
+
+    before = open_files()
+    client = Client(lambda: Connection.read(server.file))
+    client.wait_connected(10)
+    connected = open_files()
+    for _ in range(5):
+        client._lose("for the test")
+        client._retry_at = 0.0
+        client.wait_connected(10)
+    assert settled(connected)
+    client.close()
+    assert settled(before)
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))

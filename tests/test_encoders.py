@@ -6,7 +6,7 @@ import torch
 from nst_server import weights
 from nst_server.engine import encoders
 from nst_server.engine.encoders import choose_encoder
-from nst_server.engine.vgg import convolutions
+from nst_server.weights import convolutions
 from nst_server.wire.params import Params
 
 CONTENT = torch.rand(3, 24, 20, generator=torch.Generator().manual_seed(0))

@@ -243,6 +243,24 @@ def test_mask_makes_frames_transparent():
     np.testing.assert_array_equal(read(pixels, returned)[..., :3], array[..., :3])
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("channels", ["BGRA", "GRAY"])
+def test_untouched_pixels_keep_their_very_bytes(dtype, channels):
+    rng = np.random.default_rng(2)
+    array = rng.integers(0, 256, (6, 5, CHANNELS[channels] * DTYPES[dtype]), np.uint8).view(NUMPY[dtype])
+    pixels, data = described(array, channels, icc=None, dtype=dtype)
+    where = torch.zeros(6, 5, dtype=torch.bool)
+    where[:, 2:] = True
+    picture = from_blob(pixels, data)
+    painted = picture.painted(torch.full_like(picture.rgb, 0.4))
+    made = np.frombuffer(to_blob(painted, pixels, untouched=(where, data))[1], NUMPY[dtype]).reshape(
+        array.shape
+    )
+    count = CHANNELS[channels] - pixels.has_alpha
+    assert made[:, 2:, :count].tobytes() == array[:, 2:, :count].tobytes()
+    assert made[:, :2, :count].tobytes() != array[:, :2, :count].tobytes()
+
+
 def test_coverage_of_a_mask():
     ramp = np.array([[[0], [51], [255]]], "u1")
     assert torch.allclose(mask_from_blob(*described(ramp, "MASK")), torch.tensor([[0.0, 0.2, 1.0]]))

@@ -45,6 +45,7 @@ def test_every_field_explains_itself() -> None:
         Params,
         strength=st.floats(0, 1),
         style_weights=st.lists(st.floats(0.1, 9), max_size=4).map(tuple),
+        style_scales=st.lists(st.floats(0.1, 8), max_size=4).map(tuple),
         size=st.integers(0, 4096),
         frames=st.sampled_from(["series", "none", "every:3+7,9"]),
         style_layers=st.dictionaries(st.sampled_from(["conv1_1", "conv4_2"]), st.floats(0.1, 9)),
@@ -74,6 +75,10 @@ def test_round_trip(params: Params) -> None:
         ({"style_weights": [1, -1]}, "style_weights[1]"),
         ({"style_weights": [0, 0]}, "style_weights"),
         ({"style_weights": "1,2"}, "style_weights"),
+        ({"style_scales": [1, 0]}, "style_scales[1]"),
+        ({"style_scales": [9]}, "style_scales[0]"),
+        ({"style_scales": 2}, "style_scales"),
+        ({"style_scales": [1] * 17}, "style_scales"),
         ({"style_layers": {"conv6_1": 1}}, "style_layers"),
         ({"style_layers": {"conv1_1": 0}}, "style_layers"),
         ({"content_layers": [1]}, "content_layers"),
@@ -92,6 +97,8 @@ def test_only_live_parameters_change_while_a_job_runs() -> None:
     assert DEFAULTS.updated({"strength": 0.9}).strength == 0.9
     with pytest.raises(InvalidParams, match="cannot change while the job runs"):
         DEFAULTS.updated({"iterations": 5})
+    with pytest.raises(InvalidParams, match="cannot change while the job runs"):
+        DEFAULTS.updated({"style_scales": [2]})
     with pytest.raises(InvalidParams):
         DEFAULTS.updated({"strength": 7})
 

@@ -4,14 +4,18 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 import zmq
 from server_process import ROOT, SCRIPT, RawClient, ServerProcess
 
-from nst_server.broker.endpoint import runtime_dir
-from nst_server.wire.connection import Connection
+from nst_server.broker import server as broker_module
+from nst_server.broker.endpoint import Endpoint, runtime_dir
+from nst_server.store import Store
+from nst_server.wire.connection import Connection, private_dir
 
 
 def loaded(pid: int, library: str) -> bool:
@@ -31,16 +35,6 @@ def test_hello_is_answered_before_the_worker_has_loaded_torch(tmp_path: Path) ->
     assert list(server.file.parent.iterdir()) == [server.file.parent / "lock"]
 
 
-def test_the_answer_comes_within_a_second_of_the_start(tmp_path: Path) -> None:
-    seconds = []
-    for attempt in range(3):
-        with ServerProcess(tmp_path / str(attempt), worker=SCRIPT) as server:
-            server.stop()
-            seconds.append(server.start())
-    # The best of three: other tests and programs share this machine.
-    assert min(seconds) < 1.0
-
-
 def test_the_second_server_leaves_the_field_to_the_first(tmp_path: Path) -> None:
     with ServerProcess(tmp_path, worker=SCRIPT) as server:
         assert server.process is not None
@@ -57,7 +51,8 @@ def test_a_server_that_was_killed_leaves_nothing_that_stops_the_next(tmp_path: P
         client.submit("done", iterations=2)
         client.expect("done")
         client.submit("running", iterations=1000)
-        client.expect("progress", job="running", iteration=3)
+        # Not every iteration is told: progress comes at most ten times a second.
+        assert any(m.type == "progress" and m["iteration"] >= 3 for m in client.messages(10))
         server.stop(signal.SIGKILL)
         server.start()
         again = server.client()
@@ -81,6 +76,28 @@ def test_it_ends_when_nobody_needs_it(tmp_path: Path) -> None:
         client.expect("done", seconds=20)
         assert server.process.wait(5) == 0
         assert not server.file.exists()
+
+
+def test_it_ends_soon_after_the_last_client_has_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(broker_module, "_BYE_SECONDS", 1.5)
+    with closing(Endpoint(private_dir(tmp_path / "run"))) as endpoint, ExitStack() as ends:
+        broker = broker_module.Broker(endpoint, Store(tmp_path), [], worker_domain=b"", idle_exit=60.0)
+        thread = threading.Thread(target=broker.run)
+        thread.start()
+        ends.callback(thread.join)
+        ends.callback(broker.stop)
+        context = zmq.Context()
+        ends.callback(context.destroy, 0)
+        staying, leaving = (RawClient(context, endpoint.connection, hello=True) for _ in range(2))
+        thread.join(2)
+        assert thread.is_alive(), "nobody has left"
+        leaving.send("bye")
+        for _ in range(20):
+            thread.join(0.1)
+            staying.send("status")
+        assert thread.is_alive(), "somebody is still there"
+        thread.join(10)
+        assert not thread.is_alive()
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])

@@ -243,6 +243,23 @@ def test_pause_and_resume_a_running_and_a_queued_job(client: RawClient, job: str
     client.expect("done", job=second)
 
 
+def test_pause_and_resume_that_change_nothing_are_answered(
+    server: ServerProcess, client: RawClient, job: str
+) -> None:
+    def answers(kind: str, state: str, seconds: float = 0.2) -> int:
+        client.send(kind, job=job)
+        return sum(m.type == "state" and m["state"] == state for m in client.messages(seconds))
+
+    client.submit(job, iterations=100_000)
+    client.expect("progress", job=job)
+    assert [answers("resume", "running"), answers("pause", "paused"), answers("pause", "paused")] == [1, 1, 1]
+    stranger = server.client()
+    stranger.send("resume", job=job)
+    stranger.expect("state", job=job, state="running")
+    client.send("cancel", job=job)
+    client.expect("cancelled", job=job)
+
+
 def test_stop_keeps_the_best_so_far(client: RawClient, job: str) -> None:
     client.send("credit", bytes=PLENTY)
     client.submit(job, iterations=1000, frames="none")

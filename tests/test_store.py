@@ -74,6 +74,22 @@ def test_an_ended_job_is_known_again(tmp_path: Path) -> None:
     assert again.ending == Message("done", {"reason": "completed", "job": "a", "kept_frames": 2})
 
 
+def test_the_masks_of_styles_are_known_again_and_kept(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    data = bytes(4)
+    mask = Pixels(put(store, data), 2, 2, 4, channels="MASK")
+    plain = make()
+    request = {**plain.request, "styles": [PIXELS.to_header()] * 2, "style_masks": [None, mask.to_header()]}
+    job = Job("a", Params(), PIXELS, (PIXELS, PIXELS), (None, mask), request=request, created=1.0)
+    assert job.images["style_masks[1]"] == mask and "style_masks[0]" not in job.images
+    Jobs(store.record).accept(job)
+    store = Store(tmp_path)
+    (again,) = store.load()
+    assert again.style_masks == (None, mask)
+    tidy(store)
+    assert store.blob_path(mask.digest).read_bytes() == data
+
+
 def test_an_unfinished_job_has_failed_and_keeps_its_frames(tmp_path: Path) -> None:
     with_frames(tmp_path, ended=False)
     store = Store(tmp_path)

@@ -9,7 +9,7 @@ import pytest
 
 from nst_server.cli import terminal
 from nst_server.cli.terminal import Progress, bar, duration, progress_line, shortened, state_line
-from nst_server.wire.client import Event
+from nst_server.wire.events import Event
 
 LOSSES = {"total": 12.345, "content": 1.0, "style": 11.3}
 

@@ -6,7 +6,8 @@ import torch
 from torch import nn
 from torchvision.models.vgg import cfgs, make_layers
 
-from nst_server.engine.vgg import Encoder, convolutions, default_layers, normalised, pool
+from nst_server.engine.vgg import Encoder, default_layers, normalised, pool
+from nst_server.weights import convolutions
 from nst_server.wire.params import layer_names
 
 

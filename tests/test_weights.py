@@ -6,6 +6,8 @@ import io
 import re
 import shutil
 import socket
+import subprocess
+import sys
 import threading
 from collections import namedtuple
 
@@ -15,7 +17,7 @@ import torch
 from nst_server import weights
 from nst_server.cli import weights as command
 from nst_server.cli.errors import CliError
-from nst_server.engine.vgg import convolutions
+from nst_server.weights import convolutions
 
 
 def state(name="vgg16", prefix="features."):
@@ -330,3 +332,11 @@ def test_command_line(server, tmp_path, capsys, monkeypatch):
         command.run(parsed("import", str(tmp_path / "nowhere.pth")))
     assert caught.value.hint
     assert caught.value.code == 1
+
+
+def test_where_they_are_is_known_without_torch():
+    code = "import sys; from nst_server.cli import main; main(['weights', 'where']); print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = run.stdout.splitlines()[-1].split()
+    assert "nst_server.weights" in loaded
+    assert "torch" not in loaded

@@ -1,12 +1,14 @@
 """The real worker behind a real server, on images so small that seconds do."""
 
+import http.server
 import os
 import secrets
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from server_process import RawClient, ServerProcess
@@ -83,6 +85,49 @@ def test_a_job_from_first_to_last(client: RawClient, job: str) -> None:
     assert prepared[-1] == "running"
 
 
+class Mirror(http.server.BaseHTTPRequestHandler):
+    """Serves what is no weights file under every name, and writes down who asked."""
+
+    asked: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        self.asked.append(self.path)
+        self.send_response(200)
+        self.send_header("Content-Length", "5")
+        self.end_headers()
+        self.wfile.write(b"empty")
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def mirror(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    serving = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Mirror)
+    threading.Thread(target=serving.serve_forever, args=(0.01,)).start()
+    monkeypatch.setenv("NST_WEIGHTS_URL", f"http://127.0.0.1:{serving.server_port}/weights/")
+    Mirror.asked.clear()
+    yield Mirror.asked
+    serving.shutdown()
+    serving.server_close()
+
+
+def test_weights_are_downloaded_only_for_a_job_that_agrees(mirror: list[str], tmp_path: Path) -> None:
+    with ServerProcess(tmp_path, "--device", "cpu") as process:
+        client = process.client()
+        client.send("credit", bytes=PLENTY)
+        client.submit("silent", iterations=1, encoder="auto", **SHALLOW)
+        assert client.expect("done", job="silent", seconds=PATIENCE)["notes"] == []
+        assert mirror == []
+        client.submit("agreed", more={"download": True}, iterations=1, encoder="auto", **SHALLOW)
+        done = client.expect("done", job="agreed", seconds=PATIENCE)
+    assert mirror == ["/weights/vgg19-dcbb9e9d.pth"]
+    assert done["encoder"] == "built-in"
+    assert "VGG19 could not be had" in done["notes"][0]
+    steps = [m["what"] for m in client.log if m.type == "state" and m["job"] == "agreed" and m.get("what")]
+    assert "downloading VGG19" in steps
+
+
 def test_the_same_seed_gives_the_same_bytes(client: RawClient, job: str) -> None:
     results = []
     for name in (job, job + "x"):
@@ -125,6 +170,41 @@ def test_a_mask_over_an_opaque_format_leaves_the_content_outside(client: RawClie
     final = finish(client, job)[1]
     assert final[128:] == grey[128:]
     assert final[:128] != grey[:128]
+
+
+def test_each_style_acts_where_its_mask_says(client: RawClient, job: str) -> None:
+    """Left one style, right another, between them the content as it was; masks of any kind and size."""
+    noise = [bytes([90 + i % 5, 60 + i % 7, 30 + i % 3, 200 + i % 50]) for i in range(30 * 20)]
+    content = send_image(client, b"".join(noise), 30, 20)
+    colours = [230, 20, 20, 255], [20, 40, 220, 255]
+    styles = [send_image(client, bytes(colour) * 256, 16, 16) for colour in colours]
+    left = send_image(client, b"".join(b"\xff\xff" * 10 + bytes(40) for _ in range(20)), 30, 20,
+                      channels="MASK", dtype="uint16")  # fmt: skip
+    right = send_image(client, (bytes(4) + b"\xff\xff") * 4, 6, 4, channels="MASK")
+    more = {"content": content, "styles": styles, "style_masks": [left, right], "previews": True}
+    params = {"strength": 0.9, "frames": "1", **SHALLOW}
+    client.submit(job, iterations=8, more=more, **params)
+    pixels = finish(client, job)
+    for data in (pixels[1], pixels[2]):
+        rows = [data[120 * y : 120 * (y + 1)] for y in range(20)]
+        assert [row[3::4] for row in rows] == [b"".join(noise)[120 * y :][:120][3::4] for y in range(20)]
+        untouched = slice(4 * 10, 4 * 18)
+        assert all(row[untouched] == b"".join(noise)[120 * y :][untouched] for y, row in enumerate(rows))
+    reds, blues = (sum(row[4 * x + c] for row in rows for x in area) / 200
+                   for c, area in ((0, range(10)), (2, range(20, 30))))  # fmt: skip
+    assert reds > 150 and blues > 150
+    other = {**more, "style_masks": [right, left]}
+    client.submit(job + "x", iterations=8, more=other, **params)
+    assert finish(client, job + "x")[2] != pixels[2]
+
+
+def test_a_mask_that_is_black_everywhere_is_refused_by_name(client: RawClient, job: str) -> None:
+    black = send_image(client, bytes(64), 8, 8, channels="MASK")
+    more = {"styles": [client.image(seed=3), client.image(seed=4)], "style_masks": [None, black]}
+    client.submit(job, more=more, **SHALLOW)
+    failed = client.expect("failed", job=job, seconds=PATIENCE)
+    assert (failed["code"], failed["field"]) == ("bad_image", "style_masks[1].channels")
+    assert "0 all over the content" in failed["message"]
 
 
 def test_a_job_continues_from_a_kept_frame(client: RawClient, job: str) -> None:

@@ -125,8 +125,10 @@ class Dispatcher:
             "previews": self._sessions.wants_previews(job.id),
             "content": self._image(job.content),
             "styles": [self._image(style) for style in job.styles],
+            "style_masks": [self._image(mask) for mask in job.style_masks],
             "mask": self._image(job.mask),
             "start": self._image(job.start),
+            "download": job.request.get("download"),
             "folder": str(self._store.frames_folder(job.id)),
             "min_free": MIN_FREE,
         }

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from nst_server import __version__
+from nst_server.broker.answers import check_text, error_about, pages, rejection, summary, unreadable
 from nst_server.broker.dispatch import Dispatcher
 from nst_server.broker.sessions import MAX_LISTINGS, Session, Sessions
-from nst_server.broker.submission import MAX_PIXELS, Rejected, culprit, job_of, request_of
-from nst_server.broker.uploads import FREE_SPACE, MAX_NEEDS, MAX_PROFILE, Pending, Unexpected, Uploads
+from nst_server.broker.submission import MAX_PIXELS, Rejected, job_of, request_of
+from nst_server.broker.uploads import (
+    FREE_SPACE,
+    LENGTH_HINT,
+    MAX_NEEDS,
+    MAX_PROFILE,
+    Pending,
+    Unexpected,
+    Uploads,
+    WrongLength,
+)
 from nst_server.jobs import Job, Jobs
 from nst_server.store import DiskFull, Store
 from nst_server.wire.codec import decode
@@ -26,7 +35,6 @@ from nst_server.wire.messages import (
     QUEUED,
     BadMessage,
     Message,
-    is_job,
 )
 from nst_server.wire.params import MAX_STYLES, InvalidParams
 
@@ -35,9 +43,6 @@ log = logging.getLogger(__name__)
 #: Unfinished jobs of one client, and of all.
 JOBS_PER_CLIENT = 100
 JOBS_TOTAL = 5000
-#: A listing longer than this continues in the next message, in bytes: headers have a limit.
-_PAGE_BYTES = HEADER_BYTES // 2
-_TEXT = 2000
 
 
 class Handlers:
@@ -49,6 +54,8 @@ class Handlers:
         self._sessions = sessions
         self._dispatcher = dispatcher
         self._started = time.monotonic()
+        #: Whether the latest client that came or left has left.
+        self.said_bye = False
         self.uploads = Uploads(store, sessions, self._complete, self._refuse)
         self._handlers = {name: getattr(self, f"_{name}") for name in FROM_CLIENT if name != "hello"}
 
@@ -57,15 +64,17 @@ class Handlers:
         session = self._sessions.get(identity)
         try:
             message = decode(parts, FROM_CLIENT)
-            _check_text(parts[0])
+            check_text(parts[0])
         except BadMessage as error:
-            self._answer(identity, self._unreadable(parts, error))
+            self._answer(identity, unreadable(parts, error))
             return
         if message.type == "hello":
             self._hello(identity, message)
         elif session is None:
             hint = "Send hello first; after a reconnection too."
-            self._answer(identity, _error(message, "hello_first", "type", "This connection is new.", hint))
+            self._answer(
+                identity, error_about(message, "hello_first", "type", "This connection is new.", hint)
+            )
         else:
             session.heard = time.monotonic()
             try:
@@ -74,7 +83,7 @@ class Handlers:
                 log.exception("%s of client %r", message.type, session.client)
                 hint = "Please report it with the server's log."
                 text = "Something went wrong inside the server."
-                self._answer(identity, _error(message, "internal", "", text, hint))
+                self._answer(identity, error_about(message, "internal", "", text, hint))
 
     # -- the connection
 
@@ -84,9 +93,10 @@ class Handlers:
             side = "the server" if theirs > ours else "the client"
             text = f"The client speaks protocol {theirs}, this server {ours}."
             hint = f"Update {side} (this server is version {__version__})."
-            self._sessions.reply(identity, _error(message, "version", "protocol", text, hint))
+            self._sessions.reply(identity, error_about(message, "version", "protocol", text, hint))
             return
         session = self._sessions.open(identity, message.get("client") or "unnamed")
+        self.said_bye = False
         fields = {
             "protocol": list(PROTOCOL_VERSION),
             "server": __version__,
@@ -105,6 +115,12 @@ class Handlers:
         }
         self._sessions.send(session, Message("welcome", fields))
 
+    def _bye(self, session: Session, _message: Message) -> None:
+        for pending in [pending for pending in self.uploads if pending.session is session]:
+            self.uploads.remove(pending)
+        self._sessions.close(session.identity)
+        self.said_bye = True
+
     def _credit(self, session: Session, message: Message) -> None:
         self._sessions.give_credit(session, message["bytes"])
 
@@ -118,7 +134,7 @@ class Handlers:
         # Unfinished ones in the order of their turn, then the ended ones, newest first.
         ended = sorted((j for j in self._jobs if j.ending is not None), key=lambda j: -j.created)
         unfinished = [job for job in self._jobs if job.ending is None]
-        self._list(session, message, fixed, "jobs", map(_summary, [*unfinished, *ended]))
+        self._list(session, message, fixed, "jobs", map(summary, [*unfinished, *ended]))
 
     # -- jobs
 
@@ -173,7 +189,7 @@ class Handlers:
         self._reject(pending.session, pending.job.id, Rejected(field, message, hint))
 
     def _reject(self, session: Session, job: str, error: Rejected) -> None:
-        self._sessions.send(session, _rejected(job, error.field, str(error), error.hint))
+        self._sessions.send(session, rejection(job, error.field, str(error), error.hint))
 
     def _attach(self, session: Session, message: Message) -> None:
         job = self._known(session, message)
@@ -206,7 +222,8 @@ class Handlers:
                 raise InvalidParams("style_weights", "must be one for each style.", hint)
         except InvalidParams as error:
             self._sessions.send(
-                session, _error(message, "bad_update", f"params.{error.field}", error.problem, error.hint)
+                session,
+                error_about(message, "bad_update", f"params.{error.field}", error.problem, error.hint),
             )
             return
         self._jobs.update(job, message["revision"], params)
@@ -215,9 +232,13 @@ class Handlers:
     def _pause(self, session: Session, message: Message) -> None:
         job = self._unfinished(session, message)
         if job is not None:
-            paused = message.type == "pause"
-            self._jobs.pause(job, paused)
+            changed = self._jobs.pause(job, message.type == "pause")
             self._dispatcher.tell(job, message.type)
+            # Followers hear of a change; everybody else would wait in vain. ``accepted`` is still to come
+            # where the images are arriving.
+            told = changed and job.id in session.follows
+            if not told and self.uploads.get(job.id) is None:
+                self._sessions.send(session, job.state_message())
 
     _resume = _pause
 
@@ -246,7 +267,12 @@ class Handlers:
             self.uploads.receive(session, message["digest"], message["offset"], chunk, time.monotonic())
         except Unexpected as error:
             hint = 'Answer each "need" with exactly one chunk.'
-            self._sessions.send(session, _error(message, "unexpected_blob", "offset", str(error), hint))
+            self._sessions.send(session, error_about(message, "unexpected_blob", "offset", str(error), hint))
+        except WrongLength as error:
+            self._sessions.send(
+                session, error_about(message, "wrong_length", "bytes", str(error), LENGTH_HINT)
+            )
+            self.uploads.ask(session)
 
     def _ack(self, session: Session, message: Message) -> None:
         job = self._known(session, message)
@@ -277,7 +303,9 @@ class Handlers:
             return
         if job.ending is None:
             hint = "Cancel it first."
-            self._sessions.send(session, _error(message, "not_ended", "job", "The job has not ended.", hint))
+            self._sessions.send(
+                session, error_about(message, "not_ended", "job", "The job has not ended.", hint)
+            )
             return
         self._jobs.forget(job)
         self._sessions.send(session, Message("forgotten", {"job": job.id}))
@@ -290,7 +318,7 @@ class Handlers:
         if job is None:
             hint = "It was forgotten, never accepted, or belongs to another server."
             text = f"There is no job {message['job']}."
-            self._sessions.send(session, _error(message, "unknown_job", "job", text, hint))
+            self._sessions.send(session, error_about(message, "unknown_job", "job", text, hint))
         return job
 
     def _unfinished(self, session: Session, message: Message) -> Job | None:
@@ -317,9 +345,11 @@ class Handlers:
     def _list(
         self, session: Session, message: Message, fixed: Mapping[str, Any], name: str, items: Iterable[Any]
     ) -> None:
-        if not self._sessions.send_list(session, _pages(message.type, fixed, name, items)):
+        if not self._sessions.send_list(session, pages(message.type, fixed, name, items)):
             hint = f"Read the answers; at most {MAX_LISTINGS} may wait."
-            self._sessions.send(session, _error(message, "limit", "type", "Too many listings wait.", hint))
+            self._sessions.send(
+                session, error_about(message, "limit", "type", "Too many listings wait.", hint)
+            )
 
     def _answer(self, identity: bytes, message: Message) -> None:
         session = self._sessions.get(identity)
@@ -327,73 +357,3 @@ class Handlers:
             self._sessions.reply(identity, message)
         else:
             self._sessions.send(session, message)
-
-    def _unreadable(self, parts: Sequence[bytes], error: BadMessage) -> Message:
-        header = _lenient(parts)
-        kind, job = header.get("type"), header.get("job")
-        of = Message(str(kind) if kind in FROM_CLIENT else "", {"job": job} if is_job(job) else {})
-        if kind == "submit" and isinstance(job, str) and is_job(job):
-            field, problem, hint = culprit(header) or (error.field, error.problem, error.hint)
-            return _rejected(job, field, problem, hint)
-        return _error(of, "bad_message", error.field, error.problem, error.hint)
-
-
-def _rejected(job: str, field: str, message: str, hint: str) -> Message:
-    return Message("rejected", {"job": job, **_clipped(field=field, message=message, hint=hint)})
-
-
-def _error(of: Message, code: str, field: str, message: str, hint: str) -> Message:
-    fields = {"of": of.type, "code": code, **_clipped(field=field, message=message, hint=hint)}
-    return Message("error", {**fields, "job": of["job"]} if "job" in of.fields else fields)
-
-
-def _clipped(**texts: str) -> dict[str, str]:
-    """Texts within the protocol's limit; what a client wrote into them may be anything."""
-    return {name: text[:_TEXT].encode("utf-8", "replace").decode() for name, text in texts.items()}
-
-
-def _check_text(header: bytes) -> None:
-    """JSON can name halves of characters (surrogates), which no answer could repeat as UTF-8."""
-    if b"\\u" in header:
-        try:
-            json.dumps(json.loads(header), ensure_ascii=False).encode()
-        except UnicodeEncodeError as error:
-            raise BadMessage("", "holds half a character (a lone surrogate).") from error
-
-
-def _lenient(parts: Sequence[bytes]) -> Mapping[str, Any]:
-    """The header of a message that was refused, as far as it can be read."""
-    try:
-        header = json.loads(parts[0]) if parts and len(parts[0]) <= HEADER_BYTES else {}
-    except (ValueError, RecursionError):
-        return {}
-    return header if isinstance(header, dict) and isinstance(header.get("type"), str) else {}
-
-
-def _pages(kind: str, fixed: Mapping[str, Any], name: str, items: Iterable[Any]) -> Iterator[Message]:
-    """A listing in messages that fit; all but the last say that there is ``more``."""
-    page: list[Any] = []
-    size = 0
-    for item in items:
-        length = len(json.dumps(item))
-        if page and size + length > _PAGE_BYTES:
-            yield Message(kind, {**fixed, name: page, "more": True})
-            page, size = [], 0
-        page.append(item)
-        size += length
-    yield Message(kind, {**fixed, name: page})
-
-
-def _summary(job: Job) -> dict[str, Any]:
-    progress = job.progress or (job.ending.fields if job.ending else {})
-    return {
-        "job": job.id,
-        "title": job.title[:200],
-        "state": job.state,
-        "position": job.position if job.stage == QUEUED else 0,
-        "iteration": progress.get("iteration", 0),
-        "total": progress.get("total", job.params.iterations),
-        "kept_frames": job.kept_frames,
-        "client": job.client[:200],
-        "created": job.created,
-    }

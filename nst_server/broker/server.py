@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 TICK_SECONDS = 0.05
 #: Messages taken before the others get their turn: results to send, executors to hear.
 _MAX_MESSAGES = 100
+#: Idle time after a client's "bye", in seconds: twice the silence after which clients count a server as gone.
+_BYE_SECONDS = 30.0
 #: Old jobs are looked for so often, in seconds.
 _PURGE_SECONDS = 24 * 3600.0
 
@@ -30,7 +32,7 @@ class Broker:
     """Clients on one side, executors on the other.
 
     ``worker_domain``: the ZAP domain of executors' own sockets. ``idle_exit``: seconds without a job and
-    without a word of a client after which ``run`` returns; 0 for never.
+    without a word of a client after which ``run`` returns, less after a "bye"; 0 for never.
     """
 
     def __init__(
@@ -117,7 +119,9 @@ class Broker:
     def _idle(self) -> bool:
         if not self._idle_exit or self._jobs.unfinished or len(self._handlers.uploads):
             return False
-        return time.monotonic() - self._heard > self._idle_exit
+        # Other clients that are still there give a sign of life every few seconds.
+        limit = min(self._idle_exit, _BYE_SECONDS) if self._handlers.said_bye else self._idle_exit
+        return time.monotonic() - self._heard > limit
 
     def _on_change(self, change: Change) -> None:
         if change.kind == FORGOTTEN:

@@ -35,6 +35,20 @@ def request_of(message: Message) -> dict[str, Any]:
             _pixels(f"styles[{index}]", style).to_header() for index, style in enumerate(message["styles"])
         ],
     }
+    if message.get("download") is not None:
+        request["download"] = message["download"]
+    masks = message.get("style_masks") or []
+    if len(masks) not in (0, len(message["styles"])):
+        raise Rejected(
+            "style_masks",
+            f"There are {len(masks)} masks for {len(message['styles'])} styles.",
+            "Give one, or null, for each style.",
+        )
+    if any(mask is not None for mask in masks):
+        request["style_masks"] = [
+            None if mask is None else _pixels(f"style_masks[{index}]", mask).to_header()
+            for index, mask in enumerate(masks)
+        ]
     if message.get("mask") is not None:
         request["mask"] = _pixels("mask", message["mask"]).to_header()
     start = message.get("start")
@@ -57,17 +71,21 @@ def job_of(message: Message, request: Mapping[str, Any], client: str, jobs: Jobs
         params = replace(params, start="image")
     elif params.start == "image":
         raise Rejected("start", "There is no image to start from.", "Send one, or choose another start.")
-    if len(params.style_weights) not in (0, len(styles)):
-        raise Rejected(
-            "params.style_weights",
-            f"There are {len(params.style_weights)} weights for {len(styles)} styles.",
-            "Give one for each style, or none.",
-        )
+    for name in ("style_weights", "style_scales"):
+        if len(getattr(params, name)) not in (0, len(styles)):
+            raise Rejected(
+                f"params.{name}",
+                f"There are {len(getattr(params, name))} numbers for {len(styles)} styles.",
+                "Give one for each style, or none.",
+            )
     job = Job(
         id=message["job"],
         params=params,
         content=Pixels.from_header(request["content"]),
         styles=styles,
+        style_masks=tuple(
+            None if mask is None else Pixels.from_header(mask) for mask in request.get("style_masks", ())
+        ),
         mask=Pixels.from_header(request["mask"]) if "mask" in request else None,
         start=start,
         request=request,
@@ -84,9 +102,9 @@ def job_of(message: Message, request: Mapping[str, Any], client: str, jobs: Jobs
 def culprit(fields: Mapping[str, Any]) -> tuple[str, str, str] | None:
     """Field, problem and hint of the first image of a submission that is described wrongly."""
     images = [(name, fields.get(name)) for name in ("content", "mask", "start")]
-    styles = fields.get("styles")
-    if isinstance(styles, list):
-        images += [(f"styles[{index}]", style) for index, style in enumerate(styles)]
+    for many in ("styles", "style_masks"):
+        if isinstance(fields.get(many), list):
+            images += [(f"{many}[{index}]", image) for index, image in enumerate(fields[many])]
     for name, image in images:
         if image is not None and not (name == "start" and isinstance(image, Mapping) and "job" in image):
             try:
@@ -148,11 +166,11 @@ def _check_image(name: str, pixels: Pixels) -> None:
             f"{pixels.bytes} bytes are too many for {pixels.width}×{pixels.height} pixels.",
             "Remove metadata, or send raw pixels.",
         )
-    if (pixels.channels == "MASK") != (name == "mask"):
+    if (pixels.channels == "MASK") != name.startswith(("mask", "style_masks")):
         raise Rejected(
             f"{name}.channels",
             f"{pixels.channels} is not possible here.",
-            "Send colours for images, MASK for the mask.",
+            "Send colours for images, MASK for masks.",
         )
 
 

@@ -20,6 +20,9 @@ log = logging.getLogger(__name__)
 MAX_NEEDS = 4
 #: The largest ICC profile that is taken, in bytes.
 MAX_PROFILE = 8 * 1024 * 1024
+#: Chunks of a wrong length that a client may send of one image; one that goes on would never end.
+MAX_WRONG_LENGTHS = 3
+LENGTH_HINT = 'Answer each "need" with as many bytes as it names.'
 #: After this silence the chunks are asked for again, of another client that has them if there is one.
 STALL_SECONDS = 10.0
 #: After this silence the submissions that wait are dropped.
@@ -30,6 +33,10 @@ FREE_SPACE = "Free some space, or forget old jobs (nst forget --ended)."
 
 class Unexpected(Exception):
     """A chunk that was not asked for."""
+
+
+class WrongLength(Exception):
+    """A chunk of another length than was asked for."""
 
 
 @dataclass(eq=False)
@@ -55,6 +62,9 @@ class _Upload:
     asked: dict[Session, set[int]] = field(default_factory=dict)
     senders: set[Session] = field(default_factory=set)
     next: int = 0
+    #: Of each client: how many chunks had a wrong length, and how many that come were sent before it heard.
+    wrong_lengths: dict[Session, int] = field(default_factory=dict)
+    overtaken: dict[Session, int] = field(default_factory=dict)
 
 
 class Uploads:
@@ -119,7 +129,7 @@ class Uploads:
             upload.waiting.append(pending)
             self._prefer(upload, pending.session)
         if pending.missing:
-            self._pump(pending.session)
+            self.ask(pending.session)
         else:
             self._finish(pending)
 
@@ -129,7 +139,7 @@ class Uploads:
         for upload in self._uploads.values():
             if pending in upload.waiting:
                 self._prefer(upload, session)
-        self._pump(session)
+        self.ask(session)
 
     def remove(self, pending: Pending) -> None:
         """Drop a submission that waits."""
@@ -142,13 +152,19 @@ class Uploads:
                     del self._uploads[upload.digest]
                 elif upload.source is pending.session:
                     self._prefer(upload, upload.waiting[-1].session)
-                    self._pump(upload.source)
+                    self.ask(upload.source)
         self._store.release(pending.job)
 
     def receive(self, session: Session, digest: str, offset: int, chunk: bytes, now: float) -> None:
-        """Take a chunk. Raises Unexpected if it was not asked of this client, or is not what was asked."""
+        """Take a chunk.
+
+        Raises Unexpected if it was not asked of this client, WrongLength if ``ask`` asks for it once more.
+        """
         upload = self._uploads.get(digest)
         asked = upload.asked.get(session, set()) if upload else set()
+        if upload is not None and offset > upload.part.offset and upload.overtaken.get(session):
+            upload.overtaken[session] -= 1
+            return
         if upload is None or (offset not in asked and session not in upload.senders):
             raise Unexpected(f"Nobody asked for {digest[:12]}… from byte {offset}.")
         asked.discard(offset)
@@ -157,7 +173,7 @@ class Uploads:
             self._append(upload, session, offset, chunk, now)
         elif offset > upload.part.offset:
             raise Unexpected(f"Bytes {upload.part.offset} to {offset} of {digest[:12]}… are still missing.")
-        self._pump(session)
+        self.ask(session)
 
     def tick(self, now: float) -> None:
         """Ask again where nothing arrives, give up where nothing comes for long."""
@@ -171,12 +187,12 @@ class Uploads:
                 upload.nudged = now
                 others = [p.session for p in upload.waiting if p.session is not upload.source]
                 self._draw_from(upload, others[0] if others else upload.source)
-                self._pump(upload.source)
+                self.ask(upload.source)
 
     def _append(self, upload: _Upload, session: Session, offset: int, chunk: bytes, now: float) -> None:
-        if upload.size is not None and len(chunk) != min(CHUNK_BYTES, upload.size - offset):
-            upload.senders.add(session)
-            self._wrong(upload, now)
+        expected = len(chunk) if upload.size is None else min(CHUNK_BYTES, upload.size - offset)
+        if len(chunk) != expected:
+            self._wrong_length(upload, session, offset, len(chunk), expected)
             return
         try:
             upload.part.write(chunk)
@@ -196,6 +212,23 @@ class Uploads:
             whole = len(chunk) < CHUNK_BYTES or upload.part.offset >= MAX_PROFILE
         if whole:
             self._wrong(upload, now)
+
+    def _wrong_length(
+        self, upload: _Upload, session: Session, offset: int, length: int, expected: int
+    ) -> None:
+        """Prepare to ask once more; refuse whoever does it again and again. Raises WrongLength."""
+        count = upload.wrong_lengths[session] = upload.wrong_lengths.get(session, 0) + 1
+        problem = (
+            f"{length} bytes came from byte {offset} of {upload.digest[:12]}…, but {expected} were asked."
+        )
+        if count > MAX_WRONG_LENGTHS:
+            for pending in [p for p in upload.waiting if p.session is session]:
+                self._give_up(pending, upload.digest, problem, LENGTH_HINT)
+            return
+        upload.overtaken[session] = len(upload.asked.get(session, ()))
+        if upload.source is session:
+            self._draw_from(upload, session)
+        raise WrongLength(problem)
 
     def _arrived(self, upload: _Upload) -> None:
         upload.part.finish(self._store.blob_path(upload.digest))
@@ -221,7 +254,7 @@ class Uploads:
             upload.part = self._store.begin_blob(upload.digest)
             upload.heard, upload.senders, upload.asked = now, set(), {}
             self._draw_from(upload, upload.waiting[0].session)
-            self._pump(upload.source)
+            self.ask(upload.source)
 
     def _prefer(self, upload: _Upload, session: Session) -> None:
         """Whoever asks last is there for certain; the one before may have vanished."""
@@ -233,7 +266,7 @@ class Uploads:
         upload.next = upload.part.offset
         upload.asked[session] = set()
 
-    def _pump(self, session: Session) -> None:
+    def ask(self, session: Session) -> None:
         """Ask the client for chunks, up to the limit, one image after the other."""
         mine = [upload for upload in self._uploads.values() if upload.source is session]
         count = sum(len(upload.asked.get(session, ())) for upload in self._uploads.values())

@@ -10,7 +10,7 @@ from nst_server.cli.following import follow
 from nst_server.cli.pictures import from_wire
 from nst_server.cli.server import add_connection, running
 from nst_server.cli.terminal import Progress
-from nst_server.wire.client import Event
+from nst_server.wire.events import Event
 
 
 def add_parser(commands: Any) -> None:
@@ -34,6 +34,6 @@ def run(arguments: argparse.Namespace) -> int:
 
     with running(arguments, "nst attach") as client:
         client.attach(arguments.job, kept=folder is not None)
-        done = follow(client, arguments.job, Progress(), keep, cancel_on_interrupt=False)
+        done, _ = follow(client, arguments.job, Progress(), keep, ours=False)
     print(f"{arguments.job}: {done['reason']} after {done['iteration']} iterations")
     return 0

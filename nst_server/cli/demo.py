@@ -13,7 +13,7 @@ from typing import Any
 
 from PIL import Image
 
-from nst_server.cli import pictures
+from nst_server.cli import EXIT_DONE, EXIT_INTERRUPTED, pictures
 from nst_server.cli.errors import CliError
 from nst_server.cli.following import follow
 from nst_server.cli.options import add_params, params_of
@@ -22,8 +22,9 @@ from nst_server.cli.stylize import new_job
 from nst_server.cli.terminal import Progress
 from nst_server.demo import inputs
 from nst_server.demo.pictures import contact_sheet, loss_plot
-from nst_server.wire.client import Client, Event
+from nst_server.wire.client import Client
 from nst_server.wire.connection import Connection, connection_file, data_dir
+from nst_server.wire.events import Event
 from nst_server.wire.launch import running_server
 from nst_server.wire.params import Params
 
@@ -62,12 +63,12 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"{arguments.content}.jpg like style.jpg, {params.iterations} iterations, into {arguments.out}/")
     began = time.monotonic()
     if arguments.krita:
-        done = _in_krita(arguments, params, content, style, recorder)
+        done, interrupted = _in_krita(arguments, params, content, style, recorder)
     else:
         job = new_job(Path(f"demo-{arguments.content}"))
         with for_call(arguments, "nst demo") as client:
             client.submit(job, params, pictures.to_wire(content), [pictures.to_wire(style)], title="nst demo")
-            done = follow(client, job, recorder, recorder.keep)
+            done, interrupted = follow(client, job, recorder, recorder.keep)
             client.forget(job)
     made_by = f"encoder {done['encoder']}, {done['device']}"
     caption = f"{done['iteration']} iterations, {made_by}, {done['seconds']:.0f} s"
@@ -80,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
         f" {recorder.first_frame - began:.1f} s), {made_by}."
     )
     print(f"Look at {arguments.out}/final.png and {arguments.out}/contact-sheet.png")
-    return 0
+    return EXIT_INTERRUPTED if interrupted else EXIT_DONE
 
 
 def _in_krita(
@@ -89,7 +90,7 @@ def _in_krita(
     content: Image.Image,
     style: Image.Image,
     recorder: Recorder,
-) -> Event:
+) -> tuple[Event, bool]:
     """The same in Krita, which starts the server and the job; this process watches as a second client."""
     # Imported here: the demo without Krita needs none of it.
     from krita_plugin import demo
@@ -105,7 +106,7 @@ def _in_krita(
     with _client_of(krita) as client:
         job = _first_job(client, krita)
         client.attach(job)
-        done = follow(client, job, recorder, recorder.keep, cancel_on_interrupt=False)
+        done = follow(client, job, recorder, recorder.keep, ours=False)
     _wait(krita, (arguments.out / demo.FINISHED).exists, "Krita did not show the final layer.")
     print(f"Krita stays open. Its window as a picture: {arguments.out}/krita.png")
     return done
@@ -161,6 +162,10 @@ class Recorder:
         if event.type == "progress":
             self.history.append({name: event[name] for name in ("iteration", "losses", "scale")})
         self._progress.show(event)
+
+    def note(self, text: str) -> None:
+        """Show a line that stays."""
+        self._progress.note(text)
 
     def close(self) -> None:
         """End the live line."""

@@ -30,10 +30,11 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the subcommand; returns 0 if nothing is broken, else 1."""
     broken = False
-    for check in (_python, _zeromq, _devices, _weights, _disk, _server, _krita):
+    # The last two load torch, which takes seconds; what does not need it is said at once.
+    for check in (_python, _zeromq, _disk, _server, _krita, _devices, _weights):
         for mark, text, advice in _careful(check):
             broken |= mark == BROKEN
-            print(f"[{mark}] {text}")
+            print(f"[{mark}] {text}", flush=True)
             if advice:
                 print(f"     {advice}")
     return int(broken)
@@ -79,7 +80,7 @@ def _devices() -> Iterator[Finding]:
 def _weights() -> Iterator[Finding]:
     from nst_server import weights
 
-    for name in ("vgg19", "vgg16"):
+    for name in weights.NAMES:
         file = weights.cached(name)
         if file:
             try:

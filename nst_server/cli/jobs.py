@@ -8,7 +8,8 @@ from typing import Any
 
 from nst_server.cli.errors import CliError
 from nst_server.cli.server import add_connection, running
-from nst_server.wire.client import Client, Event
+from nst_server.wire.client import Client
+from nst_server.wire.events import Event
 
 ANSWER_SECONDS = 5.0
 

@@ -6,7 +6,7 @@ import argparse
 import contextlib
 from pathlib import Path
 
-from krita_plugin import install, package, wheels
+from krita_plugin import install, package, server_wheel, wheels
 from krita_plugin.errors import SetupError
 from krita_plugin.profiles import Profile, find_profiles
 from nst_server import __version__
@@ -17,6 +17,10 @@ Now start Krita. Settings ▸ Dockers ▸ Neural Style Transfer shows the docker
 
 _NEXT_FLATPAK = """\
 Krita from Flatpak cannot start programs outside of its box: run `nst serve` in a terminal first."""
+
+_WITH_UV = "The docker can install the server by itself."
+_WITHOUT_UV = """\
+Without uv in it, the docker can install the server only where uv is on PATH."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -37,9 +41,16 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "-o",
         "--output",
         type=Path,
-        default=Path("dist") / f"nst_krita-{__version__}.zip",
         metavar="ZIP",
-        help="where to write it (default: %(default)s)",
+        help=f"where to write it (default: dist/nst_krita-{__version__}-PLATFORM.zip)",
+    )
+    this = wheels.this_platform()
+    pack.add_argument(
+        "--platform",
+        choices=[*wheels.PLATFORMS, "all"],
+        default=this if this in wheels.PLATFORMS else "all",
+        help="whose Krita it serves and installs the server for; all: every Krita, with a server that was "
+        "installed in another way (default: %(default)s)",
     )
     for action in (put, take):
         action.add_argument(
@@ -65,11 +76,17 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _package(args: argparse.Namespace) -> int:
-    pyzmq = package.find_pyzmq(wheels.PLATFORMS, offline=args.offline)
-    package.write_zip(package.plugin_files(pyzmq), args.output)
-    print(f"wrote {args.output} ({args.output.stat().st_size / 1e6:.1f} MB)")
+    platforms = list(wheels.PLATFORMS) if args.platform == "all" else [args.platform]
+    output = args.output or Path("dist") / f"nst_krita-{__version__}-{args.platform}.zip"
+    pyzmq = package.find_pyzmq(platforms, offline=args.offline)
+    # Where pyzmq could not be fetched, uv cannot be either.
+    with_uv = args.platform != "all" and not pyzmq.note
+    server = server_wheel.server_files(args.platform if with_uv else None)
+    package.write_zip(package.plugin_files(pyzmq, server), output)
+    print(f"wrote {output} ({output.stat().st_size / 1e6:.1f} MB)")
     print(pyzmq.note or "It serves:")
     print(pyzmq.served)
+    print(_WITH_UV if with_uv else _WITHOUT_UV)
     print("In Krita: Tools ▸ Scripts ▸ Import Python Plugin from File…")
     return 0
 

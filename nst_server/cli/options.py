@@ -11,6 +11,13 @@ from nst_server.wire.params import DEFAULTS, FIELDS, InvalidParams, Params
 
 #: Parameters whose option has another name than the parameter.
 _NAMES = {"style_weights": "--style-weights", "coarse_to_fine": "--coarse-to-fine"}
+_LISTS = {
+    "style_weights": "W,…",
+    "style_scales": "X,…",
+    "content_layers": "L,…",
+    "style_layers": "L,…",
+    "frames": "FRAMES",
+}
 
 
 def add_params(parser: argparse.ArgumentParser, **defaults: Any) -> None:
@@ -41,8 +48,7 @@ def _metavar(name: str, meta: Mapping[str, Any]) -> str:
     if "choices" in meta:
         choices = [choice for choice in meta["choices"] if not (name == "start" and choice == "image")]
         return "|".join([*choices, "IMAGE"] if name == "start" else choices)
-    lists = {"style_weights": "W,…", "content_layers": "L,…", "style_layers": "L,…", "frames": "FRAMES"}
-    return lists.get(name, str(meta.get("unit", "N")).upper())
+    return _LISTS.get(name, str(meta.get("unit", "N")).upper())
 
 
 def _help(meta: Mapping[str, Any], default: Any) -> str:
@@ -53,7 +59,7 @@ def _help(meta: Mapping[str, Any], default: Any) -> str:
 
 def _reader(name: str) -> Callable[[str], Any]:
     """How the text of an option becomes a value; validation proper is left to Params."""
-    if name == "style_weights":
+    if name in ("style_weights", "style_scales"):
         return lambda text: tuple(_number(part) for part in text.split(","))
     if name in ("content_layers", "style_layers"):
         return _layers

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageChops, ImageCms, ImageOps, UnidentifiedImageError
 
 from nst_server.cli.errors import CliError
 from nst_server.wire.client import Image as WireImage
@@ -25,13 +25,19 @@ def read(path: Path, role: str) -> WireImage:
     return to_wire(_open(path, role))
 
 
-def read_mask(path: Path, size: tuple[int, int]) -> WireImage:
-    """Read an image file as coverage of ``size`` (width, height): white is painted, black is left alone."""
-    picture = _open(path, "mask").convert("L")
-    if picture.size != size:
-        picture = picture.resize(size, Image.Resampling.BILINEAR)
-    data = picture.tobytes()
-    return Pixels(digest_of(data), *size, bytes=len(data), channels="MASK"), data
+def read_mask(path: Path, role: str, size: tuple[int, int] | None = None) -> WireImage:
+    """Read an image file as coverage of ``size`` (width, height), or of its own.
+
+    White covers, black and transparent do not. Raises CliError naming ``role`` ("mask", "style mask").
+    """
+    picture = _open(path, role)
+    coverage = picture.convert("L")
+    if picture.mode == "RGBA":
+        coverage = ImageChops.multiply(coverage, picture.getchannel("A"))
+    if size is not None and coverage.size != size:
+        coverage = coverage.resize(size, Image.Resampling.BILINEAR)
+    data = coverage.tobytes()
+    return Pixels(digest_of(data), *coverage.size, bytes=len(data), channels="MASK"), data
 
 
 def is_transparent(image: WireImage) -> bool:

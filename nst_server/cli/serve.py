@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from nst_server.cli.errors import CliError
+from nst_server.cli.server import add_connection, add_worker, weights_option
 
 IDLE_SECONDS = 600.0
 
@@ -23,22 +24,14 @@ def add_parser(commands: Any) -> None:
         help="run the server",
         description="Run the server until Ctrl-C, or until nobody has needed it for a while.",
     )
-    parser.add_argument(
-        "--connection-file", type=Path, metavar="F", help="where to say how it is reached (default: per user)"
-    )
+    add_connection(parser)
     parser.add_argument(
         "--bind",
         default="",
         metavar="ENDPOINT",
         help="ipc://PATH or tcp://ADDRESS:PORT (default: local only)",
     )
-    parser.add_argument(
-        "--device",
-        default="auto",
-        metavar="auto|cpu|cuda:N|mps",
-        help="what computes; several with commas work side by side (default: auto)",
-    )
-    parser.add_argument("--weights", type=Path, metavar="PATH", help="VGG weights to use")
+    add_worker(parser)
     parser.add_argument(
         "--idle-exit",
         type=float,
@@ -70,8 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
         private_dir,
     )
 
-    if arguments.weights and not arguments.weights.is_file():
-        raise CliError(f"--weights: {arguments.weights} is not a file.", "Name a .pth or .pt file.")
+    weights = weights_option(arguments)
     if arguments.idle_exit < 0:
         raise CliError("--idle-exit: a number of seconds from 0 is needed.")
     data = data_dir()
@@ -93,12 +85,12 @@ def run(arguments: argparse.Namespace) -> int:
     executors = [
         LocalExecutor(
             endpoint.context,
-            worker_command(device, arguments),
+            worker_command(device, weights, arguments.no_download),
             device,
             run_dir,
             logs / (f"worker-{index}.log" if index else "worker.log"),
         )
-        for index, device in enumerate(arguments.device.split(","))
+        for index, device in enumerate((arguments.device or "auto").split(","))
     ]
     broker = Broker(
         endpoint, Store(data), executors, worker_domain=WORKER_DOMAIN, idle_exit=arguments.idle_exit
@@ -123,14 +115,10 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def worker_command(device: str, arguments: argparse.Namespace) -> list[str]:
+def worker_command(device: str, weights: list[str], no_download: bool) -> list[str]:
     """What starts the worker of ``device``; its socket's endpoint is appended."""
-    command = [sys.executable, "-m", "nst_server.worker", "--device", device]
-    if arguments.weights:
-        command += ["--weights", str(arguments.weights.resolve())]
-    if arguments.no_download:
-        command += ["--no-download"]
-    return command
+    command = [sys.executable, "-m", "nst_server.worker", "--device", device, *weights]
+    return [*command, "--no-download"] if no_download else command
 
 
 def _start_log(path: Path) -> None:

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from nst_server.cli.errors import CliError
 from nst_server.wire.client import Client
@@ -26,15 +27,34 @@ def add_connection(parser: argparse.ArgumentParser) -> None:
         "--connection-file",
         type=Path,
         metavar="F",
-        help="the server's connection file (default: that of this user's server)",
+        help="where the server says how it is reached (default: per user)",
     )
 
 
 def add_server(parser: argparse.ArgumentParser) -> None:
     """Add the options of a server that is started for the call."""
-    group = parser.add_argument_group("what computes it (either one starts a private server for the call)")
-    group.add_argument("--device", metavar="auto|cpu|cuda:N|mps", help="the device to compute on")
-    group.add_argument("--weights", type=Path, metavar="FILE", help="VGG weights to use")
+    add_worker(
+        parser.add_argument_group("what computes it (either one starts a private server for the call)")
+    )
+
+
+def add_worker(parser: Any) -> None:
+    """Add the options that say what computes: of a server, or of one that is started for the call."""
+    parser.add_argument(
+        "--device",
+        metavar="auto|cpu|cuda:N|mps",
+        help="what computes; several with commas work side by side (default: auto)",
+    )
+    parser.add_argument("--weights", type=Path, metavar="FILE", help="VGG weights to use")
+
+
+def weights_option(arguments: argparse.Namespace) -> list[str]:
+    """``--weights`` as it is passed on to another process. Raises CliError where there is no such file."""
+    if not arguments.weights:
+        return []
+    if not arguments.weights.is_file():
+        raise CliError(f"--weights: {arguments.weights} is not a file.", "Name a .pth or .pt file.")
+    return ["--weights", str(arguments.weights.resolve())]
 
 
 @contextmanager
@@ -69,6 +89,7 @@ def for_call(arguments: argparse.Namespace, name: str) -> Iterator[Client]:
 def _client(file: Path, name: str, hint: str = "") -> Iterator[Client]:
     client = Client(lambda: Connection.read(file), name=name)
     try:
+        Connection.read(file)  # without one there is nobody to wait for
         client.wait_connected(5)
         yield client
     except NoConnection as error:
@@ -80,13 +101,9 @@ def _client(file: Path, name: str, hint: str = "") -> Iterator[Client]:
 @contextmanager
 def _private(arguments: argparse.Namespace) -> Iterator[Path]:
     """A server with its own data folder, gone with the call; yields its connection file."""
-    if arguments.weights and not arguments.weights.is_file():
-        raise CliError(f"--weights: {arguments.weights} is not a file.", "Name a .pth or .pt file.")
-    command = _serve()
+    command = _serve() + weights_option(arguments)
     if arguments.device:
         command += ["--device", arguments.device]
-    if arguments.weights:
-        command += ["--weights", str(arguments.weights.resolve())]
     with tempfile.TemporaryDirectory(prefix="nst-") as folder:
         environment = {"NST_DATA_DIR": folder, "NST_WEIGHTS_DIR": str(data_dir() / "weights")}
         file = Path(folder) / "run" / "server.json"

@@ -8,13 +8,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from nst_server.cli import pictures
+from nst_server.cli import EXIT_DONE, EXIT_INTERRUPTED, pictures
 from nst_server.cli.errors import CliError
 from nst_server.cli.following import follow
 from nst_server.cli.options import add_params, params_of
 from nst_server.cli.server import add_connection, add_server, for_call
 from nst_server.cli.terminal import Progress
-from nst_server.wire.client import Event
+from nst_server.wire.client import Image
+from nst_server.wire.events import Event
 from nst_server.wire.params import STARTS, Params
 
 
@@ -23,7 +24,8 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "stylize",
         help="paint CONTENT in the manner of STYLE",
-        description="Paint CONTENT in the manner of STYLE: by the running server, or one started for it.",
+        description="Paint CONTENT in the manner of STYLE: by the running server, or one started for it."
+        " Ctrl-C stops and keeps the best picture so far; a second one discards it.",
     )
     parser.add_argument("content", type=Path, metavar="CONTENT", help="the image to paint")
     parser.add_argument("styles", type=Path, nargs="+", metavar="STYLE", help="the image(s) to learn from")
@@ -32,7 +34,13 @@ def add_parser(commands: Any) -> None:
         "--mask",
         type=Path,
         metavar="MASK.png",
-        help="paint only where this image is white; the rest is transparent",
+        help="paint only where this image is white and opaque; the rest is transparent",
+    )
+    parser.add_argument(
+        "--style-masks",
+        metavar="FILE,…",
+        help="where each style acts: an image file for each in order, white and opaque where it does, "
+        "black or transparent where not, grey between; nothing or - for everywhere (--style-masks=-,b.png)",
     )
     parser.add_argument(
         "--frames-dir",
@@ -53,7 +61,8 @@ def run(arguments: argparse.Namespace) -> int:
     content = pictures.read(arguments.content, "content")
     styles = [pictures.read(path, "style") for path in arguments.styles]
     size = (content[0].width, content[0].height)
-    mask = pictures.read_mask(arguments.mask, size) if arguments.mask else None
+    style_masks = _style_masks(arguments.style_masks, len(styles)) if arguments.style_masks else []
+    mask = pictures.read_mask(arguments.mask, "mask", size) if arguments.mask else None
     start_image = pictures.read(start, "start") if start else None
     check_writable(arguments.output)
     if arguments.output.suffix.lower() in (".jpg", ".jpeg") and (mask or pictures.is_transparent(content)):
@@ -72,14 +81,22 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"job {job}", file=sys.stderr)
     with for_call(arguments, "nst stylize") as client:
         client.submit(
-            job, params, content, styles, mask=mask, start=start_image, title=arguments.content.name
+            job,
+            params,
+            content,
+            styles,
+            style_masks=style_masks,
+            mask=mask,
+            start=start_image,
+            title=arguments.content.name,
         )
-        done = follow(client, job, Progress(), keep)
+        done, interrupted = follow(client, job, Progress(), keep)
         client.forget(job)
     for note in done["notes"]:
         print(f"note: {note}")
-    print(f"{arguments.output} ({done['encoder']} on {done['device']}, {done['seconds']:.0f} s)")
-    return 0
+    stopped = f"stopped after {done['iteration']} iterations; " if done["reason"] == "stopped" else ""
+    print(f"{arguments.output} ({stopped}{done['encoder']} on {done['device']}, {done['seconds']:.0f} s)")
+    return EXIT_INTERRUPTED if interrupted else EXIT_DONE
 
 
 def new_job(content: Path) -> str:
@@ -103,6 +120,21 @@ def check_writable(output: Path) -> None:
         raise CliError(f"--output: {output} cannot be written: {error.strerror}.") from error
     if not was_there:
         output.unlink()
+
+
+def _style_masks(text: str, styles: int) -> list[Image | None]:
+    """A mask, or None, for each style from the text of ``--style-masks``. Raises CliError."""
+    names = [name.strip() for name in text.split(",")]
+    if len(names) != styles:
+        raise CliError(
+            f"--style-masks: there are {len(names)} for {styles} styles.",
+            "Give a file for each style in their order, or - for one that acts everywhere.",
+        )
+    masks = [None if name in ("", "-") else pictures.read_mask(Path(name), "style mask") for name in names]
+    for name, mask in zip(names, masks, strict=True):
+        if mask is not None and not any(mask[1]):
+            raise CliError(f"--style-masks: {name} is black everywhere.", "Paint white where the style acts.")
+    return masks
 
 
 def _params_and_start(arguments: argparse.Namespace) -> tuple[Params, Path | None]:

@@ -8,9 +8,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from nst_server import weights
 from nst_server.cli.errors import CliError
-
-NAMES = ("vgg19", "vgg16")  # nst_server.weights has the same, and loading it loads torch
 
 
 def add_parser(commands: Any) -> None:
@@ -20,7 +19,11 @@ def add_parser(commands: Any) -> None:
     actions.add_parser("where", help="show the folder, and which weights are in it")
     fetch = actions.add_parser("fetch", help="download the weights that torchvision publishes")
     fetch.add_argument(
-        "name", nargs="?", default=NAMES[0], choices=NAMES, help="which network (default: %(default)s)"
+        "name",
+        nargs="?",
+        default=weights.NAMES[0],
+        choices=weights.NAMES,
+        help="which network (default: %(default)s)",
     )
     importing = actions.add_parser("import", help="take the weights from a file that you have")
     importing.add_argument("file", type=Path, help="a state dict of torchvision's VGG19 or VGG16")
@@ -28,12 +31,10 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the subcommand; returns 0. Raises CliError."""
-    from nst_server import weights
-
     try:
         if arguments.action == "where":
             print(weights.where())
-            for name in NAMES:
+            for name in weights.NAMES:
                 print(f"{name}: {weights.cached(name) or 'not here'}")
         elif arguments.action == "fetch":
             print(weights.fetch(arguments.name, _Meter(arguments.name)))

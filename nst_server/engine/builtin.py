@@ -14,7 +14,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from nst_server.engine.colour import apply_map, colour_moments, transfer_map
-from nst_server.engine.vgg import Encoder, canonical, convolutions, convolve, normalised, nothing, pool
+from nst_server.engine.vgg import Encoder, canonical, convolve, normalised, nothing, pool
+from nst_server.weights import convolutions
 
 _LONGEST_SIDE = 256  # px; the size at which the method was judged; a larger one teaches it no more
 _SHORTEST_SIDE = 32  # px; below this a patch would see the whole image

@@ -30,6 +30,7 @@ def choose_encoder(
     device: torch.device | str = "cpu",
     report: Report = lambda what, done, total, unit: None,
     check: Callable[[], None] = nothing,
+    note: Callable[[str], None] = lambda text: None,
     fetch: bool = True,
     url: str | None = None,
 ) -> Encoder:
@@ -40,12 +41,13 @@ def choose_encoder(
     [3, H, W] or [1, 3, H, W], sRGB in [0, 1]: what the built-in encoder learns from.
 
     ``report`` gets what is done, how far, of how much (0: not known), and the unit. ``check`` is called
-    often; what it raises ends the work. ``url`` replaces torchvision's address. Raises WeightsError.
+    often; what it raises ends the work. ``note`` hears why "auto" does without VGG19, where that was tried.
+    ``url`` replaces torchvision's address. Raises WeightsError.
     """
     wanted = params.encoder
     found = None
     if wanted != "built-in":
-        found = _weights(wanted, weights_path, report, check, fetch, url)
+        found = _weights(wanted, weights_path, report, check, note, fetch, url)
     if found is None:
         layers = {
             *(params.content_layers or default_layers("built-in").content),
@@ -65,6 +67,7 @@ def _weights(
     path: Path | None,
     report: Report,
     check: Callable[[], None],
+    note: Callable[[str], None],
     fetch: bool,
     url: str | None,
 ) -> weights.Weights | None:
@@ -95,8 +98,9 @@ def _weights(
                 name, lambda done, total: report(what, done, total, "bytes"), url=url, check=check
             )
         return weights.load(file)
-    except weights.WeightsError:
+    except weights.WeightsError as error:
         _failed_at[name] = time.monotonic()
         if wanted != "auto":
             raise
+        note(f"{name.upper()} could not be had, the built-in encoder took its place: {error}")
         return None

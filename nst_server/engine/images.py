@@ -107,12 +107,18 @@ def mask_from_blob(pixels: Pixels, data: bytes) -> Tensor:
 
 
 def to_blob(
-    picture: Picture, like: Pixels, icc: bytes | None = None, mask: Tensor | None = None
+    picture: Picture,
+    like: Pixels,
+    icc: bytes | None = None,
+    mask: Tensor | None = None,
+    untouched: tuple[Tensor, bytes] | None = None,
 ) -> tuple[Pixels, bytes]:
     """``picture`` in the very channels, numbers, colour space and encoding of ``like``, and its description.
 
     ``mask`` [H, W] in [0, 1] makes it transparent in proportion, where ``like`` has alpha. Integer pixels in
-    sRGB that nobody touched come back bit for bit. ``icc`` as in ``from_blob``. Raises ImageError.
+    sRGB that nobody touched come back bit for bit. ``untouched``: where pixels are to have the very colours
+    of the blob that ``like`` describes [H, W], whatever its numbers are, and that blob; what a PNG file holds
+    is taken from ``picture``. ``icc`` as in ``from_blob``. Raises ImageError.
     """
     rgb = picture.rgb if picture.deficit is None else picture.rgb + picture.deficit
     rgb = rgb if picture.gain is None else rgb * picture.gain
@@ -137,6 +143,11 @@ def to_blob(
         alpha = alpha if mask is None else alpha * mask
         colours = torch.cat((colours, alpha[..., None]), dim=-1)
     numbers = _quantised(colours.numpy(), like.dtype)
+    if untouched is not None and like.encoding == "raw":
+        where, data = untouched[0].numpy(), untouched[1]
+        own = np.frombuffer(data, dtype=numbers.dtype).reshape(numbers.shape)
+        kept = slice(-1 if like.has_alpha else None)
+        numbers[where, kept] = own[where, kept]
     if like.encoding == "png":
         # Level 1: on painted pictures higher ones take several times as long and gain little.
         data = bytes(imagecodecs.png_encode(numbers[..., 0] if numbers.shape[-1] == 1 else numbers, level=1))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import EllipsisType
 
 import torch
 from torch import Tensor
+from torch.nn.functional import max_pool2d
 
 from nst_server.engine.losses import (
     ContentTarget,
@@ -20,6 +22,7 @@ from nst_server.engine.losses import (
 )
 from nst_server.engine.optimisers import Evaluation
 from nst_server.engine.pyramid import resize_map
+from nst_server.engine.regions import Division
 from nst_server.engine.vgg import Encoder
 from nst_server.wire.params import Params
 
@@ -36,30 +39,37 @@ _TV_UNIT = 0.04
 _CALM = 3.0
 # Mean colour difference of neighbours below which a picture counts as flat (2.5 steps of 8-bit colour).
 _TV_FLOOR = 0.01
+# How many positions around its own any position sees: 2 at conv2_1, 2.5 at conv3_1, little of it further out.
+_REACH = 2
+# Of a region: less than this is not enough to tell how it is painted.
+_ENOUGH = 0.25
+
+Place = tuple[EllipsisType, slice, slice]  # rows and columns of a map, whatever comes before them
 
 
 @dataclass(frozen=True)
 class Weights:
-    """How the losses add up: weight of content, style and total variation, share of each style."""
+    """How the losses add up: weight of content, style and total variation."""
 
     content: float
     style: float
     tv: float
-    shares: tuple[float, ...]
 
     @classmethod
-    def of(cls, params: Params, styles: int) -> Weights:
-        """Weights for ``styles`` styles; styles beyond those that ``params`` lists get weight 0."""
+    def of(cls, params: Params) -> Weights:
+        """The weights that ``params`` ask for."""
         return cls(
             content=_BALANCE * (1 - params.strength),
             style=params.strength,
             tv=params.tv + _CALM * params.strength * max(0.0, 1 - 2 * params.strength),
-            shares=style_shares(params, styles),
         )
 
 
 def style_shares(params: Params, styles: int) -> tuple[float, ...]:
-    """The share of each style, adding up to 1; equal if ``params`` names none of these styles."""
+    """The share of each style, adding up to 1; equal if ``params`` names none of these styles.
+
+    Styles beyond those that ``params`` lists get 0.
+    """
     weights = list(params.style_weights[:styles]) + [0.0] * (styles - len(params.style_weights))
     total = sum(weights)
     return tuple(weight / total for weight in weights) if total > 0 else (1 / styles,) * styles
@@ -101,12 +111,36 @@ def _tiles(image: Tensor, largest: int) -> list[Tensor]:
     return _tiles(image.narrow(axis, 0, half), largest) + _tiles(image.narrow(axis, half, rest), largest)
 
 
+@dataclass(frozen=True)
+class _Patch:
+    """Part of a picture at the size of some layer's features, and the styles that it is compared with.
+
+    weights: how much each position counts [h, w]; None: all the same. shares: of the whole picture's style
+    loss, by the index of the style. place: rows and columns of the features that ``weights`` is for, so that
+    regions beside each other cost hardly more than one; None: all.
+    """
+
+    weights: Tensor | None
+    shares: Mapping[int, float]
+    place: Place | None = None
+
+    def of(self, features: Tensor) -> Tensor:
+        """The part of ``features`` [1, C, h, w] that this is about."""
+        if self.place is None:
+            return features
+        return features[self.place].contiguous(memory_format=torch.channels_last)
+
+
 class Objective:
     """Loss and gradient of an image at one scale. Call it with an image [3, H, W] in [0, 1].
 
     ``reference`` [3, H, W] is the content, which losses are relative to; ``target`` [3, H, W] is what the
     content loss compares with, the reference if None; ``influence`` [H, W] in [0, 1] says how much each pixel
-    counts. ``losses`` of an evaluation: content, style, tv before weighting, and their total.
+    counts; ``division`` what share each of the ``styles`` has, and where.
+
+    With ``coverage`` [H, W] in [0, 1] all these images lie over ``ground`` [3, H, W] as far as it says: the
+    encoder sees what the painter will see, strokes end where the ground begins, and nothing hidden counts.
+    ``losses`` of an evaluation: content, style, tv before weighting, and their total.
     """
 
     def __init__(
@@ -115,19 +149,26 @@ class Objective:
         reference: Tensor,
         styles: Sequence[Mapping[str, StyleTarget]],
         params: Params,
+        division: Division,
         *,
         target: Tensor | None = None,
         influence: Tensor | None = None,
+        ground: Tensor | None = None,
+        coverage: Tensor | None = None,
         check: Callable[[], None] = lambda: None,
     ) -> None:
         self._encoder = encoder
         self._styles = styles
+        self._division = division
         self._influence = influence
+        self._ground, self._coverage = ground, coverage
         self._maps: dict[tuple[int, int], Tensor] = {}
+        self._patches: dict[tuple[int, int], list[_Patch]] = {}
         self._check = check
-        self._weights = Weights.of(params, len(styles))
+        self._weights = Weights.of(params)
         self._content_layers, self._style_layers = used_layers(encoder, params)
         self._layers = frozenset(self._content_layers) | frozenset(self._style_layers)
+        reference = self._shown(reference)
         with torch.no_grad():
             features = encoder.features(reference[None], self._layers, check)
         self._content = {
@@ -135,20 +176,19 @@ class Objective:
         }
         if target is not None:
             with torch.no_grad():
-                held = encoder.features(target[None], self._content_layers, check)
+                held = encoder.features(self._shown(target)[None], self._content_layers, check)
             self._content = {
                 name: replace(content, features=held[name].detach())
                 for name, content in self._content.items()
             }
-        # Relative to the content's own error, so that a layer's depth and size do not change what it counts.
         self._style_units = {
-            name: weight / (_AGREEMENT + float(self._style_error(name, features[name])[0]))
-            for name, weight in self._style_layers.items()
+            name: self._units(name, features[name], weight) for name, weight in self._style_layers.items()
         }
         self._tv_unit = _TV_UNIT / (_TV_FLOOR + float(total_variation(reference)[0]))
 
     def __call__(self, image: Tensor) -> Evaluation:
         """Evaluate at ``image`` [3, H, W]."""
+        image = self._shown(image)
         leaf = image.detach()[None].contiguous(memory_format=torch.channels_last).requires_grad_()
         with torch.enable_grad():
             features = self._encoder.features(leaf, self._layers, self._check)
@@ -158,13 +198,17 @@ class Objective:
             value, gradient = content_error(features[name], self._content[name], self._map(features[name]))
             content += weight * value
             gradients[name] = gradient.mul_(self._weights.content * weight)
-        for name, unit in self._style_units.items():
-            value, derivative = self._style_error(name, features[name])
-            style += unit * value
-            scaled = self._weights.style * unit
-            derivative = Statistics(derivative.mean * scaled, derivative.gram * scaled, derivative.weight)
-            gradient = style_gradient(features[name], derivative, self._map(features[name]))
-            gradients[name] = gradients[name].add_(gradient) if name in gradients else gradient
+        for name, units in self._style_units.items():
+            for patch in self._patched(features[name]):
+                part = patch.of(features[name].detach())
+                value, derivative = self._style_error(name, statistics(part, patch.weights), patch, units)
+                style += value
+                gradient = style_gradient(part, derivative, patch.weights)
+                if patch.place is not None:
+                    whole = gradients.setdefault(name, torch.zeros_like(features[name]))
+                    whole[patch.place] += gradient
+                else:
+                    gradients[name] = gradients[name].add_(gradient) if name in gradients else gradient
         (gradient,) = torch.autograd.grad(
             [features[name] for name in gradients], leaf, list(gradients.values())
         )
@@ -172,6 +216,8 @@ class Objective:
         gradient = gradient[0].contiguous()
         if self._weights.tv:
             gradient = gradient + tv_gradient * (self._weights.tv * self._tv_unit)
+        if self._coverage is not None:
+            gradient = gradient * self._coverage
         parts = torch.stack([content, style, tv * self._tv_unit]).tolist()
         losses = dict(zip(("content", "style", "tv"), parts, strict=True))
         total = (
@@ -179,17 +225,66 @@ class Objective:
         )
         return Evaluation(total, gradient, {**losses, "total": total})
 
-    def _style_error(self, name: str, features: Tensor) -> tuple[Tensor, Statistics]:
-        """Error against all styles at one layer, each by its share, and its derivative by the statistics."""
-        stats = statistics(features, self._map(features))
-        value = features.new_zeros(())
+    def _shown(self, image: Tensor) -> Tensor:
+        if self._ground is None or self._coverage is None:
+            return image
+        return torch.lerp(self._ground, image, self._coverage)
+
+    def _units(self, name: str, features: Tensor, weight: float) -> list[float]:
+        """For each style, what a layer's error is multiplied by, from the ``features`` of the reference.
+
+        Relative to the content's own error, so that a layer's depth and size do not change what it counts:
+        its error where the style acts, against all styles that act there, so that shares keep their meaning.
+        """
+        errors = [0.0] * len(self._styles)
+        for patch in self._patched(features):
+            stats = statistics(patch.of(features), patch.weights)
+            for index in patch.shares:
+                errors[index] = float(style_error(stats, self._styles[index][name])[0])
+        return [
+            weight / (_AGREEMENT + sum(share * error for share, error in zip(row, errors, strict=True)))
+            for row in self._division.company
+        ]
+
+    def _style_error(
+        self, name: str, stats: Statistics, patch: _Patch, units: Sequence[float]
+    ) -> tuple[Tensor, Statistics]:
+        """Style loss of a patch at one layer, and the derivatives of its part of the total loss."""
+        value = torch.zeros_like(stats.mean[0])
         mean, gram = torch.zeros_like(stats.mean), torch.zeros_like(stats.gram)
-        for share, style in zip(self._weights.shares, self._styles, strict=True):
-            error, derivative = style_error(stats, style[name])
-            value += share * error
-            mean += share * derivative.mean
-            gram += share * derivative.gram
+        for index, share in patch.shares.items():
+            error, derivative = style_error(stats, self._styles[index][name])
+            weight = share * units[index]
+            value += weight * error
+            mean += (self._weights.style * weight) * derivative.mean
+            gram += (self._weights.style * weight) * derivative.gram
         return value, Statistics(mean, gram, stats.weight)
+
+    def _patched(self, features: Tensor) -> list[_Patch]:
+        """What to take statistics of at the size of ``features``: the whole, or the region of each style."""
+        size = (features.shape[2], features.shape[3])
+        if size not in self._patches:
+            self._patches[size] = self._divided(size, self._map(features))
+        return self._patches[size]
+
+    def _divided(self, size: tuple[int, int], influence: Tensor | None) -> list[_Patch]:
+        division = self._division
+        if division.parts is None:
+            return [_Patch(influence, {i: share for i, share in enumerate(division.shares) if share})]
+        total = float(size[0] * size[1] if influence is None else influence.sum())
+        patches = []
+        counted = division.parts if self._influence is None else division.parts * self._influence
+        coverage = 1.0 if self._coverage is None else resize_map(self._coverage, *size)
+        for index, part in enumerate(counted):
+            weights = resize_map(part, *size) * coverage
+            area = float(weights.sum())
+            if area > 0:
+                # A share of the loss in proportion to the area: every pixel is then pulled as if its style
+                # had the whole picture, however small the region.
+                inner = _inner(weights, coverage)
+                place = _bounds(inner)
+                patches.append(_Patch(inner[place], {index: area / total}, place))
+        return patches
 
     def _map(self, features: Tensor) -> Tensor | None:
         """The influence at the size of ``features``, or None if every position counts the same."""
@@ -199,3 +294,23 @@ class Objective:
         if size not in self._maps:
             self._maps[size] = resize_map(self._influence, *size)
         return self._maps[size]
+
+
+def _inner(weights: Tensor, coverage: Tensor | float) -> Tensor:
+    """``weights`` [h, w] without the positions that see beyond the ``coverage``, as far as enough is left.
+
+    Where paint ends, features see an edge that no style has; made to agree with the style even there, the
+    last pixels became a rim.
+    """
+    if isinstance(coverage, float):
+        return weights
+    inside = -max_pool2d(-coverage[None], 2 * _REACH + 1, 1, _REACH)[0]
+    inner = weights * (inside / coverage.clamp_min(1e-12))
+    return inner if float(inner.sum()) >= _ENOUGH * float(weights.sum()) else weights
+
+
+def _bounds(weights: Tensor) -> Place:
+    """Rows and columns of ``weights`` [h, w] outside which all are 0; some are not."""
+    seen = weights > 0
+    rows, columns = (seen.any(axis).nonzero().flatten() for axis in (1, 0))
+    return ..., slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)

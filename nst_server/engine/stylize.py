@@ -16,6 +16,7 @@ from nst_server.engine.objective import used_layers
 from nst_server.engine.optimisers import LBFGS, Adam, Diverged, Evaluation, Objective, Optimiser
 from nst_server.engine.preconditioner import Preconditioner, probe_curvature
 from nst_server.engine.pyramid import COARSEST, Size, fit_longest, scale_ladder, share_iterations
+from nst_server.engine.regions import Regions
 from nst_server.engine.scene import Scene, View
 from nst_server.engine.vgg import Encoder
 from nst_server.wire.params import Params
@@ -73,22 +74,29 @@ def stylize(
     device: torch.device,
     start: Tensor | None = None,
     influence: Tensor | None = None,
+    regions: Regions | None = None,
     control: Control | None = None,
 ) -> Iterator[Step]:
     """Paint ``content`` [3, H, W] in the manner of ``styles`` (each [3, h, w]); sRGB in [0, 1].
 
     ``start`` [3, h, w] is needed when ``params.start`` is "image". ``influence`` [H, W] in [0, 1] is the
-    content's alpha: where it is 0 the content's colours change nothing. ``encoder`` is on ``device`` already.
+    content's alpha: where it is 0 the content's colours change nothing. ``regions`` is where each style acts,
+    None: everywhere; ``regions.composed`` lays the images of the steps over what no style acts on.
+    ``encoder`` is on ``device`` already.
     The last step has ``final`` set, also when ``control.stop`` ends the work early. The same arguments and
     the same plan (``device.plan``) give the same bits on the CPU.
 
-    Raises ValueError without styles or start, Diverged if the loss is not a number at the start, and
-    whatever ``control.check`` raises.
+    Raises ValueError without styles or start and for regions of another size, Diverged if the loss is not a
+    number at the start, and whatever ``control.check`` raises.
     """
     if not styles:
         raise ValueError("There is no style. Give at least one style image.")
     if params.start == "image" and start is None:
         raise ValueError("There is no image to start from. Give one, or start from content, noise or style.")
+    if regions is not None and (len(regions.masks), regions.size) != (len(styles), _size(content)):
+        raise ValueError(
+            f"The regions are {tuple(regions.masks.shape)}: give a mask of the content's size for each style."
+        )
     scene = Scene(
         content.to(device, torch.float32),
         [style.to(device, torch.float32) for style in styles],
@@ -96,8 +104,13 @@ def stylize(
         params,
         start=None if start is None else start.to(device, torch.float32),
         influence=None if influence is None else influence.to(device, torch.float32),
+        regions=None if regions is None else regions.to(device),
     )
     yield from _Run(scene, control or Control(params), device).steps()
+
+
+def _size(image: Tensor) -> Size:
+    return image.shape[2], image.shape[1]
 
 
 class _Run:
@@ -170,7 +183,7 @@ class _Run:
 
     def _enter(self, size: Size, params: Params) -> Optimiser:
         """Begin at a scale from what the one before has reached."""
-        view = View(self._scene, size, self._optimiser.best if self._optimiser else None)
+        view = View(self._scene, size, self._view.extended(self._optimiser.best) if self._optimiser else None)
         objective = self._objective(view, params)
         start = view.beginning(params)
         optimiser: Optimiser
@@ -224,7 +237,7 @@ class _Run:
         best, here = self._optimiser.best, self._optimiser.best_here
         self._queue.clear()
         if self._view.size != self._full:
-            self._view = View(self._scene, self._full, best)
+            self._view = View(self._scene, self._full, self._view.extended(best))
             best = self._view.beginning(self._control.params)
         return self._step(best, here, 0, final=True)
 

@@ -7,49 +7,23 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Mapping
-from functools import cache, cached_property
+from functools import cached_property
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nst_server.wire.params import layer_names
+from nst_server.weights import convolutions
 
 # Mean and deviation of ImageNet's sRGB values: what torchvision's weights were trained with.
 MEAN = (0.485, 0.456, 0.406)
 DEVIATION = (0.229, 0.224, 0.225)
 
-# Channels of the five blocks (Simonyan & Zisserman 2014, table 1).
-WIDTHS = (64, 128, 256, 512, 512)
-
 # The mean of four rectified values is below their maximum. VGG's weights were trained behind maxima; with
 # this gain their mean activations up to conv3_1 are within a tenth of those (measured on three images).
 # Filters learned behind average pooling need none.
 _AVERAGE_GAIN = {"vgg": 1.25, "built-in": 1.0}
-
-
-class Convolution(NamedTuple):
-    """A convolution's place: layer name, position in torchvision's ``features``, channels in and out."""
-
-    name: str
-    position: int
-    inputs: int
-    outputs: int
-    pooled: bool  # whether a pooling comes before it
-
-
-@cache
-def convolutions(encoder: str) -> tuple[Convolution, ...]:
-    """The convolutions of "vgg16" or else VGG19, shallow to deep, as torchvision lays them out."""
-    found, inputs = [], 3
-    for index, name in enumerate(layer_names(encoder)):
-        block = int(name[4])
-        # Each convolution is followed by its rectifier, each block by a pooling.
-        position, pooled = 2 * index + block - 1, block > 1 and name.endswith("_1")
-        found.append(Convolution(name, position, inputs, WIDTHS[block - 1], pooled))
-        inputs = WIDTHS[block - 1]
-    return tuple(found)
 
 
 class Layers(NamedTuple):

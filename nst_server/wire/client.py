@@ -21,7 +21,8 @@ import zmq
 
 from .codec import decode, encode
 from .connection import Connection, NoConnection
-from .dealer import open_socket
+from .dealer import Dealer
+from .events import Event
 from .messages import (
     CANCELLED,
     CHUNK_BYTES,
@@ -54,35 +55,6 @@ PING_SECONDS, SILENCE_SECONDS = 5.0, 15.0
 RETRY_SECONDS = (0.25, 8.0)
 
 
-@dataclass(frozen=True)
-class Event:
-    """What happened: a server message, or "connected" or "disconnected" (field ``reason``).
-
-    ``frame`` events come once the frame is complete: ``data`` holds its pixels, ``pixels`` what they are.
-    """
-
-    type: str
-    fields: Mapping[str, Any]
-    data: bytes | None = None
-
-    def __getitem__(self, name: str) -> Any:
-        return self.fields[name]
-
-    def get(self, name: str, default: Any = None) -> Any:
-        """The field's value, or ``default`` where the server left it out."""
-        return self.fields.get(name, default)
-
-    @property
-    def job(self) -> str:
-        """The job it is about, "" for none."""
-        return str(self.fields.get("job", ""))
-
-    @property
-    def pixels(self) -> Pixels:
-        """What the bytes of a ``frame`` event are."""
-        return Pixels.from_header(self.fields["pixels"])
-
-
 @dataclass
 class _Followed:
     """A job that this client follows."""
@@ -107,7 +79,7 @@ class Client:
         self._find = find
         self._name = name
         self._context = zmq.Context()
-        self._socket: Any = None
+        self._dealer: Dealer | None = None
         self._jobs: dict[str, _Followed] = {}
         self._partial: dict[tuple[str, int], tuple[Mapping[str, Any], bytearray]] = {}
         self._owed = 0
@@ -126,19 +98,24 @@ class Client:
         content: Image,
         styles: Sequence[Image],
         *,
+        style_masks: Sequence[Image | None] = (),
         mask: Image | None = None,
         start: Image | KeptFrame | None = None,
         profiles: Mapping[str, bytes] | None = None,
         title: str = "",
+        download: bool | None = None,
         kept: bool = True,
         previews: bool = False,
     ) -> None:
         """Ask for a job and follow it. ``start``: an image to begin with, or a kept frame.
 
+        ``style_masks``: where each style acts, None for everywhere; empty: all everywhere.
+        ``download``: whether missing weights may be fetched for it; None leaves that to the server.
         ``profiles``: ICC profiles by digest. Sent again, the same job is attached to, never duplicated.
         """
         images = [content, *styles]
-        images += [image for image in (mask, start) if image is not None and not isinstance(image, KeptFrame)]
+        others = (mask, start, *style_masks)
+        images += [image for image in others if image is not None and not isinstance(image, KeptFrame)]
         blobs = {**(profiles or {}), **{pixels.digest: data for pixels, data in images}}
         fields: dict[str, Any] = {
             "job": job,
@@ -149,6 +126,10 @@ class Client:
             "kept": kept,
             "previews": previews,
         }
+        if download is not None:
+            fields["download"] = download
+        if style_masks:
+            fields["style_masks"] = [m[0].to_header() if m is not None else None for m in style_masks]
         if mask is not None:
             fields["mask"] = mask[0].to_header()
         if start is not None:
@@ -200,30 +181,41 @@ class Client:
         self._pinged = 0.0
         self._send(Message("status"))
 
+    def bye(self) -> None:
+        """Say that nobody is left here: the server may end soon if it has nothing to do. Its jobs go on."""
+        self._send(Message("bye"))
+
     # -- what it hears -----------------------------------------------------------------------------
 
     def poll(self, seconds: float = 0.0) -> list[Event]:
-        """Events that have arrived; waits up to ``seconds`` for the first."""
+        """Events that have arrived; waits up to ``seconds`` for the first.
+
+        Beside the server's messages: "connected" (the welcome's fields) and "disconnected" (``reason``).
+        """
         deadline = time.monotonic() + seconds
         while True:
             events = self._keep_connected()
             left = 0.0 if events else max(0.0, deadline - time.monotonic())
-            if self._socket is None:
+            if self._dealer is None:
                 time.sleep(min(left, 0.05))
-            elif self._socket.poll(int(1000 * min(left, 0.25))):
-                events += self._receive()
+            elif self._dealer.wait(min(left, 0.25)):
+                events += self._receive(self._dealer)
             self._give_credit()
             if events or time.monotonic() >= deadline:
                 return events
 
-    def follow(self, job: str, silence: float = 60.0) -> Iterator[Event]:
+    def follow(
+        self, job: str, silence: float = 60.0, tick: Callable[[], object] = lambda: None
+    ) -> Iterator[Event]:
         """Events of ``job`` up to and with its ending; those of other jobs are dropped.
 
+        ``tick`` is called at least twice a second; it may call this client, and what it raises comes out.
         Raises NoConnection when the server is not to be reached for ``silence`` seconds. A job that is
         paused, or waits for others, may be silent for as long as it likes.
         """
         connected = time.monotonic()
         while True:
+            tick()
             for event in self.poll(0.5):
                 if event.type in ("connected", "disconnected") or event.job == job:
                     yield event
@@ -247,16 +239,16 @@ class Client:
 
     def close(self) -> None:
         """Close the connection at once; unsent messages are dropped."""
-        if self._socket is not None:
-            self._socket.close(0)
-            self._socket = None
+        if self._dealer is not None:
+            self._dealer.close()
+            self._dealer = None
         self._context.destroy(0)
 
     # -- the connection ----------------------------------------------------------------------------
 
     def _keep_connected(self) -> list[Event]:
         now = time.monotonic()
-        if self._socket is None:
+        if self._dealer is None:
             if now >= self._retry_at:
                 self._open(now)
             return []
@@ -273,7 +265,7 @@ class Client:
     def _open(self, now: float) -> None:
         try:
             connection = self._find()
-            self._socket = open_socket(self._context, connection)
+            self._dealer = Dealer(self._context, connection)
         except (NoConnection, zmq.ZMQError, ValueError) as error:
             self._lose(str(error))
             return
@@ -282,9 +274,9 @@ class Client:
 
     def _lose(self, reason: str) -> list[Event]:
         was_connected = self.welcome is not None
-        if self._socket is not None:
-            self._socket.close(0)
-        self._socket = self.welcome = None
+        if self._dealer is not None:
+            self._dealer.close()
+        self._dealer = self.welcome = None
         self._partial.clear()
         self._owed = 0
         self._reason = reason
@@ -294,10 +286,10 @@ class Client:
 
     def _send(self, message: Message, early: bool = False) -> None:
         """Send, or leave it to the re-attachment after the next welcome."""
-        if self._socket is None or (self.welcome is None and not early):
+        if self._dealer is None or (self.welcome is None and not early):
             return
         try:
-            self._socket.send_multipart(encode(message), zmq.DONTWAIT)
+            self._dealer.send(encode(message))
         except zmq.Again:
             self._reason = "The server does not take messages."
 
@@ -318,12 +310,12 @@ class Client:
 
     # -- messages ----------------------------------------------------------------------------------
 
-    def _receive(self) -> list[Event]:
+    def _receive(self, dealer: Dealer) -> list[Event]:
         events: list[Event] = []
         # Bounded, so that a caller with a timer gets its turn under a flood of frames.
         for _ in range(64):
             try:
-                parts = self._socket.recv_multipart(zmq.DONTWAIT)
+                parts = dealer.receive()
             except zmq.Again:
                 break
             self._heard = time.monotonic()
@@ -333,9 +325,9 @@ class Client:
                 events.append(Event("error", _unreadable(error)))
                 continue
             events += self._handle(message)
-            if self._socket is None:
-                break
-        return events
+            if self._dealer is not dealer:
+                return events
+        return events + self._lose("The server ended, or closed the connection.") if dealer.broken else events
 
     def _handle(self, message: Message) -> list[Event]:
         if message.type == "status" and self._pinged:

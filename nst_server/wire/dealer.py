@@ -32,3 +32,43 @@ def open_socket(context: Any, connection: Connection) -> Any:
         socket.close(0)
         raise
     return socket
+
+
+class Dealer:
+    """Such a socket that also knows when its connection breaks, which ZeroMQ itself mends in silence."""
+
+    def __init__(self, context: Any, connection: Connection) -> None:
+        self._socket = open_socket(context, connection)
+        try:
+            self._monitor = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+        except zmq.ZMQError:
+            self._socket.close(0)
+            raise
+        self._monitor.setsockopt(zmq.LINGER, 0)
+        self._poller = zmq.Poller()
+        self._poller.register(self._socket, zmq.POLLIN)
+        self._poller.register(self._monitor, zmq.POLLIN)
+
+    def wait(self, seconds: float) -> bool:
+        """Whether there is something to receive, or the connection broke, within ``seconds``."""
+        return bool(self._poller.poll(int(1000 * seconds)))
+
+    @property
+    def broken(self) -> bool:
+        """Whether the connection broke; not before everything that had come has been received."""
+        return bool(self._monitor.poll(0)) and not self._socket.poll(0)
+
+    def send(self, parts: list[bytes]) -> None:
+        """Send without waiting. Raises zmq.Again where nothing can be taken."""
+        self._socket.send_multipart(parts, zmq.DONTWAIT)
+
+    def receive(self) -> list[bytes]:
+        """What has come. Raises zmq.Again where nothing has."""
+        return list(self._socket.recv_multipart(zmq.DONTWAIT))
+
+    def close(self) -> None:
+        """Close the connection at once; unsent messages are dropped."""
+        # In this order: a monitored socket would keep the monitor's own socket until the context ends.
+        self._socket.disable_monitor()
+        self._monitor.close(0)
+        self._socket.close(0)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any, Callable, Mapping, Sequence
+from typing import Any, Callable, Mapping, Sequence, Union
 
 import zmq
 
@@ -18,6 +18,8 @@ from .connection import Connection, NoConnection, connection_file, data_dir
 from .dealer import open_socket
 from .messages import FROM_SERVER, PROTOCOL_VERSION, BadMessage, Message
 
+#: A server's command, or a function that tells it and may raise NoConnection.
+Command = Union[Sequence[str], Callable[[], Sequence[str]]]
 #: What ``nst krita install`` records for the plugin, in the data folder: {"command": [...]}.
 INSTALLED = "installed.json"
 
@@ -41,7 +43,7 @@ def installed_command() -> list[str]:
 
 
 def answers(connection: Connection, seconds: float = 1.0) -> bool:
-    """Whether a server of our protocol answers ``hello`` there."""
+    """Whether a server answers ``hello`` there; one of another protocol does, and tells a client so."""
     if _is_local(connection) and connection.pid and not _is_alive(connection.pid):
         return False
     context = zmq.Context()
@@ -52,7 +54,8 @@ def answers(connection: Connection, seconds: float = 1.0) -> bool:
         )
         if not socket.poll(int(1000 * seconds)):
             return False
-        return decode(socket.recv_multipart(), FROM_SERVER).type == "welcome"
+        reply = decode(socket.recv_multipart(), FROM_SERVER)
+        return reply.type == "welcome" or reply.get("code") == "version"
     except (zmq.ZMQError, ValueError, BadMessage):
         return False
     finally:
@@ -69,7 +72,7 @@ def running_server(file: Path | None = None) -> Connection | None:
 
 
 def ensure_server(
-    command: Sequence[str],
+    command: Command,
     *,
     file: Path | None = None,
     seconds: float = 20.0,
@@ -77,14 +80,14 @@ def ensure_server(
 ) -> Connection:
     """The running server's connection, after starting ``command`` where there is none.
 
-    Blocks up to ``seconds``; ``cancelled`` is asked in between. Raises NoConnection with the reason and,
-    where the server wrote one, the last line of its log.
+    A ``command`` that is a function is called only then. Blocks up to ``seconds``; ``cancelled`` is asked in
+    between. Raises NoConnection with the reason and, where the server wrote one, the last line of its log.
     """
     running = running_server(file)
     if running is not None:
         return running
     log = data_dir() / "logs" / "start.log"
-    process = start_server(command, log)
+    process = start_server(command() if callable(command) else command, log)
     return wait_for_server(process, log, file, seconds, cancelled)
 
 

@@ -11,7 +11,7 @@ from .params import MAX_STYLES
 from .pixels import InvalidPixels, Pixels, is_digest
 
 #: Major: what an older side cannot read any more. Minor: additions that it may ignore.
-PROTOCOL_VERSION = (1, 0)
+PROTOCOL_VERSION = (1, 1)
 
 #: Largest chunk in a ``blob``, in bytes. A cancel waits behind one chunk at most.
 CHUNK_BYTES = 1024 * 1024
@@ -77,9 +77,11 @@ FROM_CLIENT: Mapping[str, Mapping[str, Field]] = {
         "params": _required("object"),
         "content": _required("pixels"),
         "styles": _required("styles"),
+        "style_masks": _optional("masks"),
         "mask": _optional("pixels"),
         "start": _optional("start"),
         "title": _optional("text"),
+        "download": _optional("bool"),
         **_FOLLOW,
     },
     "blob": {"digest": _required("digest"), "offset": _required("count")},
@@ -94,6 +96,7 @@ FROM_CLIENT: Mapping[str, Mapping[str, Field]] = {
     "attach": {"job": _required("job"), "after": _optional("count"), **_FOLLOW},
     "frames": {"job": _required("job"), "fetch": _optional("counts")},
     "forget": _JOB_ONLY,
+    "bye": {},
 }
 
 _FRAME = {
@@ -268,6 +271,16 @@ def _styles_problem(value: Any) -> str:
     return ""
 
 
+def _masks_problem(value: Any) -> str:
+    if not _is_sequence(value) or not 1 <= len(value) <= MAX_STYLES:
+        return "must be a list of one mask, or null, for each style."
+    for index, mask in enumerate(value):
+        problem = "" if mask is None else _pixels_problem(mask)
+        if problem:
+            return f"[{index}] {problem}"
+    return ""
+
+
 def _start_problem(value: Any) -> str:
     if isinstance(value, Mapping) and "job" in value:
         if is_job(value["job"]) and _is_count(value.get("iteration")):
@@ -301,5 +314,6 @@ _CHECKS: Mapping[str, Any] = {
     "version": _version_problem,
     "pixels": _pixels_problem,
     "styles": _styles_problem,
+    "masks": _masks_problem,
     "start": _start_problem,
 }

@@ -126,6 +126,13 @@ class Params:
         low=0.1,
         high=8.0,
     )
+    style_scales: tuple[float, ...] = _option(
+        tuple,
+        "size of each style's strokes relative to style_scale, in the order of the styles; empty: 1 each; "
+        "the product is kept from 0.1 to 8",
+        low=0.1,
+        high=8.0,
+    )
     tv: float = _option(
         0.0,
         "total variation weight: smooths grain; 1 is strong",
@@ -236,8 +243,8 @@ def _checked(name: str, value: Any, meta: Mapping[str, Any]) -> Any:
         return _checked_frames(value)
     if name in ("content_layers", "style_layers"):
         return _checked_layers(name, value)
-    if name == "style_weights":
-        return _checked_weights(value, meta)
+    if name in ("style_weights", "style_scales"):
+        return _checked_list(name, value, meta)
     if "choices" in meta:
         if value not in meta["choices"] or not isinstance(value, str):
             raise InvalidParams(
@@ -291,14 +298,12 @@ def _checked_layers(name: str, value: Any) -> Mapping[str, float]:
     return layers
 
 
-def _checked_weights(value: Any, meta: Mapping[str, Any]) -> tuple[float, ...]:
+def _checked_list(name: str, value: Any, meta: Mapping[str, Any]) -> tuple[float, ...]:
     if isinstance(value, (str, bytes)) or not isinstance(value, Sequence) or len(value) > MAX_STYLES:
-        raise InvalidParams(
-            "style_weights", "must be a list of numbers.", f"One for each style, at most {MAX_STYLES}."
-        )
+        raise InvalidParams(name, "must be a list of numbers.", f"One for each style, at most {MAX_STYLES}.")
     return tuple(
-        _checked_number(f"style_weights[{i}]", w, float, meta["low"], meta["high"])
-        for i, w in enumerate(value)
+        _checked_number(f"{name}[{i}]", number, float, meta["low"], meta["high"])
+        for i, number in enumerate(value)
     )
 
 

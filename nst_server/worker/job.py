@@ -6,7 +6,7 @@ import errno
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ from nst_server import device as devices
 from nst_server import weights
 from nst_server.engine import images
 from nst_server.engine.optimisers import Diverged
-from nst_server.engine.pyramid import fill_transparent, fit_longest, resize, resize_map
+from nst_server.engine.pyramid import fill_transparent, fit_image, fit_longest, resize, resize_map
+from nst_server.engine.regions import Regions
 from nst_server.engine.stylize import Cancelled, Control, Step, stylize
 from nst_server.engine.vgg import Encoder
 from nst_server.wire.messages import Message
@@ -52,6 +53,8 @@ class Reins(Control):
         self.revision: int = task["revision"]
         self.previews: bool = task["previews"]
         self.paused: bool = task["paused"]
+        self.download: bool | None = task["download"]
+        self.notes: list[str] = []
 
     def check(self) -> None:
         """Take what has come. Raises Cancelled or ServerGone."""
@@ -116,9 +119,11 @@ class Run:
         self._profile = _profile(task["content"])
         self._picture: images.Picture
         self._mask: Tensor | None = None
+        self._regions: Regions | None = None
+        #: Regions and content at the size of a preview.
+        self._small: tuple[Regions, Tensor] | None = None
         self._sequence = 0
         self._preview_at = 0.0
-        self._notes: list[str] = []
 
     def ending(self) -> dict[str, Any]:
         """Do the job; returns the fields of ``done``. Raises Cancelled and what ``failure`` knows."""
@@ -129,7 +134,8 @@ class Run:
             self._read_style(f"styles[{index}]", style) for index, style in enumerate(self._task["styles"])
         ]
         start = _opaque(self._read("start", self._task["start"])) if self._task["start"] else None
-        self._mask = self._read_mask()
+        self._mask = self._read_mask("mask", self._task["mask"]) if self._task["mask"] else None
+        self._regions = self._read_regions()
         digests = [image["pixels"]["digest"] for image in (self._task["content"], *self._task["styles"])]
         encoder = self._choose(self._reins, content.rgb, styles, digests)
         device = devices.describe(self._device)
@@ -141,6 +147,7 @@ class Run:
             self._reins.params,
             start=start,
             influence=content.alpha,
+            regions=self._regions,
             device=self._device,
             control=self._reins,
         )
@@ -155,7 +162,7 @@ class Run:
             "encoder": encoder.name,
             "device": device,
             "plan": devices.plan(self._device, encoder.digest),
-            "notes": self._notes,
+            "notes": self._reins.notes,
         }
 
     def _paced(self, steps: Iterator[Step]) -> Iterator[tuple[Step, int]]:
@@ -170,7 +177,7 @@ class Run:
 
     def _show(self, step: Step, revision: int, encoder: str) -> None:
         if step.note:
-            self._notes.append(step.note)
+            self._reins.notes.append(step.note)
         common: dict[str, Any] = {
             "job": self._job,
             "iteration": step.iteration,
@@ -196,12 +203,16 @@ class Run:
     def _keep(self, image: Tensor, common: Mapping[str, Any]) -> None:
         size = (self._content.width, self._content.height)
         painted = resize(image, size).to("cpu")
+        untouched = None
+        if self._regions is not None:
+            painted = self._regions.composed(self._picture.rgb, painted)
+            untouched = self._regions.coverage == 0, Path(self._task["content"]["file"]).read_bytes()
         if self._mask is not None and not self._content.has_alpha:
             # No transparency to hide behind: outside the mask lies the content itself.
             painted = torch.lerp(self._picture.rgb, painted, self._mask)
         self._reins.check()
         pixels, data = images.to_blob(
-            self._picture.painted(painted), self._content, self._profile, self._mask
+            self._picture.painted(painted), self._content, self._profile, self._mask, untouched
         )
         self._reins.check()
         if shutil.disk_usage(self._folder).free < self._min_free + len(data):
@@ -219,9 +230,13 @@ class Run:
         alpha = self._picture.alpha
         if self._mask is not None:
             alpha = self._mask if alpha is None else alpha * self._mask
-        small = images.Picture(
-            resize(image, size).to("cpu"), None if alpha is None else resize_map(alpha, size[1], size[0])
-        )
+        painted = resize(image, size).to("cpu")
+        if self._regions is not None:
+            if self._small is None:
+                self._small = self._regions.at(size), resize(self._picture.rgb, size)
+            regions, content = self._small
+            painted = regions.composed(content, painted)
+        small = images.Picture(painted, None if alpha is None else resize_map(alpha, size[1], size[0]))
         pixels, data = images.to_blob(small, Pixels("0" * 64, *size, bytes=size[0] * size[1] * 4))
         self._link.send("preview", data, **common, sequence=0, kept=False, pixels=pixels.to_header())
 
@@ -246,16 +261,30 @@ class Run:
         place = (..., slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
         return _opaque(images.Picture(picture.rgb[place], picture.alpha[place]))
 
-    def _read_mask(self) -> Tensor | None:
-        image = self._task["mask"]
-        if image is None:
-            return None
+    def _read_mask(self, field: str, image: Mapping[str, Any]) -> Tensor:
         try:
             return images.mask_from_blob(
                 Pixels.from_header(image["pixels"]), Path(image["file"]).read_bytes()
             )
         except images.ImageError as error:
-            raise BadImage("mask", error) from error
+            raise BadImage(field, error) from error
+
+    def _read_regions(self) -> Regions | None:
+        """Where each style acts, brought to the content's size."""
+        size = (self._content.width, self._content.height)
+        masks: list[Tensor | None] = []
+        for index, image in enumerate(self._task["style_masks"]):
+            if image is None:
+                masks.append(None)
+                continue
+            field = f"style_masks[{index}]"
+            mask = self._read_mask(field, image)[None]
+            mask = fit_image(mask, size, self._reins.params.fit, torch.zeros(1, size[1], size[0]))[0]
+            if not bool((mask > 0).any()):
+                problem, hint = "The mask is 0 all over the content.", "Paint it where the style acts."
+                raise BadImage(field, images.ImageError("channels", problem, hint))
+            masks.append(mask)
+        return Regions.of(masks, size) if masks else None
 
 
 def _opaque(picture: images.Picture) -> Tensor:
@@ -277,30 +306,44 @@ def _write(path: Path, data: bytes) -> None:
     temporary.replace(path)
 
 
+#: Failures that have a name: whether it is that one, then code, message and hint.
+_KNOWN: Sequence[tuple[Callable[[Exception], bool], str, str, str]] = (
+    (
+        devices.is_out_of_memory,
+        "out_of_memory",
+        "There is not enough memory for this job.",
+        "Choose a smaller size, or close other programs.",
+    ),
+    (
+        devices.is_taken,
+        "device_busy",
+        "The GPU is in use by another program that does not share it.",
+        "Close that program and start again, or use the processor: nst serve --device cpu",
+    ),
+    (
+        lambda error: isinstance(error, Diverged),
+        "diverged",
+        "The picture fell apart: its loss is not a number.",
+        "Choose a lower strength, or another optimiser.",
+    ),
+    (
+        lambda error: isinstance(error, OSError) and error.errno in _FULL,
+        "disk_full",
+        "The disk is too full for the frames of this job.",
+        "Free some space, then continue from the last kept frame.",
+    ),
+)
+
+
 def failure(error: Exception) -> dict[str, Any]:
     """Code, message and hint for the painter."""
     if isinstance(error, BadImage):
         return _failure("bad_image", str(error), error.hint, field=error.field)
     if isinstance(error, weights.WeightsError):
         return _failure("weights", error.message, error.hint)
-    if devices.is_out_of_memory(error):
-        return _failure(
-            "out_of_memory",
-            "There is not enough memory for this job.",
-            "Choose a smaller size, or close other programs.",
-        )
-    if isinstance(error, Diverged):
-        return _failure(
-            "diverged",
-            "The picture fell apart: its loss is not a number.",
-            "Choose a lower strength, or another optimiser.",
-        )
-    if isinstance(error, OSError) and error.errno in _FULL:
-        return _failure(
-            "disk_full",
-            "The disk is too full for the frames of this job.",
-            "Free some space, then continue from the last kept frame.",
-        )
+    for is_it, code, message, hint in _KNOWN:
+        if is_it(error):
+            return _failure(code, message, hint)
     return _failure(
         "internal",
         f"Something went wrong inside the server: {error or type(error).__name__}",

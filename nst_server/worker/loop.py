@@ -87,10 +87,12 @@ class Worker:
     ) -> Encoder:
         """The encoder of a job: the one before where it would be the same."""
         params = reins.params
+        fetch = self._fetch if reins.download is None else reins.download
         network = (params.encoder, params.pooling)
         learnt = (
             *network,
             params.seed,
+            fetch,
             *digests,
             tuple(params.content_layers.items()),
             tuple(params.style_layers.items()),
@@ -106,7 +108,8 @@ class Worker:
             device=self._device,
             report=Preparing(self._link, reins.job),
             check=reins.check,
-            fetch=self._fetch,
+            note=reins.notes.append,
+            fetch=fetch,
         )
         self._encoder = (learnt if encoder.name == "built-in" else network, encoder)
         return encoder

@@ -1,0 +1,91 @@
+"""Messages that answer: errors, rejections, listings."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from nst_server.broker.submission import culprit
+from nst_server.jobs import Job
+from nst_server.wire.messages import FROM_CLIENT, HEADER_BYTES, QUEUED, BadMessage, Message, is_job
+
+#: A listing longer than this continues in the next message, in bytes: headers have a limit.
+_PAGE_BYTES = HEADER_BYTES // 2
+_TEXT = 2000
+
+
+def unreadable(parts: Sequence[bytes], problem: BadMessage) -> Message:
+    """The answer to a message that cannot be read: ``rejected`` where it can be told which job it was."""
+    header = _lenient(parts)
+    kind, job = header.get("type"), header.get("job")
+    of = Message(str(kind) if kind in FROM_CLIENT else "", {"job": job} if is_job(job) else {})
+    if kind == "submit" and isinstance(job, str) and is_job(job):
+        field, message, hint = culprit(header) or (problem.field, problem.problem, problem.hint)
+        return rejection(job, field, message, hint)
+    return error_about(of, "bad_message", problem.field, problem.problem, problem.hint)
+
+
+def rejection(job: str, field: str, message: str, hint: str) -> Message:
+    """``rejected``, its texts within the protocol's limit."""
+    return Message("rejected", {"job": job, **_clipped(field=field, message=message, hint=hint)})
+
+
+def error_about(of: Message, code: str, field: str, message: str, hint: str) -> Message:
+    """``error`` about the message ``of``, its texts within the protocol's limit."""
+    fields = {"of": of.type, "code": code, **_clipped(field=field, message=message, hint=hint)}
+    return Message("error", {**fields, "job": of["job"]} if "job" in of.fields else fields)
+
+
+def _clipped(**texts: str) -> dict[str, str]:
+    """Texts within the protocol's limit; what a client wrote into them may be anything."""
+    return {name: text[:_TEXT].encode("utf-8", "replace").decode() for name, text in texts.items()}
+
+
+def check_text(header: bytes) -> None:
+    """JSON can name halves of characters (surrogates), which no answer could repeat as UTF-8:
+    BadMessage."""
+    if b"\\u" in header:
+        try:
+            json.dumps(json.loads(header), ensure_ascii=False).encode()
+        except UnicodeEncodeError as problem:
+            raise BadMessage("", "holds half a character (a lone surrogate).") from problem
+
+
+def _lenient(parts: Sequence[bytes]) -> Mapping[str, Any]:
+    """The header of a message that was refused, as far as it can be read."""
+    try:
+        header = json.loads(parts[0]) if parts and len(parts[0]) <= HEADER_BYTES else {}
+    except (ValueError, RecursionError):
+        return {}
+    return header if isinstance(header, dict) and isinstance(header.get("type"), str) else {}
+
+
+def pages(kind: str, fixed: Mapping[str, Any], name: str, items: Iterable[Any]) -> Iterator[Message]:
+    """A listing in messages that fit; all but the last say that there is ``more``."""
+    page: list[Any] = []
+    size = 0
+    for item in items:
+        length = len(json.dumps(item))
+        if page and size + length > _PAGE_BYTES:
+            yield Message(kind, {**fixed, name: page, "more": True})
+            page, size = [], 0
+        page.append(item)
+        size += length
+    yield Message(kind, {**fixed, name: page})
+
+
+def summary(job: Job) -> dict[str, Any]:
+    """One job as ``status`` lists it."""
+    progress = job.progress or (job.ending.fields if job.ending else {})
+    return {
+        "job": job.id,
+        "title": job.title[:200],
+        "state": job.state,
+        "position": job.position if job.stage == QUEUED else 0,
+        "iteration": progress.get("iteration", 0),
+        "total": progress.get("total", job.params.iterations),
+        "kept_frames": job.kept_frames,
+        "client": job.client[:200],
+        "created": job.created,
+    }
