@@ -96,7 +96,8 @@ def uninstall(profiles: Iterable[Profile], *, everywhere: bool = True, purge: bo
             record["profiles"] = list(entries.values())
             replacing.write(record_path(), json.dumps(record, indent=1).encode() + b"\n")
         else:
-            for path in filter(exists, (record_path(), data_dir() / "pyzmq")):
+            # What Krita installed for itself goes as well: nothing else would ever remove it.
+            for path in filter(exists, (record_path(), data_dir() / "pyzmq", data_dir() / "server")):
                 lines.append(f"removed {path}")
                 replacing.delete(path)
             made.append(str(data_dir()))

@@ -18,15 +18,18 @@ from krita_plugin.errors import SetupError
 HERE = Path(__file__).resolve().parent
 PLUGIN = HERE / "nst_krita"
 DESKTOP = HERE / "nst_krita.desktop"
-ACTION = PLUGIN / "nst_krita.action"
+# Not inside the plugin: Krita looks for actions in actions/ and in all of pykrita/, and would find two.
+ACTION = HERE / "nst_krita.action"
 WIRE = Path(nst_server.__file__).resolve().parent / "wire"
 
 #: Made by packing, so never taken from the source tree.
-GENERATED = ("_vendor", "_wire", "licences", "build.json", "LICENSE")
+GENERATED = ("_vendor", "_wire", "_server", "licences", "build.json", "LICENSE")
 NOTICE = """\
 The folders beside this file hold the licences of pyzmq (BSD 3-clause) and of what its binaries contain:
 libzmq (MPL 2.0), libsodium (ISC) and code from tornado (Apache 2.0). They are unmodified releases of the
 pyzmq project; their sources are at https://github.com/zeromq and https://github.com/jedisct1/libsodium.
+Where there is a folder for uv: it is an unmodified release too (MIT or Apache 2.0),
+https://github.com/astral-sh/uv.
 """
 _NEVER = {"__pycache__", ".DS_Store"}
 
@@ -67,8 +70,11 @@ def find_pyzmq(platforms: Iterable[str], *, offline: bool = False) -> Pyzmq:
     )
 
 
-def plugin_files(pyzmq: Pyzmq) -> dict[str, bytes]:
-    """Every file of the plugin by its path below ``nst_krita/``. Raises SetupError if one is missing."""
+def plugin_files(pyzmq: Pyzmq, server: Mapping[str, bytes] | None = None) -> dict[str, bytes]:
+    """Every file of the plugin by its path below ``nst_krita/``; ``server``: what installs the server.
+
+    Raises SetupError if one is missing.
+    """
     files = {
         path.relative_to(PLUGIN).as_posix(): path.read_bytes()
         for path in sorted(PLUGIN.rglob("*"))
@@ -80,7 +86,8 @@ def plugin_files(pyzmq: Pyzmq) -> dict[str, bytes]:
         raise SetupError(f"{PLUGIN} is not the plugin: it has no __init__.py.", "Install nst-krita again.")
     files.update({f"_wire/{path.name}": path.read_bytes() for path in sorted(WIRE.glob("*.py"))})
     files.update(pyzmq.files)
-    files["LICENSE"] = _licence()
+    files.update(server or {})
+    files["LICENSE"] = licence()
     files["licences/README.txt"] = NOTICE.encode()
     files["build.json"] = json.dumps(build(pyzmq), indent=1, sort_keys=True).encode() + b"\n"
     return files
@@ -103,7 +110,7 @@ def write_zip(files: Mapping[str, bytes], output: Path) -> None:
 
     Krita's importer finds a plugin by the entry of its folder; without it: "No plugins found".
     """
-    entries = {"nst_krita.desktop": DESKTOP.read_bytes()}
+    entries = {path.name: path.read_bytes() for path in (DESKTOP, ACTION)}
     entries.update({f"nst_krita/{name}": data for name, data in files.items()})
     folders = {f"{parent.as_posix()}/" for name in entries for parent in Path(name).parents if parent.parts}
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -111,22 +118,24 @@ def write_zip(files: Mapping[str, bytes], output: Path) -> None:
     try:
         with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
             for name in sorted([*entries, *folders]):
-                archive.writestr(_entry(name), entries.get(name, b""))
+                archive.writestr(entry(name), entries.get(name, b""))
         unfinished.replace(output)
     finally:
         unfinished.unlink(missing_ok=True)
 
 
-def _entry(name: str) -> zipfile.ZipInfo:
-    entry = zipfile.ZipInfo(name, _TIMESTAMP)
-    entry.create_system = 3
+def entry(name: str) -> zipfile.ZipInfo:
+    """The entry of a file, or of a folder (with a slash at the end), that is the same at every packing."""
+    made = zipfile.ZipInfo(name, _TIMESTAMP)
+    made.create_system = 3
     is_folder = name.endswith("/")
-    entry.external_attr = (0o40755 << 16 | 0x10) if is_folder else 0o100644 << 16
-    entry.compress_type = zipfile.ZIP_STORED if is_folder else zipfile.ZIP_DEFLATED
-    return entry
+    made.external_attr = (0o40755 << 16 | 0x10) if is_folder else 0o100644 << 16
+    made.compress_type = zipfile.ZIP_STORED if is_folder else zipfile.ZIP_DEFLATED
+    return made
 
 
-def _licence() -> bytes:
+def licence() -> bytes:
+    """The project's licence text. Raises SetupError if it is missing."""
     beside = HERE.parent / "LICENSE"
     if beside.is_file():
         return beside.read_bytes()

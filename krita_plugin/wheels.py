@@ -1,7 +1,7 @@
-"""The pyzmq that travels in the plugin: fetched by uv, pinned by digest, or taken from this Python.
+"""The pyzmq that travels in the plugin: fetched by uv, pinned by digest, or taken from this Python; and uv.
 
-Files are held in memory by the path that they have below ``nst_krita/``; all platforms together are about
-30 MB.
+Files are held in memory by the path that they have below ``nst_krita/``; pyzmq for all platforms is about
+30 MB, uv for one 28 to 38 MB.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pathlib import Path
 from krita_plugin.errors import SetupError
 
 REQUIREMENTS = Path(__file__).with_name("pyzmq.txt")
+UV_REQUIREMENTS = Path(__file__).with_name("uv.txt")
 
 #: The platforms that Krita's plugin is packed for, and what uv calls them. glibc 2.28 is pyzmq's oldest.
 PLATFORMS: Mapping[str, str] = {
@@ -95,6 +96,24 @@ def download(platforms: Iterable[str] = tuple(PLATFORMS)) -> dict[str, bytes]:
     return files
 
 
+def download_uv(platform: str) -> dict[str, bytes]:
+    """The pinned uv for ``platform``, and its licences.
+
+    Raises Unreachable without a network, SetupError if the wheel is not what was pinned.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        target = Path(scratch)
+        _fetch(find_uv(), platform, PYTHONS[-1], target, UV_REQUIREMENTS)
+        [information] = target.glob("uv-*.dist-info")
+        release = information.name.removesuffix(".dist-info")
+        [program] = [path for path in target.rglob("*") if path.name in ("uv", "uv.exe") and path.is_file()]
+        files = {f"_server/{release}/{program.name}": program.read_bytes()}
+        for path in sorted(information.rglob("LICEN*")):
+            if path.is_file():
+                files[f"licences/{release}/{path.name}"] = path.read_bytes().replace(b"\r\n", b"\n")
+    return files
+
+
 def installed() -> dict[str, bytes]:
     """The pyzmq of the Python that runs this, which serves Kritas with the same Python and platform."""
     distribution = importlib.metadata.distribution("pyzmq")
@@ -111,20 +130,23 @@ def served(names: Iterable[str]) -> dict[str, list[str]]:
     return {platform: [text for _, text in sorted(found[platform])] for platform in sorted(found)}
 
 
-def _fetch(uv: list[str], platform: str, python: str, target: Path) -> None:
+def _fetch(
+    uv: list[str], platform: str, python: str, target: Path, requirements: Path = REQUIREMENTS
+) -> None:
     command = [*uv, "pip", "install", "--quiet", "--target", str(target), "--python", sys.executable]
     command += ["--python-platform", PLATFORMS[platform], "--python-version", python]
-    command += ["--only-binary", ":all:", "--no-deps", "--require-hashes", "--requirement", str(REQUIREMENTS)]
+    command += ["--only-binary", ":all:", "--no-deps", "--require-hashes", "--requirement", str(requirements)]
     result = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     if result.returncode == 0:
         return
+    what = f"{requirements.stem} for Python {python} on {platform}"
     reason = next((line.strip() for line in result.stderr.splitlines() if line.strip()), "it said nothing")
     if "Hash mismatch" in result.stderr:
         raise SetupError(
-            f"pyzmq for Python {python} on {platform} is not the file that was pinned; nothing was packed.",
-            f"Find out what your package index serves. Its digests are in {REQUIREMENTS}.",
+            f"{what} is not the file that was pinned; nothing was packed.",
+            f"Find out what your package index serves. Its digests are in {requirements}.",
         )
-    raise Unreachable(f"uv could not fetch pyzmq for Python {python} on {platform}: {reason}")
+    raise Unreachable(f"uv could not fetch {what}: {reason}")
 
 
 def _take(folder: Path, version: str, platform: str) -> dict[str, bytes]:

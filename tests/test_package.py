@@ -6,6 +6,7 @@ import importlib.util
 import json
 import re
 import subprocess
+import sys
 import zipfile
 from configparser import ConfigParser
 from pathlib import Path
@@ -14,7 +15,7 @@ from xml.etree import ElementTree
 import pytest
 
 import nst_server
-from krita_plugin import package, wheels
+from krita_plugin import package, server_wheel, wheels
 from krita_plugin.errors import SetupError
 
 IMPORTER = Path("/usr/share/krita/pykrita/plugin_importer/plugin_importer.py")
@@ -138,7 +139,7 @@ def test_zip_holds_plugin_protocol_licences_and_nothing_unused(archive: Path, py
     }
     protocol = {f"nst_krita/_wire/{path.name}" for path in package.WIRE.glob("*.py")}
     assert sources | protocol <= names
-    assert {"nst_krita.desktop", "nst_krita/nst_krita.action", "nst_krita/Manual.html"} <= names
+    assert {"nst_krita.desktop", "nst_krita.action", "nst_krita/Manual.html"} <= names
     assert not [name for name in names if "__pycache__" in name or "/tests/" in name or name.endswith(".pyi")]
     for release in {name.split("/")[1] for name in pyzmq.files if name.startswith("licences/")}:
         for licence in ("LICENSE.md", "LICENSE.zeromq.txt", "LICENSE.libsodium.txt"):
@@ -178,7 +179,7 @@ def test_action_and_desktop_name_the_plugin_as_krita_wants() -> None:
     assert entry["X-KDE-Library"] == package.PLUGIN.name
     assert (package.PLUGIN / entry["X-Krita-Manual"]).is_file()
     actions = ElementTree.fromstring(package.ACTION.read_bytes()).iter("Action")
-    assert [action.get("name") for action in actions] == ["nst_krita", "nst_start"]
+    assert [action.get("name") for action in actions] == ["nst_krita", "nst_start", "nst_continue"]
 
 
 @pytest.mark.skipif(not IMPORTER.is_file(), reason="Krita's plugin importer is not here: apt install krita")
@@ -198,10 +199,78 @@ def test_kritas_own_importer_takes_it_twice(archive: Path, tmp_path: Path) -> No
         [plugin] = importer.import_all()
         importer.archive.close()
         assert (plugin["name"], plugin["ui_name"]) == ("nst_krita", "Neural Style Transfer")
-        assert plugin["action"] == "nst_krita/nst_krita.action"
+        assert plugin["action"] == "nst_krita.action"
     assert len(asked) == 1, "the second time it replaces the first"
     with zipfile.ZipFile(archive) as zipped:
         for name in zipped.namelist():
             if not name.endswith("/"):
-                assert (tmp_path / "pykrita" / name).read_bytes() == zipped.read(name)
-    assert (tmp_path / "actions" / "nst_krita.action").is_file()
+                folder = "actions" if name.endswith(".action") else "pykrita"
+                assert (tmp_path / folder / name).read_bytes() == zipped.read(name)
+    assert not list((tmp_path / "pykrita").rglob("*.action")), "Krita would find the actions twice"
+
+
+def test_uv_is_pinned_for_every_platform() -> None:
+    text = wheels.UV_REQUIREMENTS.read_text(encoding="utf-8")
+    assert len(set(DIGEST.findall(text))) == len(wheels.PLATFORMS)
+    assert "://" not in text, "which index serves it is the user's choice"
+
+
+def test_uv_and_its_licences_are_taken_from_its_wheel(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unpack(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        assert {"--require-hashes", "--no-deps", str(wheels.UV_REQUIREMENTS)} <= set(command)
+        target = Path(command[command.index("--target") + 1])
+        for name in ("bin/uv.exe", "bin/uvx.exe", "uv/__init__.py", "uv-1.2.dist-info/licenses/LICENSE-MIT"):
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            (target / name).write_text(name)
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(wheels, "find_uv", lambda: ["uv"])
+    monkeypatch.setattr(subprocess, "run", unpack)
+    files = wheels.download_uv("win-amd64")
+    assert set(files) == {"_server/uv-1.2/uv.exe", "licences/uv-1.2/LICENSE-MIT"}
+
+
+def test_the_wheel_is_the_same_each_time_and_can_be_installed(tmp_path: Path) -> None:
+    name, data = server_wheel.server_wheel()
+    assert (name, data) == server_wheel.server_wheel()
+    (tmp_path / name).write_bytes(data)
+    subprocess.run(
+        [*wheels.find_uv(), "venv", "-q", "--python", sys.executable, tmp_path / "env"], check=True
+    )
+    python = next(path for path in (tmp_path / "env").glob("*/python*") if path.stem == "python")
+    words = [
+        *wheels.find_uv(),
+        "pip",
+        "install",
+        "-q",
+        "--no-deps",
+        "--offline",
+        "--python",
+        python,
+        tmp_path / name,
+    ]
+    subprocess.run(words, check=True)
+    code = (
+        "import importlib.metadata as m, nst_server, krita_plugin, pathlib;"
+        "d = m.distribution('nst-krita');"
+        "print(nst_server.__version__, d.version, any(p.name == 'LICENSE' for p in d.files),"
+        "(pathlib.Path(krita_plugin.__file__).parent / 'pyzmq.txt').is_file(),"
+        "any('torch' in r for r in d.requires), [e.name for e in d.entry_points])"
+    )
+    said = subprocess.run([python, "-I", "-c", code], capture_output=True, text=True, check=True).stdout
+    assert said.split(maxsplit=5) == [
+        nst_server.__version__,
+        nst_server.__version__,
+        "True",
+        "True",
+        "True",
+        "['nst']\n",
+    ]
+
+
+def test_stale_metadata_is_not_packed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nst_server.__version__", "0.0.1")
+    with pytest.raises(server_wheel.SetupError, match=r"but the sources are 0\.0\.1"):
+        server_wheel.server_wheel()

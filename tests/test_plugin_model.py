@@ -31,8 +31,12 @@ def part(name: str) -> Any:
     return importlib.import_module(f"nst_krita.{name}")
 
 
-def new_job(iterations: int = 40, styles: tuple[Any, ...] = ()) -> Any:
-    params = part("backend.wire").params.Params(iterations=iterations, style_weights=(1.0,))
+def event_of(kind: str, **fields: Any) -> Any:
+    return part("backend.wire").events.Event(kind, fields)
+
+
+def new_job(iterations: int = 40, styles: tuple[Any, ...] = (), **params: Any) -> Any:
+    params = part("backend.wire").params.Params(iterations=iterations, style_weights=(1.0,), **params)
     every = part("model.options").Layers.EVERY
     return part("model.jobs").Job("a → b", "a", params, every, "doc", "layer", styles=styles)
 
@@ -62,7 +66,7 @@ def test_pure_parts_run_on_every_python_of_krita(python: str, tmp_path: Path) ->
 import sys
 sys.path[:0] = [{str(PLUGIN)!r}, {str(ROOT)!r}]
 sys.dont_write_bytecode = True
-from nst_krita.model import connection, jobs, options, properties, words
+from nst_krita.model import connection, forecast, jobs, masks, options, presets, properties, words
 from nst_krita.backend import wire
 from nst_krita import settings, vendor
 from nst_server.wire import codec
@@ -220,14 +224,9 @@ def test_a_damaged_settings_file_means_the_defaults(tmp_path: Path, damage: byte
 
 def test_the_server_line_says_where_it_stands() -> None:
     connection = part("model.connection").Connection()
-    happening = type(
-        "Happening", (), {"get": lambda self, name, default=None: self.__dict__.get(name, default)}
-    )
 
     def tell(kind: str, **fields: Any) -> None:
-        event = happening()
-        event.__dict__.update(fields, type=kind)
-        connection.handle(event)
+        connection.handle(event_of(kind, **fields))
 
     assert connection.words == "server starts when it is needed"
     tell("starting")
@@ -238,3 +237,37 @@ def test_the_server_line_says_where_it_stands() -> None:
     assert connection.words == "local server · CPU, 2 threads · VGG19"
     tell("unreachable", reason="Run: nst krita install")
     assert (connection.words, connection.problem) == ("no server", "Run: nst krita install")
+
+
+def test_a_download_is_offered_once_and_only_where_it_helps() -> None:
+    download = part("model.download").Download(part("settings").Settings())
+    heard: list[str] = []
+    download.observe(lambda: heard.append(download.words), "offered")
+    job = new_job()
+    accepted(job)
+    download.watch(job, event_of("state"))
+    assert download.offered == ""
+    job.handle("state", {"state": "running", "encoder": "built-in"})
+    download.watch(job, event_of("state"))
+    assert download.offered == "vgg19"
+    assert "548 MB" in heard[-1]
+    assert download.allowed is None
+    download.answer(False)
+    download.watch(job, event_of("state"))
+    assert (download.offered, download.allowed) == ("", None)
+
+
+def test_a_refused_download_is_offered_again_where_vgg_is_asked_for_by_name() -> None:
+    settings = part("settings").Settings()
+    download = part("model.download").Download(settings)
+    download.answer(False)
+    job = new_job(encoder="vgg16")
+    accepted(job)
+    failed = {"code": "weights", "message": "They are not here.", "hint": "Fetch them."}
+    job.handle("failed", failed)
+    download.watch(job, event_of("failed", **failed))
+    assert "VGG16" in download.words
+    assert "528 MB" in download.words
+    download.answer(True)
+    assert download.allowed is True
+    assert part("model.download").Download(part("settings").Settings()).allowed is True

@@ -10,7 +10,7 @@ from .qt import QtCore, QtWidgets
 
 DOCKER = "nst_krita_docker"
 #: Tools ▸ Scripts; the names are those that shortcuts are bound to.
-OPEN, START = "nst_krita", "nst_start"
+OPEN, START, CONTINUE = "nst_krita", "nst_start", "nst_continue"
 MENU = "tools/scripts"
 TITLE = "Neural Style Transfer"
 #: In px: below the first the docker shows too little to work with; the second shows all but Advanced.
@@ -22,9 +22,15 @@ LAYERS_DOCKER = "KisLayerBox"
 class NstExtension(Extension):
     """The actions of every window."""
 
-    def __init__(self, parent: Any, start: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        parent: Any,
+        start: Callable[[], None] = lambda: None,
+        go_on: Callable[[], None] = lambda: None,
+        question: Any = None,
+    ) -> None:
         super().__init__(parent)
-        self._start = start
+        self._start, self._go_on, self._question = start, go_on, question
 
     def setup(self) -> None:
         """Krita asks for this; there is nothing to prepare."""
@@ -33,11 +39,15 @@ class NstExtension(Extension):
         opening = window.createAction(OPEN, TITLE + "…", MENU)
         opening.triggered.connect(lambda *_: show_docker())
         starting = window.createAction(START, TITLE + ": start", MENU)
-        starting.triggered.connect(lambda *_: self._begin())
+        starting.triggered.connect(lambda *_: self._begin(self._start))
+        continuing = window.createAction(CONTINUE, TITLE + ": continue from the active layer", MENU)
+        continuing.triggered.connect(lambda *_: self._begin(self._go_on))
+        if self._question is not None:
+            self._question.watch()
 
-    def _begin(self) -> None:
+    def _begin(self, action: Callable[[], None]) -> None:
         show_docker()
-        self._start()
+        action()
 
 
 class ProblemDocker(DockWidget):
@@ -99,12 +109,13 @@ def register(problem: str = "") -> None:
         except ImportError as error:
             problem = f"This copy of the plugin is incomplete ({error}). Run: nst krita install"
     if root is None:
-        make, start = (lambda: ProblemDocker(problem)), (lambda: None)
+        make, extension = (lambda: ProblemDocker(problem)), NstExtension(krita)
     else:
-        make, start = (lambda: _docker(root)), root.start
+        make = lambda: _docker(root)  # noqa: E731
+        extension = NstExtension(krita, root.start, root.continue_from_layer, _question(root))
         krita.notifier().setActive(True)
         krita.notifier().applicationClosing.connect(root.close)
-    krita.addExtension(NstExtension(krita, start))
+    krita.addExtension(extension)
     right = getattr(DockWidgetFactoryBase, "DockPosition", DockWidgetFactoryBase).DockRight
     krita.addDockWidgetFactory(DockWidgetFactory(DOCKER, right, make))
 
@@ -115,6 +126,12 @@ def _root() -> Any:
     from .settings import Settings
 
     return Root(Settings())
+
+
+def _question(root: Any) -> Any:
+    from .ui.quitting import QuitQuestion
+
+    return QuitQuestion(root)
 
 
 def _docker(root: Any) -> DockWidget:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Callable, Sequence
 
 from ..qt import QtCore, Signal
-from . import wire
+from . import running, wire
 
 #: How long the thread waits for a command before it looks at the socket; commands wake it at once.
 BUSY_SECONDS, CALM_SECONDS = 0.02, 0.2
@@ -17,6 +18,8 @@ BUSY_SECONDS, CALM_SECONDS = 0.02, 0.2
 UNUSED_SECONDS = 300.0
 #: Frames on their way to the document, in bytes; above it the server is asked to hold the next ones back.
 MAX_WAITING_BYTES = 256 * 1024 * 1024
+#: What another computer's server is given to answer at first, in seconds.
+REMOTE_SECONDS = 4.0
 #: What quitting Krita waits for the thread: one unanswered hello (1 s) and a little.
 QUIT_MS = 1500
 #: What the socket is given to send the last commands: closing it drops what it still holds.
@@ -39,7 +42,8 @@ class BadImage(Exception):
 class Request:
     """A job to submit. A picture is a block with ``data``, ``description`` (fields of the wire's Pixels) and
     ``icc`` (bytes or None), or a function without arguments that makes one and may raise BadImage; it is
-    called in the network thread."""
+    called in the network thread. ``start``: what to begin with instead of what the params say.
+    ``style_masks``: where each style paints, None for everywhere."""
 
     job: str
     params: Any
@@ -47,28 +51,16 @@ class Request:
     styles: Sequence[Any]
     mask: Any = None
     title: str = ""
-
-
-@dataclass(frozen=True)
-class Happening:
-    """What the thread itself has to say: "starting", "unreachable" (``reason``), "closed", "rejected"."""
-
-    type: str
-    fields: dict[str, Any] = field(default_factory=dict)
-    data: bytes | None = None
-
-    def get(self, name: str, default: Any = None) -> Any:
-        return self.fields.get(name, default)
-
-    @property
-    def job(self) -> str:
-        return str(self.fields.get("job", ""))
+    download: bool | None = None
+    style_masks: Sequence[Any] = ()
+    start: Any = None
 
 
 class Network(QtCore.QThread):
     """Owns the wire's Client. Everything public is for the GUI thread, and none of it waits.
 
-    ``happened``: an Event of the Client, or a Happening, in the GUI thread.
+    ``happened``: an Event, in the GUI thread: of the Client, or of the thread itself: "starting", "closed",
+    "unreachable" (``reason``), "not_running", and "rejected" for a picture that cannot be sent.
     """
 
     happened = Signal(object)
@@ -84,14 +76,20 @@ class Network(QtCore.QThread):
         self._fetches: dict[str, list[int]] = {}  # what to ask for once connected
         self._waiting_bytes = 0
         self._counting = threading.Lock()  # both threads count the bytes
+        self._server_file: Path | None = None  # of another server than the local one
+        self._has_met = False  # that server has answered once
 
     def submit(self, request: Request) -> None:
         """Connect, starting the server if need be, and submit the job."""
         self._post(lambda: self._submit(request))
 
-    def attach(self, job: str) -> None:
-        """Follow a job of an earlier session, connecting if need be; all its kept frames come."""
-        self._post(lambda: self._attach(job, 0))
+    def attach(self, job: str, after: int = 0) -> None:
+        """Follow a job of an earlier session, connecting if need be; its kept frames above ``after`` come."""
+        self._post(lambda: self._attach(job, after))
+
+    def list_frames(self, jobs: Sequence[str]) -> None:
+        """Ask which frames of these jobs are kept: "frames" for each, or "not_running" without a server."""
+        self._post(lambda: self._list_frames(jobs))
 
     def fetch(self, job: str, sequences: Sequence[int], after: int) -> None:
         """Bring these kept frames once more, connecting if need be; ``after``: the latest that came."""
@@ -100,6 +98,16 @@ class Network(QtCore.QThread):
     def tell(self, command: str, *arguments: Any, **changes: Any) -> None:
         """Call that method of the Client, such as pause, stop, cancel, update, ack, frames."""
         self._post(lambda: self._tell(command, arguments, changes))
+
+    def use(self, server_file: Path | None) -> None:
+        """From now on talk to the server of that connection file; None: to the local one."""
+        self._server_file, self._has_met = server_file, False
+        if self.isRunning():
+            self._post(self._leave)
+
+    def restart_server(self) -> None:
+        """End the local server and start it anew; an "error" (``of``: restart) if it is at work or stays."""
+        self._post(self._restart)
 
     def taken(self, size: int) -> None:
         """Say that a frame of ``size`` bytes no longer waits."""
@@ -129,6 +137,7 @@ class Network(QtCore.QThread):
                 self._turn()
             self._obey(0)
             if self._client is not None and self._client.welcome is not None:
+                self._client.bye()
                 time.sleep(FLUSH_SECONDS)
         except Exception as error:  # an exception that leaves run() would abort Krita
             reason = f"The plugin's connection failed ({type(error).__name__}: {error}). Press Start again."
@@ -160,7 +169,7 @@ class Network(QtCore.QThread):
             self._give_up(self._problem)
         elif self._client is not None and not self._jobs and time.monotonic() - self._used > UNUSED_SECONDS:
             self._close()
-            self.happened.emit(Happening("closed"))
+            self._say("closed")
 
     def _patience(self) -> float | None:
         if self._client is None:
@@ -174,6 +183,7 @@ class Network(QtCore.QThread):
         if event.data is not None:
             self._count(len(event.data))
         if event.type == "connected":
+            self._has_met = True
             for job, sequences in self._fetches.items():
                 self._client.frames(job, fetch=sequences)
             self._fetches.clear()
@@ -182,6 +192,7 @@ class Network(QtCore.QThread):
             self._problem = f"{event['message']} {event['hint']}".strip()
         elif event.type == "disconnected" and not self._jobs:
             self._close()
+            self._say("closed")
 
     def _connect(self) -> Any:
         if self._client is None:
@@ -191,33 +202,60 @@ class Network(QtCore.QThread):
 
     def _find(self) -> Any:
         """The running server, else a new one; asked by the Client at every attempt to connect."""
-        launch = wire.load("launch")
-        running = launch.running_server()
-        if running is not None:
-            return running
+        try:
+            if self._server_file is not None:
+                return self._find_remote(self._server_file)
+            return wire.load("launch").ensure_server(self._command, cancelled=lambda: self._quitting)
+        except wire.connection.NoConnection as error:
+            self._problem = "" if self._quitting else str(error)
+            raise
+
+    def _find_remote(self, file: Path) -> Any:
+        found = wire.connection.Connection.read(file)
+        # One that has answered before may come back: the Client goes on trying by itself.
+        if not self._has_met and not wire.load("launch").answers(found, REMOTE_SECONDS):
+            raise wire.connection.NoConnection(
+                f"The server at {found.endpoint} does not answer. Is it running, and open to this computer?"
+            )
+        return found
+
+    def _leave(self) -> None:
+        self._close()
+        self._say("closed")
+
+    def _restart(self) -> None:
+        try:
+            unfinished = running.unfinished_jobs()
+            if unfinished:
+                raise running.StillNeeded(f"The server has {unfinished} unfinished jobs.")
+            self._leave()
+            running.stop()
+        except running.StillNeeded as error:
+            hint = "Restart it when they have ended."
+            self._say("error", of="restart", code="", message=str(error), hint=hint)
+            return
+        self._used = time.monotonic()
+        self._connect()
+
+    def _command(self) -> Any:
         if self._quitting:
             raise wire.connection.NoConnection("Krita quits.")
-        self.happened.emit(Happening("starting"))
-        try:
-            log = wire.connection.data_dir() / "logs" / "start.log"
-            process = launch.start_server(launch.installed_command(), log)
-            return launch.wait_for_server(process, log, cancelled=lambda: self._quitting)
-        except wire.connection.NoConnection as error:
-            self._problem = str(error)
-            raise
+        self._say("starting")
+        return wire.load("launch").installed_command()
 
     def _submit(self, request: Request) -> None:
         if self._quitting:  # its pictures could not be sent any more
             return
         try:
             images, profiles = [], {}
-            for index, picture in enumerate((request.content, request.mask, *request.styles)):
-                images.append(_image(picture, profiles, index - 2))
+            for index, picture in enumerate((request.content, request.mask, request.start, *request.styles)):
+                images.append(_image(picture, profiles, index - 3))
         except BadImage as error:
             fields = {"job": request.job, "field": "styles", "message": error.message, "hint": error.hint}
-            self.happened.emit(Happening("rejected", fields))
+            self._say("rejected", **fields)
             return
-        content, mask, *styles = images
+        content, mask, start, *styles = images
+        regions = [_image(region, profiles, -1) for region in request.style_masks]
         client = self._connect()
         self._jobs.add(request.job)
         client.submit(
@@ -226,15 +264,31 @@ class Network(QtCore.QThread):
             content,
             styles,
             mask=mask,
+            start=start,
             profiles=profiles,
             title=request.title,
+            download=request.download,
             previews=True,
+            style_masks=regions,
         )
 
     def _attach(self, job: str, after: int) -> None:
         if not self._quitting:
             self._connect().attach(job, after=after)
             self._jobs.add(job)
+
+    def _list_frames(self, jobs: Sequence[str]) -> None:
+        # Looking at a document is no reason to start a server.
+        is_local = self._server_file is None
+        if self._client is None and is_local and wire.load("launch").running_server() is None:
+            self._say("not_running")
+            return
+        client = self._connect()
+        for job in jobs:
+            if client.welcome is not None:
+                client.frames(job)
+            else:
+                self._fetches.setdefault(job, [])
 
     def _fetch(self, job: str, sequences: list[int], after: int) -> None:
         if self._client is None:
@@ -254,7 +308,10 @@ class Network(QtCore.QThread):
         self._jobs.clear()
         self._fetches.clear()
         self._close()
-        self.happened.emit(Happening("unreachable", {"reason": reason}))
+        self._say("unreachable", reason=reason)
+
+    def _say(self, kind: str, **fields: Any) -> None:
+        self.happened.emit(wire.events.Event(kind, fields))
 
     def _close(self) -> None:
         client, self._client = self._client, None

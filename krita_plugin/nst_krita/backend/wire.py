@@ -16,6 +16,7 @@ def load(module: str) -> ModuleType:
 
 
 connection = load("connection")
+events = load("events")
 messages = load("messages")
 params = load("params")
 pixels = load("pixels")

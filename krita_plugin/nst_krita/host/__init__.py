@@ -7,14 +7,21 @@ frames = FrameInserter(document, content.layer, "Starry Night", pen, on_inserted
 frames.put(Frame(key, "iteration 10", PixelBlock(…)))
 """
 
+from .annotations import MAX_BYTES as MAX_ANNOTATION
+from .annotations import read_annotation, write_annotation
 from .document import Colours, Document, KritaDocument, StyleChoice, current, open_documents, styles
 from .errors import HostError
-from .frames import Frame, FrameInserter
+from .frames import CLOSED, CONVERTED, DELETED, Frame, FrameInserter
 from .layers import Layer
 from .pen import PenWatch
-from .reading import Content, PixelBlock, must_hold_frames, read_content, read_style
+from .reading import Content, PixelBlock, must_hold_frames, read_content, read_start, read_style
+from .regions import extent, read_alpha, read_selection
 
 __all__ = [
+    "CLOSED",
+    "CONVERTED",
+    "DELETED",
+    "MAX_ANNOTATION",
     "Colours",
     "Content",
     "Document",
@@ -27,9 +34,15 @@ __all__ = [
     "PixelBlock",
     "StyleChoice",
     "current",
+    "extent",
     "must_hold_frames",
     "open_documents",
+    "read_alpha",
+    "read_annotation",
     "read_content",
+    "read_selection",
+    "read_start",
     "read_style",
     "styles",
+    "write_annotation",
 ]

@@ -1,7 +1,8 @@
-"""Which colours a layer's numbers mean, as the server has to be told."""
+"""Colours on their way out of a document and back: which travel as they are, and what becomes of others."""
 
 from __future__ import annotations
 
+import functools
 import shutil
 import struct
 import tempfile
@@ -11,53 +12,130 @@ from typing import Any
 
 from krita import InfoObject, Krita
 
-from ..qt import QtCore
+from ..qt import QtCore, to_bytes
 from .document import Colours
 from .errors import HostError
 
+# (model, depth) of Krita → (channels, dtype) on the wire. Krita's integer colours lie in memory as BGRA.
+FORMATS = {
+    ("RGBA", "U8"): ("BGRA", "uint8"),
+    ("RGBA", "U16"): ("BGRA", "uint16"),
+    ("RGBA", "F16"): ("RGBA", "float16"),
+    ("RGBA", "F32"): ("RGBA", "float32"),
+    ("GRAYA", "U8"): ("GRAYA", "uint8"),
+    ("GRAYA", "U16"): ("GRAYA", "uint16"),
+    ("GRAYA", "F16"): ("GRAYA", "float16"),
+    ("GRAYA", "F32"): ("GRAYA", "float32"),
+}
 # Krita's names for sRGB with its own tone curve; the server needs no profile for these.
 SRGB = ("sRGB built-in", "sRGB-elle-V2-srgbtrc.icc", "sRGB-elle-V4-srgbtrc.icc", "sRGB IEC61966-2.1")
-
-_profiles: dict[Colours, bytes] = {}
+# The space of all that has no format on the wire: wide enough for print, and Krita and the server convert
+# its linear curve without tables, back and forth to the very same numbers.
+EXCHANGE = "Rec2020-elle-V4-g10.icc"
+# Krita takes 1/125 of what this profile can hold for white; the profile itself does not say so.
+PQ = "High Dynamic Range UHDTV Wide Color Gamut Display (Rec. 2020) - SMPTE ST 2084 PQ EOTF"
 
 
 def colours_of(node: Any) -> Colours:
     return Colours(node.colorModel(), node.colorDepth(), node.colorProfile())
 
 
-def colour_space(node: Any) -> tuple[str, bytes | None]:
-    """("srgb", None), or "icc" and the profile's bytes, which take Krita 0.1 s once for each profile."""
-    colours = colours_of(node)
-    if colours.profile in SRGB:
+def must_have_colour(colours: Colours) -> None:
+    """Raises HostError for Krita's model of opacity without colour."""
+    if colours.model == "A":
+        raise HostError(
+            "This image has opacity but no colours.",
+            "Choose Image ▸ Convert Image Colour Space… and there RGB/Alpha.",
+        )
+
+
+def exchange(colours: Colours) -> Colours:
+    """In which colours pixels and frames of a document with ``colours`` travel; always the same ones."""
+    has_format = (colours.model, colours.depth) in FORMATS and colours.profile != PQ
+    if has_format and (colours.profile in SRGB or _profile(colours.model, colours.profile) is not None):
+        return colours
+    # In 16 bits Krita converts several times as fast, but they end at white.
+    ends_at_white = colours.depth.startswith("U") and colours.model not in ("XYZA", "YCbCrA")
+    return Colours("RGBA", "U16" if ends_at_white and colours.profile != PQ else "F32", EXCHANGE)
+
+
+def colour_space(colours: Colours) -> tuple[str, bytes | None]:
+    """("srgb", None), or "icc" and the profile's bytes. Raises HostError where Krita does not show them.
+
+    ``colours``: such as ``exchange`` returns. Takes Krita 0.1 s once for each profile.
+    """
+    if colours.profile in SRGB and colours.model == "RGBA":
         return "srgb", None
-    if colours not in _profiles:
-        _profiles[colours] = _exported_profile(node, colours)
-    return "icc", _profiles[colours]
-
-
-def _exported_profile(node: Any, colours: Colours) -> bytes:
-    # Krita's scripting names profiles but never shows their bytes: they are read from one exported pixel.
-    # Saving a node leaves the recent files and the undo history alone.
-    options = InfoObject()
-    for name, value in (("alpha", True), ("forceSRGB", False), ("saveSRGBProfile", False)):
-        options.setProperty(name, value)
-    folder = Path(tempfile.mkdtemp(prefix="nst-krita-"))
-    krita = Krita.instance()
-    silent = krita.batchmode()
-    krita.setBatchmode(True)
-    try:
-        picture = folder / "pixel.png"
-        node.save(str(picture), 72.0, 72.0, options, QtCore.QRect(0, 0, 1, 1))
-        profile = icc_of_png(picture.read_bytes()) if picture.exists() else None
-    finally:
-        krita.setBatchmode(silent)
-        shutil.rmtree(folder, ignore_errors=True)
+    profile = _profile(colours.model, colours.profile)
     if profile is None:
         raise HostError(
             f"Krita does not hand out the colour profile “{colours.profile}”.",
             "Convert the image to sRGB: Image ▸ Convert Image Colour Space….",
         )
-    return profile
+    return "icc", profile
+
+
+class Converter:
+    """Krita's own colour management; to be closed. Krita runs its event loop in all of its calls.
+
+    Converting a layer is an undo step of the document that made it: this one has no view and no user.
+    Making and closing it takes Krita 0.2 s. Raises HostError where Krita cannot convert so.
+    """
+
+    def __init__(self, source: Colours, target: Colours) -> None:
+        self._source, self._target = source, target
+        self._document = Krita.instance().createDocument(1, 1, "", *source, 72.0)
+
+    def convert(self, data: Any, width: int, height: int) -> bytes:
+        """Pixels in the target's numbers. ``data``: bytes or a QByteArray, rows as Krita has them."""
+        node = self._document.createNode("", "paintlayer")
+        is_known = colours_of(node) == self._source
+        node.setPixelData(data, 0, 0, width, height)
+        node.setColorSpace(*self._target)
+        if is_known and colours_of(node) == self._target:
+            return to_bytes(node.pixelData(0, 0, width, height))
+        raise HostError(
+            f"Krita cannot convert {' '.join(self._source)} to {' '.join(self._target)}.",
+            "Choose Image ▸ Convert Image Colour Space… and there RGB/Alpha.",
+        )
+
+    def close(self) -> None:
+        self._document.close()
+
+
+def converted(data: Any, width: int, height: int, source: Colours, target: Colours) -> bytes:
+    """``Converter.convert`` for a single time; what has the right colours already is only copied."""
+    if source == target:
+        return to_bytes(data)
+    converter = Converter(source, target)
+    try:
+        return converter.convert(data, width, height)
+    finally:
+        converter.close()
+
+
+@functools.lru_cache(maxsize=None)
+def _profile(model: str, name: str) -> bytes | None:
+    # Krita's scripting names profiles but never shows their bytes: they are read from one exported pixel.
+    # Saving a layer leaves the recent files and the undo history alone.
+    options = InfoObject()
+    for option, value in (("alpha", True), ("forceSRGB", False), ("saveSRGBProfile", False)):
+        options.setProperty(option, value)
+    folder = Path(tempfile.mkdtemp(prefix="nst-krita-"))
+    krita = Krita.instance()
+    silent = krita.batchmode()
+    krita.setBatchmode(True)
+    document = krita.createDocument(1, 1, "", model, "U8", name, 72.0)
+    try:
+        if document.colorProfile() != name:
+            return None
+        picture = folder / "pixel.png"
+        document.rootNode().save(str(picture), 72.0, 72.0, options, QtCore.QRect(0, 0, 1, 1))
+        return icc_of_png(picture.read_bytes()) if picture.exists() else None
+    finally:
+        document.close()
+        krita.setBatchmode(silent)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def icc_of_png(data: bytes) -> bytes | None:

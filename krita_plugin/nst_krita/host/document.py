@@ -133,8 +133,10 @@ def current() -> Document:
 
 
 def open_documents() -> list[KritaDocument]:
-    """All documents that Krita has open."""
-    return [KritaDocument(handle) for handle in Krita.instance().documents()]
+    """All documents that Krita shows, not those that scripts work with for a moment."""
+    krita = Krita.instance()
+    shown = [view.document() for window in krita.windows() for view in window.views()]
+    return [KritaDocument(handle) for handle in krita.documents() if handle in shown]
 
 
 def styles(document: Document, source: Layer | None = None) -> list[StyleChoice]:

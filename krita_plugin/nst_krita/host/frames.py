@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import Any, Callable
+from typing import Any, Callable, Mapping
 
 from krita import Krita
 
 from ..qt import QtCore
 from .colour import colours_of
+from .conversion import Conversion
 from .document import Colours, KritaDocument
+from .errors import HostError
 from .layers import Layer, find
 from .pen import PenWatch
 from .reading import PixelBlock
@@ -30,7 +32,10 @@ DELETED = "The group with the frames was undone or deleted."
 
 @dataclass(frozen=True)
 class Frame:
-    """One frame: ``key`` is the caller's name for it, ``name`` the layer's, ``final`` is never left out."""
+    """One frame: ``key`` is the caller's name for it, ``name`` the layer's, ``final`` is never left out.
+
+    ``pixels``: as the server sent them.
+    """
 
     key: Any
     name: str
@@ -47,11 +52,13 @@ class FrameInserter(QtCore.QObject):
 
     ``put`` only queues. Frames go in one at a time, once the pen has been up for a second, each as one
     undo step (the first one together with the group), at most ``max_steps`` and one for a final frame.
-    With ``replace`` there is one layer, locked, whose pixels change without undo steps.
+    With ``replace`` there is one layer, locked, whose pixels change without undo steps; with ``locked`` all
+    frames are. ``group_id`` and ``layers`` (key → layer id) are those of an earlier session: frames go on
+    into that group if the document still has it.
     The active layer stays the painter's, and of the frames only the newest is visible.
-    A document that was closed or has other colours than ``colours`` (those of the frames; by default what
-    it has now), or a group that the painter undid or deleted, gets no more frames; when the painter redoes
-    the group, or undoes the conversion, later frames go in again.
+    Frames are converted to ``colours``, by default those that the document has now. A document that was
+    closed or has other colours by then, or a group that the painter undid or deleted, gets no more frames;
+    when the painter redoes the group, or undoes the conversion, later frames go in again.
 
     Three callbacks, called in the GUI thread after the fact:
     ``on_inserted(key)``; ``on_skipped(key)``: not put into the document, for the cap, or because a newer
@@ -68,19 +75,26 @@ class FrameInserter(QtCore.QObject):
         replace: bool = False,
         max_steps: int = MAX_STEPS,
         colours: Colours | None = None,
+        locked: bool = False,
+        group_id: str = "",
+        layers: Mapping[Any, str] | None = None,
         on_inserted: Callable[[Any], None] = _ignore,
         on_skipped: Callable[[Any], None] = _ignore,
         on_gone: Callable[[str], None] = _ignore,
     ) -> None:
         super().__init__()
         self._document, self._source_id, self._group_name, self._pen = document, source.id, group_name, pen
-        self._replace, self._max_steps = replace, max_steps
+        self._replace, self._max_steps, self._locked = replace, max_steps, locked
         self._colours = colours or document.colours
         self._on_inserted, self._on_skipped, self._on_gone = on_inserted, on_skipped, on_gone
         self._queue: deque[Frame] = deque()
-        self._group_id: str | None = None
-        self._layers: dict[Any, str] = {}  # key → id of its layer, oldest first
-        self._newest: str | None = None
+        self._coming: tuple[Frame, Conversion] | None = None
+        self._group_id: str | None = group_id or None
+        self._layers: dict[Any, str] = dict(layers or {})  # key → id of its layer, oldest first
+        nodes = self._frame_nodes()
+        self._newest: str | None = nodes[-1].uniqueId().toString() if nodes else None
+        if self._group() is None or (replace and not nodes):
+            self._group_id = None
         self._steps = 0
         self._busy = False
         self._removing = False
@@ -98,7 +112,12 @@ class FrameInserter(QtCore.QObject):
     @property
     def pending(self) -> int:
         """How many frames wait."""
-        return len(self._queue)
+        return len(self._queue) + (self._coming is not None)
+
+    @property
+    def group_id(self) -> str:
+        """The id of the group; empty before the first frame."""
+        return self._group_id or ""
 
     @property
     def inserted(self) -> list[Any]:
@@ -117,6 +136,10 @@ class FrameInserter(QtCore.QObject):
             return None
         there = self._frame_nodes() if self._replace else self._group() is not None
         return None if there else DELETED
+
+    def id_of(self, key: Any) -> str:
+        """The id of the layer made for that frame, also while it is undone; empty if there was none."""
+        return self._layers.get(key, "")
 
     def layer_of(self, key: Any) -> Layer | None:
         """The layer that holds that frame; None if it is not in the document."""
@@ -156,7 +179,7 @@ class FrameInserter(QtCore.QObject):
 
     def remove(self) -> None:
         """Drop what waits and take the group out of the document, as one undo step; and close."""
-        self._queue.clear()
+        self._drop_waiting()
         self._removing = self._busy
         if self._busy:  # Krita is just adding a layer
             return
@@ -169,8 +192,8 @@ class FrameInserter(QtCore.QObject):
         """Insert nothing more; frames that still wait are skipped. The layers stay."""
         self._closed = True
         self._timer.stop()
-        while self._queue:
-            self._on_skipped(self._queue.popleft().key)
+        for key in self._drop_waiting():
+            self._on_skipped(key)
 
     # Inside.
 
@@ -190,30 +213,75 @@ class FrameInserter(QtCore.QObject):
         # Krita runs its event loop while it adds a layer, and this timer goes on in there.
         if self._busy:
             return
-        self._idle_turns = 0 if self._queue else self._idle_turns + 1
-        if self._idle_turns == IDLE_TURNS:
-            self._timer.setInterval(IDLE_MS)
+        self._idle_turns = 0 if self.pending else self._idle_turns + 1
+        self._timer.setInterval(POLL_MS if self._idle_turns < IDLE_TURNS else IDLE_MS)
         reason = self.gone
         if reason is not None:
             self._skip_all(reason)
             return
         self._told_gone = False
-        if not self._queue:
+        if not self.pending:
             self._follow_undo()
         elif self._pen.is_calm():
             self._pen.start()
-            frame = self._next_frame()
-            if frame is not None:
-                self._insert(frame)
+            self._advance()
 
     def _skip_all(self, reason: str) -> None:
         if not self._told_gone:
             self._told_gone = True
             self._on_gone(reason)
-        while self._queue:
-            self._on_skipped(self._queue.popleft().key)
+        for key in self._drop_waiting():
+            self._on_skipped(key)
         if reason == CLOSED:
             self.close()
+
+    def _drop_waiting(self) -> list[Any]:
+        """The keys of the frames that were to come, which do not come any more."""
+        keys = [frame.key for frame in self._queue]
+        self._queue.clear()
+        if self._coming is not None:
+            frame, conversion = self._coming
+            keys.insert(0, frame.key)
+            self._coming = None
+            if not self._busy:
+                conversion.close()
+        return keys
+
+    def _advance(self) -> None:
+        """Go on converting the next frame, or insert it."""
+        if self._coming is None:
+            frame = self._next_frame()
+            if frame is None:
+                return
+            self._coming = frame, Conversion(frame.pixels, self._colours)
+        frame, conversion = self._coming
+        if not conversion.is_done:
+            self._convert(frame, conversion)
+            # Everything is asked anew before the next step: the painter may have begun a stroke.
+            self._timer.setInterval(0)
+            return
+        self._coming = None
+        conversion.close()
+        self._insert(Frame(frame.key, frame.name, conversion.block, frame.final))
+
+    def _convert(self, frame: Frame, conversion: Conversion) -> None:
+        problem = ""
+        self._busy = True
+        try:
+            conversion.step()
+        except HostError as error:
+            problem = str(error)
+        finally:
+            self._busy = False
+        if self._coming is None:  # dropped meanwhile: Krita has run its event loop
+            conversion.close()
+            if self._removing:
+                self.remove()
+        elif problem:
+            self._coming = None
+            conversion.close()
+            self._on_skipped(frame.key)
+            self._on_gone(problem)
 
     def _next_frame(self) -> Frame | None:
         while self._queue:
@@ -267,7 +335,7 @@ class FrameInserter(QtCore.QObject):
         """A new layer, not yet in the document: pixels set before that need no undo step of their own."""
         node = maker.createNode(frame.name, "paintlayer")
         _write(node, frame.pixels)
-        node.setLocked(self._replace and not frame.final)
+        node.setLocked(self._locked or (self._replace and not frame.final))
         self._layers[frame.key] = node.uniqueId().toString()
         return node
 
@@ -311,7 +379,7 @@ class FrameInserter(QtCore.QObject):
         _write(node, frame.pixels)
         node.setName(frame.name)
         # A stroke on it would be lost with the next frame, and undoing that stroke would spoil the pixels.
-        node.setLocked(not frame.final)
+        node.setLocked(self._locked or not frame.final)
         self._layers = {frame.key: node.uniqueId().toString()}
         self._document.handle.refreshProjection()
         self._document.handle.setModified(True)

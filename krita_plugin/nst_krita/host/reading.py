@@ -6,16 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..qt import QtCore, to_bytes
-from .colour import colour_space, colours_of
+from .colour import FORMATS, colour_space, colours_of, converted, exchange, must_have_colour
 from .document import Colours, KritaDocument, StyleChoice
 from .errors import HostError
 from .layers import Layer
 
-# (model, depth) of Krita → (channels, dtype) on the wire. Krita's integer colours lie in memory as BGRA.
-FORMATS = {("RGBA", "U8"): ("BGRA", "uint8")}
-_CHANNELS = {"BGRA": 4, "MASK": 1}
-_BYTES = {"uint8": 1}
-CONVERT = "Choose Image ▸ Convert Image Colour Space… and there RGB/Alpha, 8-bit integer/channel."
+_CHANNELS = {"RGBA": 4, "BGRA": 4, "GRAYA": 2, "MASK": 1}
+_BYTES = {"uint8": 1, "uint16": 2, "float16": 2, "float32": 4}
 
 
 @dataclass(frozen=True)
@@ -23,7 +20,8 @@ class PixelBlock:
     """Pixels and what they are: rows top to bottom, channels interleaved, straight alpha.
 
     ``x``, ``y``: where the left upper corner lies in the document, in px. The other fields are those of
-    the wire's Pixels; ``icc``: the profile itself where ``colour_space`` is "icc".
+    the wire's Pixels; ``icc``: the profile itself where ``colour_space`` is "icc"; of frames
+    ``icc_digest``: its SHA-256.
     """
 
     data: bytes
@@ -35,6 +33,7 @@ class PixelBlock:
     dtype: str = "uint8"
     colour_space: str = "srgb"
     icc: bytes | None = None
+    icc_digest: str | None = None
 
     @property
     def raw_bytes(self) -> int:
@@ -64,11 +63,7 @@ def read_content(document: KritaDocument, layer: Layer) -> Content:
         raise HostError(f"“{layer.name}” is a mask.", "Choose the layer that it belongs to.")
     if not layer.is_shown:
         raise HostError(f"“{layer.name}” is hidden.", "Show it, or choose a visible layer.")
-    if colours_of(layer.node) != document.colours:
-        raise HostError(
-            f"“{layer.name}” has other colours than its document.",
-            "Choose Layer ▸ Convert ▸ Convert Layer Colour Space… and there the document's.",
-        )
+    must_have_colour(document.colours)
     document.handle.waitForDone()
     area = _content_area(document, layer)
     selection = document.handle.selection()
@@ -82,7 +77,8 @@ def read_content(document: KritaDocument, layer: Layer) -> Content:
                 f"The selection holds nothing of “{layer.name}”.",
                 "Select a part of the layer, or choose Select ▸ Deselect.",
             )
-    return Content(_read(layer.node, area, shown=True), mask, layer)
+    # Frames come in the colours of what is sent, and the document's are what they shall have.
+    return Content(_read(layer.node, area, document.colours, shown=True), mask, layer)
 
 
 def read_style(choice: StyleChoice) -> PixelBlock:
@@ -90,16 +86,32 @@ def read_style(choice: StyleChoice) -> PixelBlock:
     _must_be_open(choice.document)
     choice.document.handle.waitForDone()
     if choice.layer is None:
-        return _read(choice.document.root, choice.document.canvas, shown=True)
+        return _read(choice.document.root, choice.document.canvas, choice.document.colours, shown=True)
     layer = choice.layer
     if layer.is_group and not layer.is_shown:
         raise HostError(f"The group “{layer.name}” is hidden.", "Show it, or choose a layer inside it.")
-    return _read(layer.node, _content_area(choice.document, layer), shown=layer.is_shown)
+    area = _content_area(choice.document, layer)
+    return _read(layer.node, area, colours_of(layer.node), shown=layer.is_shown)
+
+
+def read_start(document: KritaDocument, layer: Layer, content: PixelBlock) -> PixelBlock:
+    """The layer, hidden or not, on ``content``'s rectangle: what a job starts from. Raises HostError."""
+    _must_be_open(document)
+    if layer.is_mask:
+        raise HostError(f"“{layer.name}” is a mask.", "Choose the layer that it belongs to.")
+    document.handle.waitForDone()
+    area = QtCore.QRect(content.x, content.y, content.width, content.height)
+    if not _content_area(document, layer).intersects(area):
+        raise HostError(
+            f"“{layer.name}” has nothing where the picture is to be painted.",
+            "Choose another layer or another selection.",
+        )
+    return _read(layer.node, area, document.colours, shown=layer.is_shown)
 
 
 def must_hold_frames(document: KritaDocument) -> None:
-    """Raises HostError where the document's colours are not such as frames have."""
-    _format(document.colours)
+    """Raises HostError where the document's colours are not such as frames can have."""
+    must_have_colour(document.colours)
 
 
 def _must_be_open(document: KritaDocument) -> None:
@@ -124,25 +136,25 @@ def _content_area(document: KritaDocument, layer: Layer) -> QtCore.QRect:
     return area
 
 
-def _read(node: Any, area: QtCore.QRect, *, shown: bool) -> PixelBlock:
-    """``shown``: with its masks and children, of which Krita keeps a picture only while it is visible."""
-    channels, dtype = _format(colours_of(node))
-    space, icc = colour_space(node)
-    pixels = node.projectionPixelData if shown else node.pixelData
-    data = to_bytes(pixels(area.x(), area.y(), area.width(), area.height()))
-    if not data:
+def _read(node: Any, area: QtCore.QRect, colours: Colours, *, shown: bool) -> PixelBlock:
+    """``node``'s pixels in the format in which those of ``colours`` travel.
+
+    ``shown``: with its masks and children, of which Krita keeps a picture only while it is visible.
+    """
+    must_have_colour(colours)
+    # What other kinds of layers show is always drawn by Krita; they have no pixels of their own.
+    is_own = not shown and node.type() in ("paintlayer", "grouplayer")
+    pixels = node.pixelData if is_own else node.projectionPixelData
+    width, height = area.width(), area.height()
+    # From here on the node is not asked again: Krita runs its event loop, and the document can be closed.
+    raw, source = pixels(area.x(), area.y(), width, height), colours_of(node)
+    if raw.isEmpty():
         raise HostError(f"“{node.name()}” has no pixels of its own.", "Choose a visible paint layer.")
-    return PixelBlock(data, area.width(), area.height(), area.x(), area.y(), channels, dtype, space, icc)
-
-
-def _format(colours: Colours) -> Any:
-    found = FORMATS.get((colours.model, colours.depth))
-    if found is None:
-        named = "{} {}".format(
-            {"A": "alpha only", "RGBA": "RGB"}.get(colours.model, colours.model), colours.depth
-        )
-        raise HostError(f"Only 8-bit RGB can be styled so far; this is {named}.", CONVERT)
-    return found
+    target = exchange(colours)
+    channels, dtype = FORMATS[target.model, target.depth]
+    space, icc = colour_space(target)
+    data = converted(raw, width, height, source, target)
+    return PixelBlock(data, width, height, area.x(), area.y(), channels, dtype, space, icc)
 
 
 def _read_selection(selection: Any, area: QtCore.QRect) -> PixelBlock | None:

@@ -1,5 +1,6 @@
 """What the plugin knows and does, as observable state without widgets.
 
-``properties``, ``words``, ``options``, ``connection`` and ``jobs`` are plain Python; ``styles``,
-``document_model`` and ``root`` bring them together with Krita (``host``) and the server (``backend``).
+``properties``, ``words``, ``options``, ``presets``, ``style_list``, ``masks``, ``connection``, ``forecast``,
+``history`` and ``jobs`` are plain Python; ``styles``, ``regions``, ``documents``, ``document_model`` and
+``root`` bring them together with Krita (``host``) and the server (``backend``).
 """

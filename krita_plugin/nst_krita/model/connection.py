@@ -20,18 +20,30 @@ class Link(Enum):
 
 
 class Connection(Observable):
-    """The state of the connection; ``device`` and ``encoder`` are those of the latest job."""
+    """The state of the connection; ``device`` and ``encoder`` are those of the latest job.
+
+    ``remote``: the name of another computer's server that is used, "" for the local one. ``is_missing``: the
+    local one has to be installed first. ``version``,
+    ``devices``, ``encoders``: what the server said of itself when it was last connected.
+    """
 
     link = Property(Link.NONE)
     problem = Property("")
     device = Property("")
     encoder = Property("")
+    remote = Property("")
+    is_missing = Property(False)
+    version = ""
+    devices: Any = ()
+    encoders: Any = ()
 
     def handle(self, event: Any) -> None:
         """Follow an event of the network thread."""
         if event.type == "starting":
             self.link, self.problem = Link.STARTING, ""
         elif event.type == "connected":
+            self.version = str(event.get("server", ""))
+            self.devices, self.encoders = event.get("devices", ()), event.get("encoders", ())
             self.link, self.problem = Link.CONNECTED, ""
             self.device = _device(event.get("devices", ()))
         elif event.type == "disconnected":
@@ -52,14 +64,20 @@ class Connection(Observable):
     @property
     def words(self) -> str:
         """One line: the server, its device and the encoder in use."""
+        server = tr("remote server {}").format(self.remote) if self.remote else tr("local server")
         if self.link is Link.CONNECTED:
-            return " · ".join(filter(None, (tr("local server"), self.device, encoder_name(self.encoder))))
+            return " · ".join(filter(None, (server, self.device, encoder_name(self.encoder))))
         return {
-            Link.NONE: tr("server starts when it is needed"),
+            Link.NONE: self._words_of_none(server),
             Link.STARTING: tr("starting server"),
             Link.LOST: tr("connection lost, trying again"),
-            Link.FAILED: tr("no server"),
+            Link.FAILED: tr("no answer: {}").format(server) if self.remote else tr("no server"),
         }[self.link]
+
+    def _words_of_none(self, server: str) -> str:
+        if self.remote:
+            return server
+        return tr("server not installed") if self.is_missing else tr("server starts when it is needed")
 
 
 def _device(devices: Any) -> str:

@@ -9,7 +9,7 @@ from typing import Any, Mapping, Sequence
 from ..backend import wire
 from .options import LIVE, Layers
 from .properties import Observable, Property
-from .words import amount, duration, encoder_name, sentence, tr
+from .words import about, amount, duration, encoder_name, sentence, tr
 
 #: Points of the loss curve that are kept: it is some 100 px wide.
 MAX_LOSSES = 200
@@ -40,8 +40,9 @@ class Job(Observable):
     ``fraction``: 0 to 1 of the work at hand, None when it is unknown. ``losses``: the total loss at the
     latest iterations. ``inserted``: sequences of the frames that are layers now; ``left_out``: of those
     that are kept on the server only. ``wanted``: the command ("stop" or "cancel") that ends it, once given;
-    ``wants_pause``: whether it shall pause or go on, until the server says that it does. ``styles``: the
-    docker's, for their shares; empty for a job of an earlier session.
+    ``wants_pause``: whether it shall pause or go on, until the server says that it does. ``locks``: whether
+    its frames become locked layers. ``styles``: the docker's, for their shares; empty for a job of an
+    earlier session.
     """
 
     state = Property(JobState.SENDING)
@@ -76,6 +77,7 @@ class Job(Observable):
         self.total = params.iterations
         self.wanted = ""
         self.wants_pause: bool | None = None
+        self.locks = False
         self.frames: dict[int, int] = {}  # sequence → iteration
         self.words = tr("sending the picture")
 
@@ -141,7 +143,7 @@ class Job(Observable):
         self._on_state(fields)
 
     def _on_rejected(self, fields: Mapping[str, Any]) -> None:
-        self.fail(fields["message"], fields["hint"])
+        self.fail(about(str(fields.get("field", "")), fields["message"]), fields["hint"])
 
     def _on_state(self, fields: Mapping[str, Any]) -> None:
         try:
@@ -209,7 +211,7 @@ class Job(Observable):
         self.state = JobState.CANCELLED
 
     def _on_failed(self, fields: Mapping[str, Any]) -> None:
-        self.fail(fields["message"], fields["hint"])
+        self.fail(about(str(fields.get("field", "")), fields["message"]), fields["hint"])
 
     def _share(self) -> float:
         return min(1.0, self.iteration / max(1, self.total))

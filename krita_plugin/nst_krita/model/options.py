@@ -22,18 +22,33 @@ class Layers(Enum):
     FINAL = "final"
 
 
-class Options(Observable):
-    """The parameters by their names in the protocol, with its defaults; ``layers`` beside them.
+#: How much is spent on a picture: (size in px, iterations). The longest strokes come from the coarse scales
+#: that every one of them has; what a larger size adds are finer ones.
+QUALITIES = {
+    "draft": (512, 100),
+    "medium": (1024, 200),
+    "full": (DEFAULTS.size, DEFAULTS.iterations),
+    "finest": (DEFAULTS.size, 2 * DEFAULTS.iterations),
+}
+#: What belongs to the list of styles.
+OF_STYLES = ("style_weights", "style_scales")
+#: What the plugin does with frames; the server knows nothing of it.
+OF_KRITA = ("layers", "lock_frames")
 
-    ``style_weights`` is not among them: it belongs to the list of styles.
+
+class Options(Observable):
+    """The parameters by their names in the protocol, with its defaults; those of OF_KRITA beside them.
+
+    ``lock_frames``: whether frames become locked layers. Those of OF_STYLES are not among them.
     """
 
     def __init__(self) -> None:
         self._values: dict[str, Any] = {
-            name: getattr(DEFAULTS, name) for name in FIELDS if name != "style_weights"
+            name: getattr(DEFAULTS, name) for name in FIELDS if name not in OF_STYLES
         }
         self._values["frames"] = str(DEFAULTS.frames)
         self._values["layers"] = Layers.EVERY
+        self._values["lock_frames"] = False
 
     def __getitem__(self, name: str) -> Any:
         return self._values[name]
@@ -43,13 +58,23 @@ class Options(Observable):
             self._values[name] = value
             self.notify(name)
 
-    def params(self, weights: Iterable[float]) -> Any:
-        """Params for a job with styles of these weights. Raises InvalidParams."""
-        values = {name: value for name, value in self._values.items() if name != "layers"}
+    @property
+    def quality(self) -> str:
+        """Which of QUALITIES size and iterations amount to; "" for none of them."""
+        effort = (self["size"], self["iterations"])
+        return next((name for name, known in QUALITIES.items() if known == effort), "")
+
+    def spend(self, quality: str) -> None:
+        """Set size and iterations to that of QUALITIES."""
+        self["size"], self["iterations"] = QUALITIES[quality]
+
+    def params(self, weights: Iterable[float], scales: Iterable[float] = ()) -> Any:
+        """Params for a job with styles of these weights and stroke sizes. Raises InvalidParams."""
+        values = {name: value for name, value in self._values.items() if name not in OF_KRITA}
         if self["layers"] is Layers.FINAL:
             values["frames"] = FrameSchedule(series=False)
         # The painter sees choices, not the image that "image" needs.
-        return Params(style_weights=tuple(weights), **values)
+        return Params(style_weights=tuple(weights), style_scales=tuple(scales), **values)
 
     def live(self, weights: Iterable[float]) -> dict[str, Any]:
         """What a running job can follow, as an update wants it."""
@@ -68,8 +93,17 @@ class Options(Observable):
             try:
                 if name == "layers":
                     self["layers"] = Layers(value)
+                elif name == "lock_frames":
+                    self["lock_frames"] = value is True
                 elif name in self._values:
                     checked = getattr(Params(**{name: value}), name)
                     self[name] = str(checked) if name == "frames" else checked
             except (ValueError, TypeError):
                 continue
+
+    def replace(self, saved: Any) -> None:
+        """Have what ``to_json`` gave, and the defaults for all else."""
+        wanted = Options()
+        wanted.load(saved)
+        for name, value in wanted._values.items():
+            self[name] = value

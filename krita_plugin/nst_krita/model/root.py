@@ -2,34 +2,50 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Callable
 
 from .. import host
 from ..backend import wire
 from ..backend.network import BadImage, Network
-from ..qt import QtCore
 from ..settings import Settings
 from .connection import Connection
-from .document_model import Insertion, read_job
+from .document_model import (
+    Insertion,
+    Origin,
+    active_layer,
+    continuation,
+    dragged_layer,
+    job_again,
+    read_job,
+    record_of,
+)
+from .documents import Documents, Offer
+from .download import Download
+from .earlier import Earlier
+from .forecast import Forecast
+from .history import JobRecord
 from .jobs import Job, JobState
+from .live import LiveChanges, timer
 from .options import Options
+from .presets import Presets
 from .properties import Observable, Property
-from .styles import FileStyle, StyleList
-from .words import sentence, tr
+from .regions import LayerRegion, SelectedRegion
+from .server import Server
+from .settings_in_use import SettingsInUse
+from .style_list import StyleList
+from .styles import FileStyle, KritaStyle, open_style
+from .words import about, sentence, tr
 
-#: A slider that is being dragged sends one change in so many ms.
-LIVE_MS = 150
 #: Settings are written when nothing has changed for so many ms.
 SAVE_MS = 1000
-#: Unfinished jobs whose frames can be fetched in a later session.
-MAX_EARLIER = 5
 
 
 class Root(Observable):
     """Settings, styles, connection and jobs, and what the painter can do with them.
 
     ``jobs``: those that the docker shows, the latest last. ``message``: what went wrong with the latest
-    thing that the painter did. ``earlier``: (job, title) of jobs that an earlier session left.
+    thing that the painter did. ``earlier``: (job, title) of jobs that an earlier session left, those aside
+    that the document in view offers. ``stops_at_quit``: whether unfinished jobs end with Krita.
     """
 
     jobs = Property(())
@@ -38,16 +54,27 @@ class Root(Observable):
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.options, self.styles, self.connection = Options(), StyleList(), Connection()
+        self.options, self.styles, self.connection = Options(), StyleList(open_style), Connection()
+        self.download = Download(settings)
         self._network = Network()
         self._network.happened.connect(self._handle)
+        self.server = Server(
+            settings, self._network, self.connection, lambda: bool(self.unfinished), self._say
+        )
+        self.documents = Documents(self._network)
         self._pen = host.PenWatch()
         self._insertions: dict[str, Insertion] = {}
-        self._live = _timer(LIVE_MS, self._send_changes)
-        self._saving = _timer(SAVE_MS, self.save)
+        self._live = LiveChanges(self.options, self.styles, self._network, self._latest, self._say)
+        self._saving = timer(SAVE_MS, self.save)
         self._restore()
+        self.presets = Presets(settings, self.options, self.styles)
+        self.forecast = Forecast(settings, self.options, self.connection)
+        self._in_use = SettingsInUse(self.options, self.styles, self.documents)
+        self.stops_at_quit = False
+        self._earlier = Earlier(settings, self.documents)
+        self._earlier.observe(lambda: setattr(self, "earlier", self._earlier.shown), "shown")
         self.options.observe(self._options_changed)
-        self.styles.observe(self._styles_changed, "styles")
+        self.styles.observe(self._options_changed)
 
     # What the painter does.
 
@@ -65,25 +92,57 @@ class Root(Observable):
         except BadImage as error:
             self.message = str(error)
 
+    def add_dragged_layer(self) -> None:
+        """Add the layer that was dragged out of Krita's list, or say why not."""
+        try:
+            self.add_style(KritaStyle(dragged_layer()))
+        except host.HostError as error:
+            self.message = str(error)
+
+    def limit(self, style: Any, layer: host.Layer | None = None) -> None:
+        """Let the style paint only inside the selection, or only where ``layer`` has paint."""
+        self.message = ""
+        document = host.current()
+        try:
+            style.region = LayerRegion(document, layer) if layer else SelectedRegion(document)
+        except host.HostError as error:
+            self.message = str(error)
+
+    @property
+    def expectation(self) -> str:
+        """What a job that is started now will take, in words; "" while that is not known."""
+        return self.forecast.words(*host.extent(host.current()))
+
     def start(self) -> None:
         """Start a job on the active layer."""
+        self._begin(active_layer)
+
+    def continue_from_layer(self) -> None:
+        """Start a job that goes on from the active layer, as it has been painted over."""
+        self._begin(lambda document: continuation(document, self.documents.history(document)))
+
+    def _begin(self, origin_in: Callable[[host.Document], Origin]) -> None:
         self.message = ""
         if not self.styles.styles:
             self.message = tr("Choose a style first: press +.")
             return
         try:
             document = host.current()
-            job, request, source = read_job(self.options, self.styles, document)
+            origin = origin_in(document)
+            job, request = read_job(self.options, self.styles, document, origin, self.download.allowed)
         except (host.HostError, BadImage) as error:
             self.message = str(error)
             return
         except wire.params.InvalidParams as error:
-            self.message = sentence(error.problem, error.hint)
+            self.message = sentence(about(f"params.{error.field}", error.problem), error.hint)
             return
         for ended in [known for known in self.jobs if known.has_ended]:
             if not self._insertions[ended.id].pending:
                 self.dismiss(ended)
-        self._follow(job, document, source)
+        self._in_use.mark()
+        record = record_of(job, self._in_use.now())
+        self._follow(job, document, origin.above, record)
+        self.documents.add(document, record)
         self._network.submit(request)
         self._remember()
 
@@ -107,7 +166,7 @@ class Root(Observable):
     def dismiss(self, job: Job) -> None:
         """Show an ended job no longer; its layers stay. Not while frames wait: its note then says so."""
         insertion = self._insertions[job.id]
-        if insertion.pending:
+        if insertion.pending and not insertion.is_homeless:
             job.note = tr("Frames wait until you have finished the stroke or left the transform tool.")
             return
         insertion.close()
@@ -122,30 +181,95 @@ class Root(Observable):
 
     def fetch_earlier(self, job_id: str, title: str) -> None:
         """Bring the frames of an earlier session's job into the present document, above the active layer."""
+        known = self.documents.history(host.current()).jobs.get(job_id)
+        style_name, layers = title.split(" → ", maxsplit=1)[0], self.options["layers"]
+        self._fetch(known or JobRecord(job_id, title, style_name, layers.value, "", {}))
+
+    def forget_earlier(self, job_id: str) -> None:
+        """Offer that job no longer; the server deletes it when it is old."""
+        self._earlier.forget(job_id)
+        self._remember()
+
+    # What documents remember.
+
+    def look(self) -> None:
+        """The painter has come to another document, or closed one: see what it remembers."""
+        document = host.current()
+        is_new = bool(document) and not self.documents.knows(document)
+        self._retire()
+        self.documents.look(document, [job.id for job in self.jobs if not self._is_homeless(job)])
+        if is_new:
+            self.message = self._in_use.meet(document, bool(self.unfinished)) or self.message
+
+    def take(self, offer: Offer) -> None:
+        """Do what the document in view offers."""
+        document = host.current()
+        if not offer.job:
+            self.message = self._in_use.use_offered(document)
+            return
+        record = self.documents.history(document).jobs.get(offer.job)
+        if record is not None:
+            self._fetch(record)
+
+    def decline(self, offer: Offer) -> None:
+        """Offer that no more."""
+        if offer.job:
+            self.documents.end(offer.job)
+            self.forget_earlier(offer.job)
+        else:
+            self.documents.offer_settings(host.current(), offered=False)
+
+    @property
+    def is_frame_active(self) -> bool:
+        """Whether the active layer is a frame of ours, whose settings can be used again."""
+        return self._in_use.record_in(host.current()) is not None
+
+    def use_settings_of_layer(self) -> None:
+        """Set the docker as it was for the frame that is the active layer."""
+        self.message = self._in_use.use_of_layer(host.current())
+
+    def use_settings_of(self, job: Job) -> None:
+        """Set the docker as it was for that job."""
+        self.message = self._in_use.use(self._insertions[job.id].record.settings_of(""))
+
+    def _fetch(self, record: JobRecord) -> None:
+        """Bring the frames of that job into the present document."""
         self.message = ""
+        document = host.current()
         try:
-            document = host.current()
-            source = document.source()
+            active = document.source()
             host.must_hold_frames(document)
         except host.HostError as error:
             self.message = str(error)
             return
-        params = self.options.params(())
-        style_name = title.split(" → ", maxsplit=1)[0]
-        job = Job(title, style_name, params, self.options["layers"], document.id, source.id, job_id)
-        self._follow(job, document, source)
-        self.forget_earlier(job_id)
-        self._network.attach(job_id)
+        for known in [known for known in self.jobs if known.id == record.id]:
+            self.dismiss(known)
+        record.source = record.source or active.id
+        above = next((layer for layer in document.layers() if layer.id == record.source), active)
+        self.documents.add(document, record)
+        self._follow(job_again(record, document), document, above, record)
+        self._network.attach(record.id, after=max(record.seen, default=0))
+        self.forget_earlier(record.id)
+        self.look()
 
-    def forget_earlier(self, job_id: str) -> None:
-        """Offer that job no longer; the server deletes it when it is old."""
-        self.earlier = tuple(entry for entry in self.earlier if entry[0] != job_id)
-        self._remember()
+    def _is_homeless(self, job: Job) -> bool:
+        return self._insertions[job.id].is_homeless
+
+    def _retire(self) -> None:
+        """Ended jobs whose document is closed: their frames can be had in any other."""
+        for job in [job for job in self.jobs if job.has_ended and self._is_homeless(job)]:
+            self._insertions[job.id].close()
+            if job.left_out:
+                self._earlier.add(job.id, job.title)
+            self.dismiss(job)
 
     # What happens.
 
     def _handle(self, event: Any) -> None:
         self.connection.handle(event)
+        self.server.watch(event)
+        if self.documents.handle(event):
+            return
         if event.type == "unreachable":
             for job in self.jobs:
                 job.fail(event.get("reason", ""))
@@ -159,6 +283,8 @@ class Root(Observable):
             return
         had_ended = job.has_ended
         job.handle(event.type, event.fields)
+        self.download.watch(job, event)
+        self.forecast.watch(job, event)
         if event.type == "frame":
             self._frame(job, event)
         elif event.type == "error":
@@ -172,7 +298,14 @@ class Root(Observable):
             job.left_out = ()
             self._network.tell("forget", job.id)
         if job.has_ended:
-            self._remember()
+            self._ended(job)
+
+    def _ended(self, job: Job) -> None:
+        insertion = self._insertions.get(job.id)
+        if insertion is not None and not insertion.pending and not insertion.is_homeless:
+            self.documents.end(job.id)
+        self._retire()
+        self._remember()
 
     def _refused(self, job: Job, event: Any) -> None:
         if event.get("code") != "unknown_job":
@@ -190,66 +323,35 @@ class Root(Observable):
             job.preview = (event.pixels.width, event.pixels.height, event.data)
             self._network.taken(len(event.data))
 
-    def _follow(self, job: Job, document: host.KritaDocument, source: host.Layer) -> None:
-        self._insertions[job.id] = Insertion(job, document, source, self._pen, self._network)
+    def _follow(self, job: Job, document: host.KritaDocument, above: host.Layer, record: JobRecord) -> None:
+        def write() -> None:
+            self.documents.write(document)
+            if job.has_ended:
+                self._ended(job)
+
+        self._insertions[job.id] = Insertion(job, document, above, self._pen, self._network, record, write)
         self.jobs = (*self.jobs, job)
 
     # Live changes, and what is remembered.
-
-    def _styles_changed(self) -> None:
-        for style in self.styles.styles:
-            if "_followed" not in style.__dict__:
-                style._followed = True
-                style.observe(self._weight_changed, "weight")
-        self._saving.start()
-
-    def _weight_changed(self) -> None:
-        self._live.start()
-        self._saving.start()
 
     def _options_changed(self) -> None:
         self._live.start()
         self._saving.start()
 
-    def _send_changes(self) -> None:
-        """Let the latest job follow the sliders, if they are still about its styles."""
-        job = self.jobs[-1] if self.jobs else None
-        if job is None or not job.follows(self.styles.styles):
-            return
-        wanted = self.options.live(self.styles.weights)
-        header = {
-            name: list(v) if isinstance(v, tuple) else v for name, v in _live_of(job.params, wanted).items()
-        }
-        changes = {name: value for name, value in wanted.items() if value != header[name]}
-        if not changes:
-            return
-        try:
-            job.params = job.params.updated(changes)
-        except wire.params.InvalidParams as error:
-            self.message = sentence(error.problem, error.hint)
-            return
-        self.message = ""
-        self._network.tell("update", job.id, job.next_revision(), **changes)
+    def _say(self, message: str) -> None:
+        self.message = message
+
+    def _latest(self) -> tuple[Job, Insertion] | None:
+        return (self.jobs[-1], self._insertions[self.jobs[-1].id]) if self.jobs else None
 
     def _restore(self) -> None:
         self.options.load(self.settings.get("options", dict))
-        for saved in self.settings.get("styles", list):
-            try:
-                style = FileStyle(str(saved["path"]))
-                style.weight = min(1.0, max(0.0, float(saved["weight"])))
-            except (BadImage, KeyError, TypeError, ValueError):
-                continue
-            self.styles.add(style)
-        pairs = self.settings.get("jobs", list)
-        self.earlier = tuple(
-            (str(pair[0]), str(pair[1])) for pair in pairs if isinstance(pair, list) and len(pair) == 2
-        )
+        self.styles.load(self.settings.get("styles", list))
 
     def save(self) -> None:
         """Write options and styles to the settings file."""
         self.settings.set("options", self.options.to_json())
-        files = [style for style in self.styles.styles if style.path]
-        self.settings.set("styles", [{"path": style.path, "weight": style.weight} for style in files])
+        self.settings.set("styles", self.styles.to_json())
 
     def _remember(self) -> None:
         unfinished = [
@@ -257,25 +359,24 @@ class Root(Observable):
             for job in self.jobs
             if job.wanted != "cancel" and (not job.has_ended or self._insertions[job.id].pending)
         ]
-        self.settings.set("jobs", [list(pair) for pair in (*self.earlier, *unfinished)][-MAX_EARLIER:])
+        self._earlier.keep(unfinished)
+
+    @property
+    def unfinished(self) -> tuple[Job, ...]:
+        """Jobs that go on when Krita ends."""
+        return tuple(job for job in self.jobs if not job.has_ended and job.wanted != "cancel")
 
     def close(self) -> None:
         """Krita quits: remember, let go. Jobs go on in the server, and their frames can be fetched later."""
+        for job in self.unfinished:
+            if self.stops_at_quit:
+                self.stop(job)
+            elif job.state is JobState.PAUSED:  # nobody is there who could let it go on
+                self.toggle_pause(job)
         self.save()
         self._remember()
         self._pen.stop()
         for insertion in self._insertions.values():
             insertion.close()
+        self.server.close()
         self._network.quit_and_wait()
-
-
-def _live_of(params: Any, names: Any) -> dict[str, Any]:
-    return {name: getattr(params, name) for name in names}
-
-
-def _timer(milliseconds: int, callback: Any) -> QtCore.QTimer:
-    timer = QtCore.QTimer()
-    timer.setSingleShot(True)
-    timer.setInterval(milliseconds)
-    timer.timeout.connect(callback)
-    return timer

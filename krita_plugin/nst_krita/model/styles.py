@@ -1,4 +1,4 @@
-"""The painter's styles: pictures from files, layers and other documents, each with its share."""
+"""What can be a style: a picture file, a layer, another open document."""
 
 from __future__ import annotations
 
@@ -8,27 +8,11 @@ from typing import Any
 from .. import host
 from ..backend.network import BadImage
 from ..qt import QtCore, QtGui
-from .properties import Observable, Property
+from .style_list import Style
 from .words import tr
 
 #: Strokes are read from no more than this, in px: larger pictures only cost time and memory.
 MAX_STYLE_SIDE = 2048
-
-
-class Style(Observable):
-    """One style of the list; ``weight`` is its share, 0 to 1."""
-
-    weight = Property(1.0)
-    path = ""
-    name = ""
-
-    def thumbnail(self, side: int) -> QtGui.QImage:
-        """A picture of it, at most ``side`` px wide and high; null if there is none any more."""
-        raise NotImplementedError
-
-    def picture(self) -> Any:
-        """What a Request takes as a picture. Raises HostError."""
-        raise NotImplementedError
 
 
 class FileStyle(Style):
@@ -117,25 +101,9 @@ def _unreadable(path: str, reason: str) -> BadImage:
     )
 
 
-class StyleList(Observable):
-    """The styles of the docker, in order. Observers of ``styles`` hear of added and removed ones."""
-
-    styles = Property(())
-
-    def add(self, style: Style) -> None:
-        """Append a style; one that is there already stays once."""
-        if style not in self.styles:
-            self.styles = (*self.styles, style)
-
-    def remove(self, style: Style) -> None:
-        self.styles = tuple(known for known in self.styles if known is not style)
-
-    @property
-    def weights(self) -> tuple[float, ...]:
-        """Shares as Params want them: empty for a single style, whose share says nothing."""
-        return tuple(style.weight for style in self.styles) if len(self.styles) > 1 else ()
-
-    @property
-    def name(self) -> str:
-        """All of them in a few words."""
-        return " + ".join(style.name for style in self.styles[:3]) + (" + …" if len(self.styles) > 3 else "")
+def open_style(path: str) -> tuple[FileStyle | None, str]:
+    """The picture file as a style; or None, and what is wrong with it."""
+    try:
+        return FileStyle(path), ""
+    except BadImage as error:
+        return None, str(error)

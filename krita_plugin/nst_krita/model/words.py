@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gettext
+import re
 from pathlib import Path
 
 _FOLDER = Path(__file__).parent.parent / "translations"
@@ -12,6 +13,13 @@ tr = gettext.translation("nst_krita", str(_FOLDER), fallback=True).gettext
 
 #: Names of the encoders as they are written for people.
 ENCODER_NAMES = {"vgg19": "VGG19", "vgg16": "VGG16", "built-in": tr("built-in encoder")}
+
+#: Pictures of a submission, as the painter knows them.
+PICTURES = {
+    "content": tr("The layer"),
+    "mask": tr("The selection"),
+    "start": tr("The layer to start from"),
+}
 
 
 def encoder_name(encoder: str) -> str:
@@ -30,9 +38,9 @@ def duration(seconds: float) -> str:
 
 
 def amount(done: float, total: float, unit: str) -> str:
-    """ "212 of 548 MB"; bytes are told in MB."""
+    """ "212 of 548 MB"; bytes are told in MB of 2^20, as torchvision does."""
     if unit in ("B", "byte", "bytes"):
-        done, total, unit = done / 1e6, total / 1e6, "MB"
+        done, total, unit = done / 2**20, total / 2**20, "MB"
     text = tr("{} of {} {}").format(round(done), round(total), unit) if total else f"{round(done)} {unit}"
     return text.strip()
 
@@ -40,3 +48,18 @@ def amount(done: float, total: float, unit: str) -> str:
 def sentence(*parts: str) -> str:
     """Message and hint in one line; empty parts are left out."""
     return " ".join(part.strip() for part in parts if part and part.strip())
+
+
+def about(field: str, message: str) -> str:
+    """``message`` with what ``field`` of a submission is to the painter: a picture, or a setting by name."""
+    if message.startswith(f"{field}: "):
+        message = message[len(field) + 2 :]
+    place, _, rest = field.partition(".")
+    if place == "params":
+        # "must be …" goes on from the name, a whole sentence stands beside it.
+        return f"{rest.replace('_', ' ').capitalize()}{' ' if message[:1].islower() else ': '}{message}"
+    numbered = re.match(r"(styles|style_masks)\[(\d+)\]", place)
+    if numbered:
+        subject = tr("Style {}") if numbered[1] == "styles" else tr("The region of style {}")
+        return f"{subject.format(int(numbered[2]) + 1)}: {message}"
+    return f"{PICTURES[place]}: {message}" if place in PICTURES else message

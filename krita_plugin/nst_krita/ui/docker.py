@@ -8,6 +8,7 @@ from krita import DockWidget
 
 from ..model.root import Root
 from ..model.words import tr
+from ..qt import QtCore
 from .panel import Panel
 
 
@@ -18,6 +19,9 @@ class NstDocker(DockWidget):
         super().__init__()
         self.setWindowTitle(tr("Neural Style Transfer"))
         self.setWidget(Panel(root))
+        self._root = root
 
     def canvasChanged(self, _canvas: Any) -> None:
-        """Krita asks for this; the panel looks at the document only when Start is pressed."""
+        """Krita comes to another document, or closes one."""
+        # Krita itself does not know the new one yet.
+        QtCore.QTimer.singleShot(0, self._root.look)

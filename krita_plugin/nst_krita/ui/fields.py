@@ -1,58 +1,33 @@
-"""One widget for one parameter: kind, range, choices and help come from the protocol's table."""
+"""One widget for one setting: kind, range and choices come from the protocol's table."""
 
 from __future__ import annotations
 
 import contextlib
 from typing import Any
 
-from ..model.options import DEFAULTS, FIELDS, FrameSchedule, Layers, Options
-from ..model.words import encoder_name, tr
-from ..qt import QtWidgets
+from ..model.options import DEFAULTS, FIELDS, FrameSchedule, Options
+from ..model.words import tr
+from ..qt import QtCore, QtWidgets
+from .labels import LABELS, about, choices, help_text
 from .slider import Slider
-from .theme import bind
+from .theme import GAP, bind
 
-LABELS = {
-    "strength": tr("Strength"),
-    "style_scale": tr("Stroke size"),
-    "keep_colours": tr("Keep colours"),
-    "size": tr("Size"),
-    "iterations": tr("Iterations"),
-    "frames": tr("Frames"),
-    "encoder": tr("Encoder"),
-    "start": tr("Start from"),
-    "optimiser": tr("Optimiser"),
-    "tv": tr("Smoothness"),
-    "seed": tr("Seed"),
-    "coarse_to_fine": tr("Coarse to fine"),
-    "layers": tr("Layers"),
-}
-LAYERS = {
-    Layers.EVERY: tr("every frame"),
-    Layers.NEWEST: tr("newest only"),
-    Layers.FINAL: tr("final only"),
-}
-OPTIMISERS = {"lbfgs": "L-BFGS", "adam": "Adam"}
-LAYERS_HELP = tr("which frames become layers: each in its own, one layer that changes, or just the result")
 #: Qt's spin boxes hold no more.
 MAX_SPIN = 2**31 - 1
 
 
 def field(options: Options, name: str) -> QtWidgets.QWidget:
-    """A widget for ``options[name]``, bound both ways; its tooltip is the protocol's help."""
-    if name == "layers":
-        widget: Any = _combo(options, name, dict(LAYERS))
-    elif "choices" in FIELDS[name]:
-        # A start image has to be sent along; there is no picker for one.
-        offered = [choice for choice in FIELDS[name]["choices"] if (name, choice) != ("start", "image")]
-        texts = {choice: OPTIMISERS.get(choice, tr(encoder_name(choice))) for choice in offered}
-        widget = _combo(options, name, texts)
+    """A widget for ``options[name]``, or for their quality, bound both ways."""
+    if name == "quality":
+        widget: Any = _quality(options)
+    elif name == "layers" or "choices" in FIELDS[name]:
+        widget = _combo(options, name)
     elif name == "frames":
         widget = _schedule(options)
     else:
         maker = {bool: _check, int: _spin, float: _slider}[type(getattr(DEFAULTS, name))]
         widget = maker(options, name)
-    help_text = LAYERS_HELP if name == "layers" else tr(FIELDS[name]["help"])
-    widget.setToolTip(f"<p>{help_text[:1].upper()}{help_text[1:]}.</p>".replace("..", "."))
+    widget.setToolTip(help_text(name))
     widget.setAccessibleName(LABELS[name])
     widget.setObjectName("nst_" + name)
     return widget
@@ -60,15 +35,23 @@ def field(options: Options, name: str) -> QtWidgets.QWidget:
 
 def _slider(options: Options, name: str) -> Slider:
     low, high = FIELDS[name]["low"], FIELDS[name]["high"]
-    if (low, high) == (0.0, 1.0):
-        text = lambda number: f"{round(100 * number)} %"  # noqa: E731
-    else:
-        unit = "×" if name == "style_scale" else ""
-        text = lambda number: f"{number:.2g}{unit}" if number < 1 else f"{number:.1f}{unit}"  # noqa: E731
+    text = percent if (low, high) == (0.0, 1.0) else times if name == "style_scale" else _plain
     slider = Slider(LABELS[name], low, high, text)
     slider.changed.connect(lambda number: options.__setitem__(name, number))
     bind(slider, options, lambda: slider.set_number(options[name]), name)
     return slider
+
+
+def percent(number: float) -> str:
+    return f"{round(100 * number)} %"
+
+
+def times(number: float) -> str:
+    return _plain(number) + "×"
+
+
+def _plain(number: float) -> str:
+    return f"{number:.2g}" if number < 1 else f"{number:.1f}"
 
 
 def _spin(options: Options, name: str) -> QtWidgets.QSpinBox:
@@ -79,33 +62,60 @@ def _spin(options: Options, name: str) -> QtWidgets.QSpinBox:
     if meta.get("unit"):
         spin.setSuffix(" " + meta["unit"])
     if name == "size":
-        spin.setSpecialValueText(tr("as the canvas"))
+        spin.setSpecialValueText(tr("as the layer"))
         spin.setSingleStep(128)
     elif name == "iterations":
         spin.setSingleStep(50)
     spin.valueChanged.connect(lambda number: options.__setitem__(name, number))
     bind(spin, options, lambda: spin.setValue(min(options[name], MAX_SPIN)), name)
-    return _shrinking(spin)
+    return _steady(spin)
 
 
 def _check(options: Options, name: str) -> QtWidgets.QCheckBox:
-    check = QtWidgets.QCheckBox()
+    check = QtWidgets.QCheckBox(LABELS[name])
     check.toggled.connect(lambda on: options.__setitem__(name, on))
     bind(check, options, lambda: check.setChecked(options[name]), name)
     return check
 
 
-def _combo(options: Options, name: str, texts: dict[Any, str]) -> QtWidgets.QComboBox:
-    combo = QtWidgets.QComboBox()
-    values = list(texts)
-    combo.addItems(list(texts.values()))
+def _combo(options: Options, name: str) -> QtWidgets.QComboBox:
+    values = list(choices(name))
+    combo = _filled(name)
     combo.activated.connect(lambda index: options.__setitem__(name, values[index]))
 
     def show() -> None:
-        combo.setCurrentIndex(values.index(options[name]) if options[name] in values else 0)
+        combo.setCurrentIndex(values.index(options[name]) if options[name] in values else -1)
 
     bind(combo, options, show, name)
-    return _shrinking(combo)
+    return _steady(combo)
+
+
+def _quality(options: Options) -> QtWidgets.QComboBox:
+    """One choice for size and iterations; with an entry of its own for what the painter has set by hand."""
+    values = list(choices("quality"))
+    combo = _filled("quality")
+    combo.activated.connect(lambda index: index < len(values) and options.spend(values[index]))
+
+    def show() -> None:
+        is_own = not options.quality
+        while combo.count() > len(values):
+            combo.removeItem(len(values))
+        if is_own:
+            size = tr("{} px").format(options["size"]) if options["size"] else tr("full size")
+            combo.addItem(tr("{}, {} it.").format(size, options["iterations"]))
+        combo.setCurrentIndex(len(values) if is_own else values.index(options.quality))
+
+    bind(combo, options, show, "size", "iterations")
+    return _steady(combo)
+
+
+def _filled(name: str) -> QtWidgets.QComboBox:
+    combo = QtWidgets.QComboBox()
+    for index, (choice, text) in enumerate(choices(name).items()):
+        combo.addItem(text)
+        if about(name, choice):
+            combo.setItemData(index, about(name, choice), QtCore.Qt.ItemDataRole.ToolTipRole)
+    return combo
 
 
 def _schedule(options: Options) -> QtWidgets.QLineEdit:
@@ -118,31 +128,43 @@ def _schedule(options: Options) -> QtWidgets.QLineEdit:
 
     line.editingFinished.connect(edited)
     bind(line, options, lambda: line.setText(options["frames"]), "frames")
-    return _shrinking(line)
+    return line
 
 
-def _shrinking(widget: Any) -> Any:
-    """Let it become as narrow as the docker."""
-    widget.setSizePolicy(QtWidgets.QSizePolicy.Policy.Ignored, QtWidgets.QSizePolicy.Policy.Fixed)
-    widget.setMinimumWidth(60)
+class _WheelGuard(QtCore.QObject):
+    """Lets the wheel scroll the docker instead of changing a setting that happens to lie under it."""
+
+    def eventFilter(self, watched: QtCore.QObject, event: QtCore.QEvent) -> bool:
+        if event.type() == QtCore.QEvent.Type.Wheel and not watched.hasFocus():
+            event.ignore()
+            return True
+        return False
+
+
+def _steady(widget: Any) -> Any:
+    widget.setFocusPolicy(QtCore.Qt.FocusPolicy.StrongFocus)
+    widget.installEventFilter(_WheelGuard(widget))
     return widget
 
 
 def form(options: Options, names: tuple[str, ...]) -> QtWidgets.QWidget:
-    """The fields of ``names`` below each other; sliders carry their own label."""
+    """The fields of ``names`` below each other; sliders and boxes carry their own label."""
     box = QtWidgets.QWidget()
-    grid = QtWidgets.QGridLayout(box)
-    grid.setContentsMargins(0, 0, 0, 0)
-    grid.setVerticalSpacing(3)
-    grid.setColumnStretch(1, 1)
-    for row, name in enumerate(names):
+    rows = QtWidgets.QFormLayout(box)
+    rows.setContentsMargins(0, 0, 0, 0)
+    rows.setVerticalSpacing(GAP)
+    rows.setHorizontalSpacing(2 * GAP)
+    # Where the docker is too narrow for both, the field goes below its label.
+    rows.setRowWrapPolicy(QtWidgets.QFormLayout.RowWrapPolicy.WrapLongRows)
+    rows.setFieldGrowthPolicy(QtWidgets.QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+    rows.setLabelAlignment(QtCore.Qt.AlignmentFlag.AlignLeft)
+    for name in names:
         widget = field(options, name)
-        if isinstance(widget, Slider):
-            grid.addWidget(widget, row, 0, 1, 2)
+        if isinstance(widget, (Slider, QtWidgets.QCheckBox)):
+            rows.addRow(widget)
             continue
         label = QtWidgets.QLabel(LABELS[name])
         label.setBuddy(widget)
         label.setToolTip(widget.toolTip())
-        grid.addWidget(label, row, 0)
-        grid.addWidget(widget, row, 1)
+        rows.addRow(label, widget)
     return box

@@ -8,10 +8,12 @@ from ..model.jobs import Job, JobState
 from ..model.root import Root
 from ..model.words import encoder_name, tr
 from ..qt import QtCore, QtGui, QtWidgets
-from .style_list import ElidedLabel
+from .elided import ElidedLabel
 from .theme import GAP, PREVIEW, IconButton, bind, colour_text, quiet_colour, warning_colour
 
 CURVE_WIDTH = 72
+#: How long the scrubber has to rest on a frame before that is fetched.
+SETTLED_MS = 400
 
 
 class LossCurve(QtWidgets.QWidget):
@@ -22,7 +24,10 @@ class LossCurve(QtWidgets.QWidget):
         self._job = job
         self.setMinimumHeight(16)
         self.setSizePolicy(QtWidgets.QSizePolicy.Policy.Expanding, QtWidgets.QSizePolicy.Policy.Ignored)
-        self.setToolTip(tr("Loss: how far the picture still is from what was asked. Falling is good."))
+        self.setToolTip(
+            tr("<p>How far the picture still is from what was asked (the loss). Falling is good.</p>")
+        )
+        self.setAccessibleName(tr("Loss curve"))
         bind(self, job, self.update, "losses")
 
     def sizeHint(self) -> QtCore.QSize:
@@ -46,25 +51,40 @@ class LossCurve(QtWidgets.QWidget):
 
 
 class FrameStrip(QtWidgets.QWidget):
-    """Scrubs through the frames that are layers, and offers those that are not."""
+    """Scrubs through all kept frames: those that are layers, and those that the server has yet to send."""
 
     def __init__(self, root: Root, job: Job) -> None:
         super().__init__()
         self._root, self._job = root, job
+        self._sequences: list[int] = []
+        self._were_inserted: set[int] = set()
+        self._shown = 0
+        # A frame that is no layer becomes one: not every one that the hand passes.
+        self._settled = QtCore.QTimer(self)
+        self._settled.setSingleShot(True)
+        self._settled.setInterval(SETTLED_MS)
+        self._settled.timeout.connect(self._fetch_shown)
         self._slider = QtWidgets.QSlider(QtCore.Qt.Orientation.Horizontal)
+        self._slider.setObjectName("nst_scrub")
         self._slider.setAccessibleName(tr("Frame shown"))
-        self._slider.setToolTip(tr("Shows the frame of that iteration instead of the newest."))
+        self._slider.setToolTip(
+            tr(
+                "<p>Shows the picture as it was at that iteration. One that is not a layer yet is fetched "
+                "and becomes one.</p>"
+            )
+        )
         self._slider.setPageStep(1)
         self._slider.setTickPosition(QtWidgets.QSlider.TickPosition.TicksBelow)
-        self._slider.valueChanged.connect(self._show)
+        self._slider.valueChanged.connect(self._scrub)
         self._label = QtWidgets.QLabel()
-        self._label.setMinimumWidth(self.fontMetrics().horizontalAdvance("00000"))
+        self._label.setMinimumWidth(self.fontMetrics().horizontalAdvance("0000 …"))
         self._fetch = QtWidgets.QPushButton()
         self._fetch.setToolTip(tr("Each of them becomes a layer, and one more step of undo."))
         self._fetch.clicked.connect(lambda: root.insertion(job).fetch())
         strip = QtWidgets.QHBoxLayout()
         strip.setSpacing(GAP)
-        strip.addWidget(QtWidgets.QLabel(tr("Frame")))
+        self._caption = QtWidgets.QLabel(tr("Frame"))
+        strip.addWidget(self._caption)
         strip.addWidget(self._slider, 1)
         strip.addWidget(self._label)
         column = QtWidgets.QVBoxLayout(self)
@@ -75,26 +95,46 @@ class FrameStrip(QtWidgets.QWidget):
         bind(self, job, self._refresh, "inserted", "left_out")
 
     def _refresh(self) -> None:
-        count = len(self._job.inserted)
+        job = self._job
+        inserted = set(job.inserted)
+        self._sequences = sorted(inserted | set(job.left_out))
+        came = inserted - self._were_inserted
+        self._were_inserted = inserted
+        # The one that came last is the one that is visible in the document.
+        if came:
+            self._shown = max(came)
+        count = len(self._sequences)
         blocked = self._slider.blockSignals(True)
         self._slider.setRange(0, max(0, count - 1))
-        self._slider.setValue(count - 1)
+        if self._shown in self._sequences:
+            self._slider.setValue(self._sequences.index(self._shown))
         self._slider.blockSignals(blocked)
-        self._name(count - 1)
-        left_out = len(self._job.left_out)
-        self._fetch.setText(tr("Insert {} more frames").format(left_out))
+        self._name()
+        left_out = len(job.left_out)
+        self._fetch.setText(tr("Insert {} more").format(left_out))
         self._fetch.setVisible(left_out > 0)
-        for widget in (self._slider, self._label):
+        for widget in (self._caption, self._slider, self._label):
             widget.setVisible(count > 1)
         self.setVisible(count > 1 or left_out > 0)
 
-    def _show(self, index: int) -> None:
-        self._name(index)
-        self._root.insertion(self._job).show(self._job.inserted[index])
+    def _scrub(self, index: int) -> None:
+        self._shown = self._sequences[index]
+        self._name()
+        if self._shown in self._job.inserted:
+            self._settled.stop()
+            self._root.insertion(self._job).show(self._shown)
+        else:
+            self._settled.start()
 
-    def _name(self, index: int) -> None:
-        frames = self._job.inserted
-        self._label.setText(str(self._job.frames.get(frames[index], "")) if 0 <= index < len(frames) else "")
+    def _fetch_shown(self) -> None:
+        if self._shown in self._job.left_out:
+            self._root.insertion(self._job).fetch([self._shown])
+
+    def _name(self) -> None:
+        iteration = self._job.frames.get(self._shown, "")
+        waits = self._shown in self._job.left_out
+        self._label.setText(f"{iteration} …" if waits else str(iteration))
+        self._slider.setAccessibleDescription(tr("iteration {}").format(iteration))
 
 
 class JobView(QtWidgets.QFrame):
@@ -113,6 +153,7 @@ class JobView(QtWidgets.QFrame):
         self._eye.clicked.connect(lambda: root.insertion(job).set_visible(not job.is_shown))
         self._bar = QtWidgets.QProgressBar()
         self._bar.setTextVisible(False)
+        self._bar.setAccessibleName(tr("Progress"))
         self._bar.setFixedHeight(8)
         self._words = self._wrapped()
         self._note = self._wrapped()

@@ -5,16 +5,24 @@ from __future__ import annotations
 from typing import Any
 
 from ..model.connection import Link
+from ..model.download import Download
 from ..model.root import Root
+from ..model.server_setup import Need
 from ..model.words import tr
 from ..qt import QtCore, QtWidgets
+from .elided import ElidedLabel
 from .fields import form
 from .job_view import JobView
-from .style_list import ElidedLabel, StyleListView
+from .offers import OffersView
+from .preset_button import PresetButton
+from .server_menu import ServerMenu
+from .setup_page import SetupPage
+from .start_button import StartButton
+from .style_list import StyleListView
 from .theme import GAP, bind, colour_text, good_colour, quiet_colour, warning_colour
 
-MAIN = ("strength", "style_scale", "keep_colours", "size", "iterations", "layers")
-ADVANCED = ("encoder", "start", "optimiser", "tv", "seed", "coarse_to_fine", "frames")
+MAIN = ("strength", "style_scale", "keep_colours", "quality", "layers")
+ADVANCED = ("size", "iterations", "tv", "start", "encoder", "optimiser", "frames", "seed", "coarse_to_fine")
 
 
 class Panel(QtWidgets.QScrollArea):
@@ -28,14 +36,14 @@ class Panel(QtWidgets.QScrollArea):
         self.setHorizontalScrollBarPolicy(QtCore.Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._message = QtWidgets.QLabel()
         self._message.setWordWrap(True)
-        self._start = QtWidgets.QPushButton(tr("Start"))
-        self._start.setObjectName("nst_start")
-        self._start.setToolTip(tr("Paint the active layer, or its selected part, in these styles."))
-        self._start.clicked.connect(lambda *_: root.start())
+        self._expectation = ElidedLabel()
+        self._expectation.setAlignment(QtCore.Qt.AlignmentFlag.AlignRight)
+        self._start = StartButton(root)
         self._jobs = QtWidgets.QVBoxLayout()
         self._jobs.setSpacing(GAP)
         self._views: dict[Any, JobView] = {}
         self._earlier = QtWidgets.QVBoxLayout()
+        self._offer = _Offer(root.download)
         self._light = QtWidgets.QLabel("●")
         self._server = ElidedLabel()
         self._lay_out()
@@ -43,26 +51,37 @@ class Panel(QtWidgets.QScrollArea):
         bind(self, root, self._show_jobs, "jobs")
         bind(self, root, self._show_earlier, "earlier")
         bind(self, root.connection, self._show_server)
+        bind(self, root.server.setup, self._show_can_start, "need")
+        for observable in (root.connection, root.options, root.forecast):
+            bind(self, observable, self._show_expectation)
 
     def _lay_out(self) -> None:
         inside = QtWidgets.QWidget()
         column = QtWidgets.QVBoxLayout(inside)
         column.setContentsMargins(GAP, GAP, GAP, GAP)
         column.setSpacing(GAP)
+        column.addWidget(SetupPage(self._root.server))
+        column.addWidget(PresetButton(self._root))
         column.addWidget(StyleListView(self._root))
         column.addWidget(form(self._root.options, MAIN))
         advanced = form(self._root.options, ADVANCED)
-        column.addWidget(_fold(tr("Advanced"), advanced))
+        line = QtWidgets.QHBoxLayout()
+        line.addWidget(_fold(tr("Advanced"), advanced))
+        line.addWidget(self._expectation, 1)
+        column.addLayout(line)
         column.addWidget(advanced)
         column.addWidget(self._message)
         column.addWidget(self._start)
         column.addLayout(self._jobs)
+        column.addWidget(OffersView(self._root))
         column.addLayout(self._earlier)
+        column.addWidget(self._offer)
         column.addStretch(1)
         server = QtWidgets.QHBoxLayout()
         server.setSpacing(GAP)
         server.addWidget(self._light)
         server.addWidget(self._server, 1)
+        server.addWidget(ServerMenu(self._root.server))
         column.addLayout(server)
         self.setWidget(inside)
 
@@ -71,6 +90,19 @@ class Panel(QtWidgets.QScrollArea):
 
     def minimumSizeHint(self) -> QtCore.QSize:
         return QtCore.QSize(180, 120)
+
+    def enterEvent(self, event: QtCore.QEvent) -> None:
+        # Krita tells nobody of another document, layer or selection.
+        super().enterEvent(event)
+        self._show_expectation()
+
+    def _show_expectation(self) -> None:
+        words = self._root.expectation
+        self._expectation.say(words)
+        colour_text(self._expectation, quiet_colour(self.palette()))
+
+    def _show_can_start(self) -> None:
+        self._start.setEnabled(self._root.server.setup.need is not Need.INSTALL)
 
     def _show_message(self) -> None:
         self._message.setText(self._root.message)
@@ -133,6 +165,37 @@ class Panel(QtWidgets.QScrollArea):
             self._show_message()
 
 
+class _Offer(QtWidgets.QWidget):
+    """Asks whether weights may be downloaded; takes no room while there is nothing to ask."""
+
+    def __init__(self, download: Download) -> None:
+        super().__init__()
+        self.setObjectName("nst_offer")
+        question = QtWidgets.QLabel()
+        question.setWordWrap(True)
+        agree = QtWidgets.QPushButton(tr("Download at next Start"))
+        agree.setObjectName("nst_download")
+        agree.setToolTip(tr("The next Start fetches it, showing progress, before it paints."))
+        agree.clicked.connect(lambda *_: download.answer(True))
+        refuse = QtWidgets.QPushButton(tr("No"))
+        refuse.setToolTip(tr("Go on with the built-in encoder; Advanced has VGG19 later, too."))
+        refuse.clicked.connect(lambda *_: download.answer(False))
+        buttons = QtWidgets.QHBoxLayout()
+        buttons.addWidget(agree, 1)
+        buttons.addWidget(refuse)
+        column = QtWidgets.QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(2)
+        column.addWidget(question)
+        column.addLayout(buttons)
+
+        def show() -> None:
+            question.setText(download.words)
+            self.setVisible(bool(download.offered))
+
+        bind(self, download, show, "offered")
+
+
 def _fold(title: str, content: QtWidgets.QWidget) -> QtWidgets.QToolButton:
     """A heading that opens and closes what stands below it."""
     button = QtWidgets.QToolButton()
@@ -141,6 +204,7 @@ def _fold(title: str, content: QtWidgets.QWidget) -> QtWidgets.QToolButton:
     button.setCheckable(True)
     button.setToolButtonStyle(QtCore.Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
     button.setObjectName("nst_advanced")
+    button.setToolTip(tr("Settings that a picture seldom needs"))
 
     def show(is_open: bool) -> None:
         button.setArrowType(QtCore.Qt.ArrowType.DownArrow if is_open else QtCore.Qt.ArrowType.RightArrow)

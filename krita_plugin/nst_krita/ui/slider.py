@@ -9,9 +9,11 @@ from ..qt import QtCore, QtGui, QtWidgets, Signal
 
 STEPS = 1000
 #: A range this many times wider than its low end is stepped in ratios.
-WIDE = 50.0
+WIDE = 10.0
 #: For a range from 0 to many: most of the bar belongs to the small values.
 POWER = 4.0
+#: Between frame and text, in px.
+MARGIN = 5
 
 
 def to_value(position: float, low: float, high: float) -> float:
@@ -50,7 +52,7 @@ class Slider(QtWidgets.QSlider):
         self.setPageStep(STEPS // 10)
         self.setFocusPolicy(QtCore.Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName(name)
-        self.setSizePolicy(QtWidgets.QSizePolicy.Policy.Ignored, QtWidgets.QSizePolicy.Policy.Fixed)
+        self.setSizePolicy(QtWidgets.QSizePolicy.Policy.Expanding, QtWidgets.QSizePolicy.Policy.Fixed)
         self.valueChanged.connect(self._moved)
 
     def number(self) -> float:
@@ -66,10 +68,14 @@ class Slider(QtWidgets.QSlider):
         self.update()
 
     def sizeHint(self) -> QtCore.QSize:
-        return QtCore.QSize(120, self.fontMetrics().height() + 8)
+        widest = max(self.fontMetrics().horizontalAdvance(self._line(n)) for n in (self._low, self._high))
+        return QtCore.QSize(widest + 2 * MARGIN + 2, self.fontMetrics().height() + 8)
 
     def minimumSizeHint(self) -> QtCore.QSize:
-        return QtCore.QSize(60, self.sizeHint().height())
+        return self.sizeHint()
+
+    def _line(self, number: float) -> str:
+        return f"{self._name}: {self._text(number)}" if self._name else self._text(number)
 
     def paintEvent(self, _event: QtGui.QPaintEvent) -> None:
         painter = QtGui.QPainter(self)
@@ -81,10 +87,9 @@ class Slider(QtWidgets.QSlider):
         painter.fillRect(filled, palette.color(role.Highlight if self.isEnabled() else role.Mid))
         painter.setPen(palette.color(role.Highlight if self.hasFocus() else role.Mid))
         painter.drawRect(box)
-        text = f"{self._name}: {self._text(self._number)}" if self._name else self._text(self._number)
-        inside = box.adjusted(6, 0, -6, 0)
-        text = self.fontMetrics().elidedText(text, QtCore.Qt.TextElideMode.ElideMiddle, inside.width())
-        alignment = QtCore.Qt.AlignmentFlag.AlignVCenter | QtCore.Qt.AlignmentFlag.AlignLeft
+        inside = box.adjusted(MARGIN, 0, -MARGIN, 0)
+        text = self._line(self._number)
+        alignment = QtCore.Qt.AlignmentFlag.AlignCenter
         # The text keeps its contrast on both sides of the bar's end; drawn twice in one place it would blur.
         empty = QtCore.QRect(box)
         empty.setLeft(filled.right() + 1)

@@ -1,4 +1,4 @@
-"""The painter's styles: a row for each, a menu to add one, and a place to drop pictures."""
+"""The painter's styles: their rows, a menu to add one, and a place to drop pictures and layers."""
 
 from __future__ import annotations
 
@@ -7,68 +7,17 @@ from typing import Any
 
 from ..model.document_model import style_choices
 from ..model.root import Root
-from ..model.styles import KritaStyle, Style, read_file
+from ..model.styles import KritaStyle
 from ..model.words import tr
-from ..qt import QtCore, QtGui, QtWidgets
-from .slider import Slider
-from .theme import GAP, THUMBNAIL, IconButton, bind
+from ..qt import QtGui, QtWidgets
+from .menus import PictureMenu
+from .style_row import ROW_MIME, StyleRow
+from .theme import GAP, IconButton, bind
+from .thumbnails import DENSITY
 
 PICTURES = "*.png *.jpg *.jpeg *.webp *.tif *.tiff *.bmp *.gif"
-
-
-class ElidedLabel(QtWidgets.QLabel):
-    """A line of text that gives way when the docker is narrow; the whole of it is the tooltip."""
-
-    def __init__(self, text: str = "") -> None:
-        super().__init__()
-        self._whole = ""
-        self.setSizePolicy(QtWidgets.QSizePolicy.Policy.Ignored, QtWidgets.QSizePolicy.Policy.Fixed)
-        self.say(text)
-
-    def say(self, text: str) -> None:
-        self._whole = text
-        self.setToolTip(text)
-        self.setAccessibleName(text)
-        self._fit()
-
-    def resizeEvent(self, event: QtGui.QResizeEvent) -> None:
-        super().resizeEvent(event)
-        self._fit()
-
-    def _fit(self) -> None:
-        mode = QtCore.Qt.TextElideMode.ElideRight
-        self.setText(self.fontMetrics().elidedText(self._whole, mode, max(20, self.width())))
-
-
-class StyleRow(QtWidgets.QWidget):
-    """Thumbnail, name, share, and a button that takes the style out of the list."""
-
-    def __init__(self, root: Root, style: Style) -> None:
-        super().__init__()
-        picture = QtWidgets.QLabel()
-        picture.setFixedSize(THUMBNAIL, THUMBNAIL)
-        picture.setAlignment(QtCore.Qt.AlignmentFlag.AlignCenter)
-        picture.setPixmap(_pixmap(style.thumbnail(THUMBNAIL)))
-        self.share = Slider(tr("Weight"), 0.0, 1.0, lambda number: f"{round(100 * number)} %")
-        self.share.setToolTip(
-            tr("How much this style counts beside the others. It can be moved while a job runs.")
-        )
-        self.share.changed.connect(lambda number: setattr(style, "weight", number))
-        remove = IconButton("cross", tr("Remove “{}” from the list").format(style.name))
-        remove.clicked.connect(lambda: root.styles.remove(style))
-        lines = QtWidgets.QVBoxLayout()
-        lines.setSpacing(1)
-        name = ElidedLabel(style.name)
-        name.setToolTip(style.path or style.name)
-        lines.addWidget(name)
-        lines.addWidget(self.share)
-        row = QtWidgets.QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(GAP)
-        row.addWidget(picture)
-        row.addLayout(lines, 1)
-        row.addWidget(remove)
-        bind(self, style, lambda: self.share.set_number(style.weight), "weight")
+#: What Krita calls a layer that is dragged out of its list, within one process.
+LAYER_MIME = "application/x-krita-node-internal-pointer"
 
 
 class StyleListView(QtWidgets.QWidget):
@@ -78,14 +27,19 @@ class StyleListView(QtWidgets.QWidget):
         super().__init__()
         self._root = root
         self.setAcceptDrops(True)
-        self._menu = QtWidgets.QMenu(self)
+        self._menu = PictureMenu(self)
         self._menu.aboutToShow.connect(self._fill_menu)
         add = IconButton("plus", tr("Add a style"))
         add.setObjectName("nst_add_style")
-        add.setMenu(self._menu)
-        add.setPopupMode(QtWidgets.QToolButton.ToolButtonPopupMode.InstantPopup)
+        add.opens(self._menu)
         self._empty = QtWidgets.QPushButton(tr("Choose a style…"))
-        self._empty.setToolTip(tr("A painting to learn from: a file, a layer or another open document."))
+        self._empty.setAccessibleName(tr("Choose a style"))
+        self._empty.setToolTip(
+            tr(
+                "<p>A painting to learn from: a file, a layer or another open document. "
+                "Files and layers can also be dropped here.</p>"
+            )
+        )
         self._empty.setMenu(self._menu)
         header = QtWidgets.QHBoxLayout()
         header.addWidget(QtWidgets.QLabel(tr("Styles")), 1)
@@ -98,20 +52,31 @@ class StyleListView(QtWidgets.QWidget):
         column.addLayout(header)
         column.addLayout(self._rows)
         column.addWidget(self._empty)
+        #: Shows between which rows a dragged one would go.
+        self._mark = QtWidgets.QFrame(self)
+        self._mark.setFixedHeight(2)
+        self._mark.setAutoFillBackground(True)
+        self._mark.setBackgroundRole(QtGui.QPalette.ColorRole.Highlight)
+        self._mark.hide()
         self._shown: dict[Any, StyleRow] = {}
         bind(self, root.styles, self._show, "styles")
 
     def _show(self) -> None:
         styles = self._root.styles.styles
         for style in [known for known in self._shown if known not in styles]:
-            self._shown.pop(style).deleteLater()
-        for style in styles:
+            row = self._shown.pop(style)
+            self._rows.removeWidget(row)
+            row.hide()
+            row.deleteLater()
+        for index, style in enumerate(styles):
             if style not in self._shown:
                 self._shown[style] = StyleRow(self._root, style)
-                self._rows.addWidget(self._shown[style])
-        for row in self._shown.values():
-            row.share.setVisible(len(styles) > 1)
+            if self._rows.indexOf(self._shown[style]) != index:
+                self._rows.insertWidget(index, self._shown[style])
+            self._shown[style].show_sliders(len(styles) > 1)
         self._empty.setVisible(not styles)
+        for before, after in zip(styles, styles[1:]):
+            QtWidgets.QWidget.setTabOrder(self._shown[before], self._shown[after])
 
     def _fill_menu(self) -> None:
         menu, root = self._menu, self._root
@@ -119,17 +84,18 @@ class StyleListView(QtWidgets.QWidget):
         menu.addAction(tr("Picture file…"), lambda *_: self._choose_file())
         choices = style_choices()
         for title, wanted in ((tr("Layer"), True), (tr("Other document"), False)):
-            group = menu.addMenu(title)
+            group = menu.submenu(title)
             for choice in choices:
                 if (choice.layer is not None) is wanted:
-                    icon = QtGui.QIcon(_pixmap(choice.thumbnail(THUMBNAIL)))
-                    group.addAction(icon, choice.label, lambda *_, c=choice: root.add_style(KritaStyle(c)))
+                    picture = QtGui.QPixmap.fromImage(choice.thumbnail(DENSITY * group.side))
+                    group.add(choice.label, lambda *_, c=choice: root.add_style(KritaStyle(c)), picture)
             group.setEnabled(not group.isEmpty())
-        recent = [path for path in root.settings.recent if Path(path).is_file()]
-        if recent:
-            menu.addSection(tr("Recent"))
-        for path in recent:
-            menu.addAction(_recent_icon(path), Path(path).stem, lambda *_, p=path: root.add_file(p))
+        recent = menu.submenu(tr("Recent"))
+        for path in root.settings.recent:
+            if Path(path).is_file():
+                entry = recent.add(Path(path).stem, lambda *_, p=path: root.add_file(p), path)
+                entry.setToolTip(path)
+        recent.setEnabled(not recent.isEmpty())
 
     def _choose_file(self) -> None:
         recent = self._root.settings.recent
@@ -141,27 +107,49 @@ class StyleListView(QtWidgets.QWidget):
             self._root.add_file(name)
 
     def dragEnterEvent(self, event: QtGui.QDragEnterEvent) -> None:
-        if any(url.isLocalFile() for url in event.mimeData().urls()):
+        if _dragged_row(event) or event.mimeData().hasFormat(LAYER_MIME) or _files(event):
             event.acceptProposedAction()
 
-    def dropEvent(self, event: QtGui.QDropEvent) -> None:
-        for url in event.mimeData().urls():
-            if url.isLocalFile():
-                self._root.add_file(url.toLocalFile())
+    def dragMoveEvent(self, event: QtGui.QDragMoveEvent) -> None:
         event.acceptProposedAction()
+        row = _dragged_row(event)
+        self._mark.setVisible(row is not None)
+        if row is not None:
+            index, rows = self._index_at(event), list(map(self._row, range(self._rows.count())))
+            edge = rows[index].y() if index < len(rows) else rows[-1].geometry().bottom() + GAP
+            self._mark.setGeometry(0, edge - GAP // 2 - 1, self.width(), 2)
+            self._mark.raise_()
+
+    def dragLeaveEvent(self, event: QtGui.QDragLeaveEvent) -> None:
+        self._mark.hide()
+
+    def dropEvent(self, event: QtGui.QDropEvent) -> None:
+        self._mark.hide()
+        event.acceptProposedAction()
+        row = _dragged_row(event)
+        if row is not None:
+            index, styles = self._index_at(event), self._root.styles
+            # Taking it out moves those behind it one place forward.
+            styles.move(row.style_shown, index - (styles.styles.index(row.style_shown) < index))
+        elif event.mimeData().hasFormat(LAYER_MIME):
+            self._root.add_dragged_layer()
+        for path in _files(event):
+            self._root.add_file(path)
+
+    def _row(self, index: int) -> QtWidgets.QWidget:
+        return self._rows.itemAt(index).widget()
+
+    def _index_at(self, event: Any) -> int:
+        """Before which row something dropped there would go."""
+        y = (event.position().toPoint() if hasattr(event, "position") else event.pos()).y()
+        rows = (self._row(index) for index in range(self._rows.count()))
+        return sum(y > row.geometry().center().y() for row in rows)
 
 
-def _pixmap(image: QtGui.QImage) -> QtGui.QPixmap:
-    if image.isNull():
-        return QtGui.QPixmap()
-    ways = QtCore.Qt.AspectRatioMode.KeepAspectRatio, QtCore.Qt.TransformationMode.SmoothTransformation
-    return QtGui.QPixmap.fromImage(image).scaled(THUMBNAIL, THUMBNAIL, *ways)
+def _dragged_row(event: Any) -> StyleRow | None:
+    source = event.source()
+    return source if event.mimeData().hasFormat(ROW_MIME) and isinstance(source, StyleRow) else None
 
 
-_icons: dict[str, QtGui.QIcon] = {}
-
-
-def _recent_icon(path: str) -> QtGui.QIcon:
-    if path not in _icons:
-        _icons[path] = QtGui.QIcon(_pixmap(read_file(path, THUMBNAIL)))
-    return _icons[path]
+def _files(event: Any) -> list[str]:
+    return [url.toLocalFile() for url in event.mimeData().urls() if url.isLocalFile()]

@@ -91,9 +91,27 @@ def _draw_closed_eye(painter: QtGui.QPainter, colour: QtGui.QColor) -> None:
     painter.drawPath(lid)
 
 
+def _draw_more(painter: QtGui.QPainter, colour: QtGui.QColor) -> None:
+    painter.setBrush(colour)
+    painter.setPen(QtCore.Qt.PenStyle.NoPen)
+    for y in (3, 8, 13):
+        painter.drawEllipse(QtCore.QPointF(8, y), 1.3, 1.3)
+
+
+def _draw_gear(painter: QtGui.QPainter, colour: QtGui.QColor) -> None:
+    painter.translate(8, 8)
+    painter.setPen(QtGui.QPen(colour, 2))
+    painter.drawEllipse(QtCore.QPointF(0, 0), 3.6, 3.6)
+    for _ in range(8):
+        painter.fillRect(_Rect(-1.1, -7, 2.2, 2.6), colour)
+        painter.rotate(45)
+
+
 _DRAWN: dict[str, Callable[[QtGui.QPainter, QtGui.QColor], None]] = {
     "plus": _draw_plus,
     "cross": _draw_cross,
+    "more": _draw_more,
+    "gear": _draw_gear,
     "pause": _draw_pause,
     "resume": _draw_resume,
     "stop": _draw_stop,
@@ -129,6 +147,11 @@ class IconButton(QtWidgets.QToolButton):
         self.setFocusPolicy(QtCore.Qt.FocusPolicy.TabFocus)
         self.setIconSize(QtCore.QSize(ICON, ICON))
         self.say(name, text)
+
+    def opens(self, menu: QtWidgets.QMenu) -> None:
+        """Let it open ``menu``. Qt's own way would draw an arrow over the icon."""
+        below = QtCore.QRect.bottomLeft
+        self.clicked.connect(lambda *_: menu.popup(self.mapToGlobal(below(self.rect()))))
 
     def say(self, name: str, text: str) -> None:
         """Change what the button shows and means."""

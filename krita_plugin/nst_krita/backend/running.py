@@ -1,0 +1,93 @@
+"""Ending the local server, once nobody's job needs it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import Any, Callable
+
+from . import wire
+from .uv_output import Progress
+from .uv_process import Cancelled
+
+#: How often a server that is at work is asked again, in seconds.
+ASK_SECONDS = 2.0
+#: What it is given to end: it stops its workers first.
+END_SECONDS = 10.0
+
+
+class StillNeeded(Exception):
+    """The server cannot be ended now, or from here; the message says why."""
+
+
+def retire(cancelled: threading.Event, report: Callable[[Progress], None]) -> None:
+    """End the local server of this user if there is one, after the jobs that it has.
+
+    Raises Cancelled when that is set, StillNeeded where the server cannot be ended from here.
+    """
+    while True:
+        unfinished = unfinished_jobs()
+        if unfinished is None:
+            return
+        if unfinished == 0:
+            stop()
+            return
+        report(Progress("waiting", unfinished))
+        if cancelled.wait(ASK_SECONDS):
+            raise Cancelled
+
+
+def unfinished_jobs() -> int | None:
+    """How many jobs the local server has before it, of all clients; None if no server runs.
+
+    A server of another protocol does not tell, and counts as one that has none.
+    """
+    launch = wire.load("launch")
+    found = launch.running_server()
+    if found is None:
+        return None
+    client = wire.load("client").Client(lambda: found, name="Krita (before a restart)")
+    try:
+        client.wait_connected(2.0)
+        client.status()
+        unfinished, deadline = 0, time.monotonic() + 3.0
+        while time.monotonic() < deadline:
+            for event in client.poll(0.2):
+                if event.type == "status":
+                    unfinished += sum(1 for job in event["jobs"] if _is_unfinished(job))
+                    if not event.get("more"):
+                        return unfinished
+        return unfinished
+    except wire.connection.NoConnection:
+        return 0
+    finally:
+        client.close()
+
+
+def stop() -> None:
+    """End the local server. Raises StillNeeded if it does not end, or is not of this place."""
+    if Path("/.flatpak-info").exists():
+        raise StillNeeded("The server runs outside of Krita's box. End it where it was started.")
+    launch = wire.load("launch")
+    found = launch.running_server()
+    if found is None or not found.pid:
+        return
+    try:
+        os.kill(found.pid, signal.SIGTERM)
+        deadline = time.monotonic() + END_SECONDS
+        while time.monotonic() < deadline:
+            if launch.running_server() is None:
+                return
+            time.sleep(0.1)
+    except ProcessLookupError:
+        return
+    except OSError as error:
+        raise StillNeeded(f"The server (process {found.pid}) cannot be ended: {error.strerror}.") from error
+    raise StillNeeded(f"The server (process {found.pid}) does not end. End it in the task manager.")
+
+
+def _is_unfinished(job: Any) -> bool:
+    return isinstance(job, dict) and job.get("state") not in wire.messages.ENDINGS

@@ -1,0 +1,86 @@
+"""Parts of a document as masks: the selection, or what a layer has painted."""
+
+from __future__ import annotations
+
+import struct
+
+from ..qt import QtCore, to_bytes
+from .document import Document, KritaDocument
+from .errors import HostError
+from .layers import Layer
+from .reading import PixelBlock
+
+
+def read_selection(document: KritaDocument) -> PixelBlock:
+    """The present selection inside the canvas, with its feathering; channels MASK. Raises HostError."""
+    document.source()
+    selection = document.handle.selection()
+    nothing = HostError("Nothing is selected.", "Select the part where the style is to paint first.")
+    if selection is None:
+        raise nothing
+    area = QtCore.QRect(selection.x(), selection.y(), selection.width(), selection.height())
+    area = area.intersected(document.canvas)
+    data = to_bytes(selection.pixelData(area.x(), area.y(), area.width(), area.height()))
+    if not data.strip(b"\0"):
+        raise nothing
+    return PixelBlock(data, area.width(), area.height(), area.x(), area.y(), channels="MASK")
+
+
+def read_alpha(document: KritaDocument, layer: Layer) -> PixelBlock:
+    """Where the layer has paint, hidden or not, inside the canvas; channels MASK. Raises HostError."""
+    layer = document.source(layer.id)
+    document.handle.waitForDone()
+    area = layer.bounds.intersected(document.canvas)
+    node = layer.node
+    pixels = node.projectionPixelData if layer.is_group else node.pixelData
+    data = to_bytes(pixels(area.x(), area.y(), area.width(), area.height()))
+    alpha = alpha_of(data, area.width() * area.height(), node.colorDepth())
+    if not alpha.strip(b"\0"):
+        raise HostError(f"“{layer.name}” has no paint on it.", "Paint where the style is to act.")
+    return PixelBlock(alpha, area.width(), area.height(), area.x(), area.y(), channels="MASK")
+
+
+def alpha_of(data: bytes, pixels: int, depth: str) -> bytes:
+    """The alpha of so many interleaved pixels in 8 bits. ``depth``: Krita's U8, U16, F16 or F32."""
+    if not data or not pixels:
+        return b""
+    stride = len(data) // pixels
+    # Alpha is the last channel of every colour model. Its numbers are little-endian: of an integer the last
+    # byte says enough, of a float the last two.
+    high = data[stride - 1 :: stride]
+    if depth in ("U8", "U16"):
+        return high
+    low = data[stride - 2 :: stride]
+    table = _table(depth)
+    return bytes([table[low_byte | high_byte << 8] for low_byte, high_byte in zip(low, high)])
+
+
+def extent(document: Document) -> tuple[int, int]:
+    """Width and height in px of what a job would work on at most: the canvas, or the selection's frame."""
+    if not isinstance(document, KritaDocument) or not document.is_open:
+        return 0, 0
+    selection = document.handle.selection()
+    if selection is None:
+        return document.size
+    area = QtCore.QRect(selection.x(), selection.y(), selection.width(), selection.height())
+    area = area.intersected(document.canvas)
+    return area.width(), area.height()
+
+
+_tables: dict[str, bytes] = {}
+
+
+def _table(depth: str) -> bytes:
+    """8-bit alpha for every half-precision number, or for the upper half of every single-precision one."""
+    if depth not in _tables:
+        halves = range(65536)
+        if depth == "F16":
+            numbers = struct.unpack("<65536e", struct.pack("<65536H", *halves))
+        else:
+            numbers = struct.unpack("<65536f", struct.pack("<65536I", *(half << 16 for half in halves)))
+        _tables[depth] = bytes(map(_eight_bits, numbers))
+    return _tables[depth]
+
+
+def _eight_bits(alpha: float) -> int:
+    return round(255 * min(1.0, max(0.0, alpha)))

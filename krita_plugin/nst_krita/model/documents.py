@@ -1,0 +1,164 @@
+"""What the open documents remember of their jobs, and what the docker can offer for the one in view."""
+
+from __future__ import annotations
+
+from typing import Any, Collection, NamedTuple
+
+from .. import host
+from ..backend.network import Network
+from .history import History, JobRecord
+from .options import Layers
+from .properties import Observable, Property
+from .words import tr
+
+
+class Offer(NamedTuple):
+    """Something that can be had for the document in view: frames of ``job``, or settings where it is ""."""
+
+    job: str
+    words: str
+    verb: str
+
+
+class Documents(Observable):
+    """The history of each open document. ``offers``: for the document that the painter looks at."""
+
+    offers = Property(())
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+        self._known: dict[str, tuple[host.Document, History]] = {}
+        self._kept: dict[str, dict[int, bool]] = {}  # job → sequence → final, as the server says
+        self._asked: set[str] = set()
+        self._silent: set[str] = set()  # jobs of which no running server has told
+        self._current = ""
+        self._followed: Collection[str] = ()
+        self._settings_offered: set[str] = set()
+
+    def history(self, document: host.Document) -> History:
+        """What ``document`` remembers; read from it when it is first asked for."""
+        if document.id not in self._known:
+            for closed in [key for key, (known, _history) in self._known.items() if not known.is_open]:
+                del self._known[closed]
+            self._known[document.id] = (document, History.from_text(host.read_annotation(document)))
+        return self._known[document.id][1]
+
+    def knows(self, document: host.Document) -> bool:
+        """Whether its history has been read."""
+        return document.id in self._known
+
+    def write(self, document: host.Document) -> None:
+        """Put the history into the document, to be saved with it; an untouched document stays untouched."""
+        host.write_annotation(document, self.history(document).to_text(host.MAX_ANNOTATION))
+
+    def add(self, document: host.Document, record: JobRecord) -> None:
+        """A job was started in that document."""
+        self.history(document).add(record)
+        self._settings_offered.discard(document.id)
+        self.write(document)
+        self._refresh()
+
+    def end(self, job: str) -> None:
+        """No frame of that job will come any more, or none is wanted."""
+        for document, history in list(self._known.values()):
+            record = history.jobs.get(job)
+            if record is not None and record.is_open:
+                record.is_open = False
+                self.write(document)
+        self._refresh()
+
+    def look(self, document: host.Document, followed: Collection[str]) -> None:
+        """The painter looks at ``document``: see what became of its jobs, those ``followed`` aside."""
+        self._current, self._followed = document.id, followed
+        if document:
+            self.history(document)
+            wanted = [record.id for record in self._waiting() if record.id not in self._asked]
+            self._asked.update(wanted)
+            self._silent.difference_update(wanted)
+            if wanted:
+                self._network.list_frames(wanted)
+        self._refresh()
+
+    def offer_settings(self, document: host.Document, offered: bool = True) -> None:
+        """Offer the settings used last in ``document``, or no longer."""
+        (self._settings_offered.add if offered else self._settings_offered.discard)(document.id)
+        self._refresh()
+
+    def handle(self, event: Any) -> bool:
+        """Take an answer of the server about jobs that nobody follows; False if it is none."""
+        if event.type in ("not_running", "unreachable", "disconnected", "closed"):
+            self._silent.update(self._asked)
+            self._asked.clear()
+            self._refresh()
+            return event.type == "not_running"
+        if event.job not in self._asked:
+            return False
+        if event.type == "frames":
+            kept = self._kept.setdefault(event.job, {})
+            kept.update((frame["sequence"], frame["final"]) for frame in event["frames"])
+            if event.get("more"):
+                return True
+            self._asked.discard(event.job)
+            self._drop_complete(event.job)
+        elif event.type == "error" and event.get("code") == "unknown_job":
+            self._asked.discard(event.job)
+            self.end(event.job)
+        else:
+            return False
+        self._refresh()
+        return True
+
+    def _drop_complete(self, job: str) -> None:
+        for _document, history in list(self._known.values()):
+            record = history.jobs.get(job)
+            kept = self._kept[job]
+            if record is not None and any(kept.values()) and not _missing(record, kept):
+                self.end(job)
+
+    def _waiting(self) -> list[JobRecord]:
+        """Jobs of the document in view whose frames may have come while it was closed."""
+        if self._current not in self._known:
+            return []
+        history = self._known[self._current][1]
+        return [r for r in history.jobs.values() if r.is_open and r.id not in self._followed]
+
+    def _refresh(self) -> None:
+        offers = []
+        if self._current in self._settings_offered:
+            settings = self._known[self._current][1].settings or {}
+            words = tr("Last painted here: {}").format(_style_names(settings))
+            offers.append(Offer("", words, tr("Use settings")))
+        for record in self._waiting():
+            if record.id in self._kept:
+                offers.append(Offer(record.id, _words(record, self._kept[record.id]), tr("Insert")))
+            elif record.id in self._silent:
+                words = tr("“{}” was being painted when this was closed").format(record.style_name)
+                offers.append(Offer(record.id, words, tr("Insert")))
+        self.offers = tuple(offers)
+
+
+def _missing(record: JobRecord, kept: dict[int, bool]) -> int:
+    """How many layers are still to be had."""
+    missing = [sequence for sequence in kept if sequence not in record.seen]
+    if record.layers == Layers.EVERY.value:
+        return len(missing)
+    # In place, older frames are not missed.
+    return int(any(sequence > max(record.seen, default=0) for sequence in missing))
+
+
+def _words(record: JobRecord, kept: dict[int, bool]) -> str:
+    count = _missing(record, kept)
+    if not count:
+        return tr("“{}” is still being painted").format(record.style_name)
+    text = (
+        tr("{} frame of “{}” came while this was closed")
+        if count == 1
+        else tr("{} frames of “{}” came while this was closed")
+    )
+    return text.format(count, record.style_name)
+
+
+def _style_names(settings: dict[str, Any]) -> str:
+    paths = [str(style.get("path", "")) for style in settings.get("styles", ())]
+    names = [path.replace("\\", "/").rsplit("/", 1)[-1].rsplit(".", 1)[0] for path in paths]
+    return " + ".join([*names, *map(str, settings.get("others", ()))]) or tr("other settings")

@@ -1,0 +1,166 @@
+"""What a document remembers of its jobs: which there were, with which settings, and their layers. Pure data.
+
+Its form in the document (JSON)::
+
+    {"version": 1, "settings": SETTINGS, "jobs": [JOB, …]}           the oldest job first
+    SETTINGS  {"options": …, "styles": …, "others": [names of styles that are no files]}
+    JOB       {"id", "title", "style", "layers", "source", "open", "group", "settings": SETTINGS,
+               "changes": {revision: live parameters}, "seen": [sequences],
+               "frames": {layer id: [sequence, iteration, revision]}}
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any, Mapping, NamedTuple
+
+VERSION = 1
+#: Jobs that a document remembers; the oldest are dropped first.
+MAX_JOBS = 30
+
+
+class FrameRecord(NamedTuple):
+    """A frame that is a layer: its number among the kept ones, its iteration, its parameters' revision."""
+
+    sequence: int
+    iteration: int
+    revision: int
+
+
+@dataclass
+class JobRecord:
+    """One job. ``source``: the id of the layer that it paints. ``seen``: sequences that have been layers.
+
+    ``settings``: as of Start; ``changes``: what the sliders changed since, all of it, by revision.
+    ``is_open``: whether frames may still come.
+    """
+
+    id: str
+    title: str
+    style_name: str
+    layers: str
+    source: str
+    settings: Mapping[str, Any]
+    changes: dict[int, Mapping[str, Any]] = field(default_factory=dict)
+    group: str = ""
+    frames: dict[str, FrameRecord] = field(default_factory=dict)
+    seen: list[int] = field(default_factory=list)
+    is_open: bool = True
+
+    def keep(self, layer: str, frame: FrameRecord) -> None:
+        """The frame is this layer now; "" where it has none of its own."""
+        if layer:
+            self.frames[layer] = frame
+        if frame.sequence not in self.seen:
+            self.seen.append(frame.sequence)
+
+    def change(self, revision: int, values: Mapping[str, Any]) -> None:
+        """From that revision on the job has these live parameters."""
+        self.changes[revision] = {**self._changes_at(revision), **values}
+
+    def settings_of(self, layer: str) -> dict[str, Any]:
+        """The settings that made that layer; those of the latest revision for a layer that is no frame."""
+        frame = self.frames.get(layer)
+        revision = frame.revision if frame else max(self.changes, default=0)
+        options = dict(self.settings.get("options", {}))
+        styles = [dict(style) for style in self.settings.get("styles", ())]
+        changes = dict(self._changes_at(revision))
+        weights = changes.pop("style_weights", ())
+        # Shares are known by place, which says nothing where other styles stood between the files.
+        if len(weights) == len(styles):
+            for style, weight in zip(styles, weights):
+                style["weight"] = weight
+        return {**self.settings, "options": {**options, **changes}, "styles": styles}
+
+    def _changes_at(self, revision: int) -> Mapping[str, Any]:
+        known = [number for number in self.changes if number <= revision]
+        return self.changes[max(known)] if known else {}
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "title": self.title,
+            "style": self.style_name,
+            "layers": self.layers,
+            "source": self.source,
+            "open": self.is_open,
+            "group": self.group,
+            "settings": self.settings,
+            "changes": {str(revision): values for revision, values in self.changes.items()},
+            "seen": self.seen,
+            "frames": {layer: list(frame) for layer, frame in self.frames.items()},
+        }
+
+    @classmethod
+    def from_json(cls, value: Any) -> JobRecord:
+        """Raises KeyError, TypeError, ValueError or AttributeError where it is not one."""
+        texts = [str(value[name]) for name in ("id", "title", "style", "layers", "source")]
+        return cls(
+            *texts,
+            settings=dict(value["settings"]),
+            changes={int(revision): dict(values) for revision, values in value["changes"].items()},
+            group=str(value["group"]),
+            frames={
+                str(layer): FrameRecord(*(int(number) for number in frame))
+                for layer, frame in value["frames"].items()
+            },
+            seen=[int(sequence) for sequence in value["seen"]],
+            is_open=bool(value["open"]),
+        )
+
+
+class History:
+    """``settings``: those used last in the document, None if there were none. ``jobs``: by id."""
+
+    def __init__(self) -> None:
+        self.settings: dict[str, Any] | None = None
+        self.jobs: dict[str, JobRecord] = {}
+
+    def add(self, record: JobRecord) -> None:
+        """A job was started."""
+        self.jobs[record.id] = record
+        self.settings = dict(record.settings) or self.settings
+
+    def of_layer(self, layer: str) -> JobRecord | None:
+        """The job that made this layer, a frame or the group around them; None for any other."""
+        for record in reversed(list(self.jobs.values())):
+            if layer in record.frames or layer == record.group != "":
+                return record
+        return None
+
+    @property
+    def latest(self) -> JobRecord | None:
+        """The job started last."""
+        return next(reversed(list(self.jobs.values())), None)
+
+    def to_text(self, limit: int) -> str:
+        """For the document, in at most ``limit`` bytes of UTF-8: its oldest jobs are left out first."""
+        jobs = [record.to_json() for record in self.jobs.values()][-MAX_JOBS:]
+        settings = self.settings
+        while True:
+            value = {"version": VERSION, "settings": settings, "jobs": jobs}
+            text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+            if len(text.encode("utf-8")) <= limit:
+                return text
+            jobs, settings = (jobs[1:], settings) if jobs else ([], None)
+
+    @classmethod
+    def from_text(cls, text: str) -> History:
+        """What can be read of it: of a damaged text, or one of a newer plugin, nothing."""
+        history = cls()
+        try:
+            value = json.loads(text)
+            if value["version"] != VERSION:
+                return history
+            settings, jobs = value["settings"], list(value["jobs"])
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return history
+        history.settings = settings if isinstance(settings, dict) else None
+        for entry in jobs:
+            try:
+                record = JobRecord.from_json(entry)
+            except (KeyError, TypeError, ValueError, AttributeError):
+                continue
+            history.jobs[record.id] = record
+        return history

@@ -1,0 +1,74 @@
+"""The sliders of a running job: what is moved in the docker changes the latest job."""
+
+from __future__ import annotations
+
+from typing import Any, Callable
+
+from ..backend import wire
+from ..backend.network import Network
+from ..qt import QtCore
+from .document_model import Insertion
+from .jobs import Job
+from .options import Options
+from .style_list import StyleList
+from .words import about, sentence
+
+#: A slider that is being dragged sends one change in so many ms.
+LIVE_MS = 150
+
+
+class LiveChanges:
+    """Sends what differs between the docker and the job that ``latest`` names.
+
+    ``on_sent``: called with what was wrong with the latest change, "" for nothing.
+    """
+
+    def __init__(
+        self,
+        options: Options,
+        styles: StyleList,
+        network: Network,
+        latest: Callable[[], tuple[Job, Insertion] | None],
+        on_sent: Callable[[str], None],
+    ) -> None:
+        self._options, self._styles, self._network = options, styles, network
+        self._latest, self._on_sent = latest, on_sent
+        self._timer = timer(LIVE_MS, self._send)
+
+    def start(self) -> None:
+        """Something has been moved: send it once the hand rests."""
+        self._timer.start()
+
+    def _send(self) -> None:
+        """Let the latest job follow the sliders, if they are still about its styles."""
+        latest = self._latest()
+        if latest is None or not latest[0].follows(self._styles.styles):
+            return
+        job, insertion = latest
+        wanted = self._options.live(self._styles.weights)
+        header = {name: _plain(getattr(job.params, name)) for name in wanted}
+        changes = {name: value for name, value in wanted.items() if value != header[name]}
+        if not changes:
+            return
+        try:
+            job.params = job.params.updated(changes)
+        except wire.params.InvalidParams as error:
+            self._on_sent(sentence(about(f"params.{error.field}", error.problem), error.hint))
+            return
+        self._on_sent("")
+        revision = job.next_revision()
+        insertion.record.change(revision, changes)
+        self._network.tell("update", job.id, revision, **changes)
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def timer(milliseconds: int, callback: Callable[[], None]) -> QtCore.QTimer:
+    """A timer that calls once, so many ms after its latest start."""
+    made = QtCore.QTimer()
+    made.setSingleShot(True)
+    made.setInterval(milliseconds)
+    made.timeout.connect(callback)
+    return made

@@ -1,0 +1,160 @@
+"""Presets: the look of a picture under a name; some come with the plugin, the others are the painter's."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Mapping, Sequence
+
+from ..settings import Settings
+from .options import DEFAULTS, Options
+from .properties import Observable, Property
+from .style_list import StyleList
+from .words import tr
+
+#: Options that make the look: what a preset does not name goes back to its default.
+LOOK = ("strength", "style_scale", "keep_colours", "tv", "start", "coarse_to_fine")
+#: Options that cost time: what a preset does not name stays as the painter has it.
+EFFORT = ("size", "iterations")
+FOLDER = Path(__file__).parent.parent / "presets"
+
+
+@dataclass(frozen=True)
+class Preset:
+    """``values``: options as JSON values. ``styles``: as a StyleList writes them; empty leaves them be.
+
+    ``about``: what to expect of it, one sentence. ``picture``: path of a picture made with it, "" for none.
+    """
+
+    name: str
+    values: Mapping[str, Any]
+    styles: Sequence[Mapping[str, Any]] = field(default=())
+    about: str = ""
+    picture: str = ""
+    is_built_in: bool = False
+
+    def options(self) -> dict[str, Any]:
+        """What it sets, by name."""
+        look = {name: getattr(DEFAULTS, name) for name in LOOK}
+        return {**look, **{name: value for name, value in self.values.items() if name in (*LOOK, *EFFORT)}}
+
+    def to_json(self) -> dict[str, Any]:
+        """For the settings file."""
+        return {"name": self.name, "values": dict(self.values), "styles": list(self.styles)}
+
+
+class Presets(Observable):
+    """The presets, and which one the settings come from.
+
+    ``saved``: the painter's. ``chosen``: the name of the latest chosen one, "" for none. ``is_changed``:
+    whether something that it sets has been changed since.
+    """
+
+    saved = Property(())
+    chosen = Property("")
+    is_changed = Property(False)
+
+    def __init__(self, settings: Settings, options: Options, styles: StyleList) -> None:
+        self._settings, self._options, self._styles = settings, options, styles
+        self.built_in = built_in()
+        self.saved = tuple(filter(None, map(_read, settings.get("presets", list))))
+        self.chosen = settings.get("preset", str)
+        options.observe(self._compare)
+        styles.observe(self._compare)
+
+    @property
+    def all(self) -> tuple[Preset, ...]:
+        """The built-in ones, then the painter's."""
+        return (*self.built_in, *self.saved)
+
+    @property
+    def current(self) -> Preset | None:
+        """The chosen one."""
+        return next((preset for preset in self.all if preset.name == self.chosen), None)
+
+    def choose(self, preset: Preset) -> str:
+        """Take over its settings; returns what could not be had, in a sentence."""
+        problem = self._styles.load(preset.styles) if preset.styles else ""
+        self._options.load(preset.options())
+        self._choose(preset.name)
+        return problem
+
+    def save(self, name: str) -> str:
+        """Keep the present settings and styles as the painter's preset ``name``; returns why not, or ""."""
+        name = name.strip()
+        if not name:
+            return tr("A preset needs a name.")
+        if any(preset.name == name for preset in self.built_in):
+            return tr("“{}” comes with the plugin. Choose another name.").format(name)
+        values = {option: self._options[option] for option in (*LOOK, *EFFORT)}
+        made = Preset(name, values, self._styles.to_json())
+        self._keep([*(preset for preset in self.saved if preset.name != name), made])
+        self._choose(name)
+        return ""
+
+    def rename(self, preset: Preset, name: str) -> str:
+        """Give one of the painter's another name; returns why not, or ""."""
+        name = name.strip()
+        if not name or name == preset.name:
+            return ""
+        if any(other.name == name for other in self.all):
+            return tr("There is a preset “{}” already. Choose another name.").format(name)
+        renamed = Preset(name, preset.values, preset.styles)
+        was_chosen = self.chosen == preset.name
+        self._keep([renamed if known is preset else known for known in self.saved])
+        if was_chosen:
+            self._choose(name)
+        return ""
+
+    def delete(self, preset: Preset) -> None:
+        """Forget one of the painter's; the settings stay as they are."""
+        self._keep([known for known in self.saved if known is not preset])
+        if self.chosen == preset.name:
+            self._choose("")
+
+    def _choose(self, name: str) -> None:
+        self.chosen = name
+        self._settings.set("preset", name)
+        self._compare()
+
+    def _keep(self, presets: Sequence[Preset]) -> None:
+        self.saved = tuple(sorted(presets, key=lambda preset: preset.name.lower()))
+        self._settings.set("presets", [preset.to_json() for preset in self.saved])
+
+    def _compare(self) -> None:
+        preset = self.current
+        if preset is None:
+            self.is_changed = False
+            return
+        differs = any(self._options[name] != value for name, value in preset.options().items())
+        self.is_changed = differs or bool(preset.styles and list(preset.styles) != self._styles.to_json())
+
+
+def built_in() -> tuple[Preset, ...]:
+    """Those that come with the plugin, in their order."""
+    entries = json.loads((FOLDER / "presets.json").read_text(encoding="utf-8"))
+    return tuple(
+        Preset(
+            tr(entry["name"]),
+            entry["values"],
+            about=tr(entry["about"]),
+            picture=str(FOLDER / entry["picture"]),
+            is_built_in=True,
+        )
+        for entry in entries
+    )
+
+
+def _read(saved: Any) -> Preset | None:
+    """One of the settings file; None where it does not fit."""
+    if not isinstance(saved, Mapping) or not isinstance(saved.get("name"), str):
+        return None
+    values, styles = saved.get("values"), saved.get("styles")
+    if not isinstance(values, Mapping) or not isinstance(styles, list):
+        return None
+    # What a job would refuse is left out, so that it does not count as changed either.
+    checked = Options()
+    checked.load(values)
+    usable = {name: checked[name] for name in values if name in (*LOOK, *EFFORT)}
+    return Preset(saved["name"], usable, [dict(entry) for entry in styles if isinstance(entry, Mapping)])

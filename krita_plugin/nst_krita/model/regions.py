@@ -1,0 +1,66 @@
+"""Where a style paints: a part of one document, from its selection or from what a layer has painted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import host
+from .masks import Rect, cut
+from .words import tr
+
+
+class Region:
+    """A part of the document with ``document_id``; ``words`` tell which."""
+
+    document_id = ""
+    words = ""
+
+    def read(self) -> host.PixelBlock:
+        """It as a mask, wherever it lies. Raises HostError."""
+        raise NotImplementedError
+
+    def mask(self, document: host.Document, content: host.PixelBlock) -> host.PixelBlock:
+        """It as a mask of ``content``'s rectangle. Raises HostError where it has nothing there."""
+        if document.id != self.document_id:
+            raise host.HostError(
+                tr("A style paints only inside a part of another document."),
+                tr("Choose “Paint everywhere” in its menu, or a part of this document."),
+            )
+        return fitted(self.read(), content)
+
+
+class SelectedRegion(Region):
+    """The selection of ``document`` as it is now. Raises HostError where there is none."""
+
+    words = tr("inside what was selected")
+
+    def __init__(self, document: Any) -> None:
+        self.document_id = document.id
+        self._mask = host.read_selection(document)
+
+    def read(self) -> host.PixelBlock:
+        return self._mask
+
+
+class LayerRegion(Region):
+    """Where ``layer`` has paint when the job starts."""
+
+    def __init__(self, document: Any, layer: host.Layer) -> None:
+        self.document_id = document.id
+        self._document, self._layer = document, layer
+        self.words = tr("where “{}” has paint").format(layer.name)
+
+    def read(self) -> host.PixelBlock:
+        return host.read_alpha(self._document, self._layer)
+
+
+def fitted(mask: host.PixelBlock, content: host.PixelBlock) -> host.PixelBlock:
+    """``mask`` cut to, and filled up with 0 to, ``content``'s rectangle. Raises HostError if all is 0."""
+    here = Rect(content.x, content.y, content.width, content.height)
+    data = cut(mask.data, Rect(mask.x, mask.y, mask.width, mask.height), here)
+    if not data.strip(b"\0"):
+        raise host.HostError(
+            tr("A style would paint only where there is nothing to be painted."),
+            tr("Choose “Paint everywhere” in its menu, or another part of the layer."),
+        )
+    return host.PixelBlock(data, here.width, here.height, here.x, here.y, channels="MASK")

@@ -1,0 +1,113 @@
+"""The painter's styles in their order; share, size and region of each. Plain data: no Krita, no Qt."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Mapping, Optional, Sequence, Tuple
+
+from .properties import Observable, Property
+
+#: A style's own stroke size; it multiplies the one of the whole picture, whose range is wider.
+MIN_SCALE, MAX_SCALE = 0.25, 4.0
+
+
+Opener = Callable[[str], Tuple[Optional["Style"], str]]
+
+
+class Style(Observable):
+    """One style of the list.
+
+    ``weight``: its share, 0 to 1. ``scale``: the size of its strokes relative to the whole picture's,
+    MIN_SCALE to MAX_SCALE. ``region``: where it paints, None for everywhere.
+    """
+
+    weight = Property(1.0)
+    scale = Property(1.0)
+    region = Property(None)
+    path = ""
+    name = ""
+
+    def thumbnail(self, side: int) -> Any:
+        """A picture of it, at most ``side`` px wide and high; null if there is none any more.
+
+        That of a file may be asked for in any thread.
+        """
+        raise NotImplementedError
+
+    def picture(self) -> Any:
+        """What a Request takes as a picture. Raises HostError."""
+        raise NotImplementedError
+
+
+class StyleList(Observable):
+    """The styles of the docker, in order.
+
+    Observers of ``styles`` hear of added, removed and moved ones, those of ``details`` of their settings.
+    """
+
+    styles = Property(())
+
+    def __init__(self, open_file: Opener) -> None:
+        """``open_file``: makes a style of a picture file, or None and a sentence that says why not."""
+        self._open_file = open_file
+        self._ends: dict[int, Any] = {}
+
+    def add(self, style: Style) -> None:
+        """Append a style; one that is there already stays once."""
+        if style not in self.styles:
+            self._ends[id(style)] = style.observe(lambda: self.notify("details"))
+            self.styles = (*self.styles, style)
+
+    def remove(self, style: Style) -> None:
+        self._ends.pop(id(style), lambda: None)()
+        self.styles = tuple(known for known in self.styles if known is not style)
+
+    def move(self, style: Style, index: int) -> None:
+        """Make it the one at ``index`` of the list; beyond its ends, the first or the last."""
+        others = [known for known in self.styles if known is not style]
+        index = min(len(others), max(0, index))
+        self.styles = (*others[:index], style, *others[index:])
+
+    @property
+    def weights(self) -> tuple[float, ...]:
+        """Shares as Params want them: empty for a single style, whose share says nothing."""
+        return tuple(style.weight for style in self.styles) if len(self.styles) > 1 else ()
+
+    @property
+    def scales(self) -> tuple[float, ...]:
+        """Stroke sizes as Params want them: empty for a single style, which has the whole picture's."""
+        scales = tuple(style.scale for style in self.styles)
+        return scales if len(scales) > 1 and any(scale != 1.0 for scale in scales) else ()
+
+    @property
+    def name(self) -> str:
+        """All of them in a few words."""
+        return " + ".join(style.name for style in self.styles[:3]) + (" + …" if len(self.styles) > 3 else "")
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """The files among them, for the settings file; regions belong to a document and are left out."""
+        files = (style for style in self.styles if style.path)
+        return [{"path": style.path, "weight": style.weight, "scale": style.scale} for style in files]
+
+    def load(self, saved: Sequence[Any]) -> str:
+        """Have these styles, as ``to_json`` gave them; returns what could not be had, in a sentence."""
+        for style in self.styles:
+            self.remove(style)
+        missing = [problem for problem in map(self._load, saved) if problem]
+        return " ".join(missing[:1])
+
+    def _load(self, entry: Any) -> str:
+        try:
+            path = str(entry["path"])
+            weight = _number(entry, "weight", 0.0, 1.0)
+            scale = _number(entry, "scale", MIN_SCALE, MAX_SCALE)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            return ""
+        style, problem = self._open_file(path)
+        if style is not None:
+            style.weight, style.scale = weight, scale
+            self.add(style)
+        return problem
+
+
+def _number(entry: Mapping[str, Any], name: str, low: float, high: float) -> float:
+    return min(high, max(low, float(entry.get(name, 1.0))))

@@ -1,0 +1,121 @@
+"""What each setting is called, what its choices are called, and what it does, in a painter's words."""
+
+from __future__ import annotations
+
+from typing import Any, Mapping
+
+from ..model.options import FIELDS, QUALITIES, Layers
+from ..model.words import encoder_name, tr
+
+LABELS = {
+    "strength": tr("Strength"),
+    "style_scale": tr("Stroke size"),
+    "keep_colours": tr("Colours"),
+    "quality": tr("Quality"),
+    "layers": tr("Layers"),
+    "size": tr("Size"),
+    "iterations": tr("Iterations"),
+    "frames": tr("Frames"),
+    "encoder": tr("Encoder"),
+    "start": tr("Start from"),
+    "optimiser": tr("Optimiser"),
+    "tv": tr("Smoothness"),
+    "seed": tr("Seed"),
+    "coarse_to_fine": tr("Coarse to fine"),
+}
+
+#: Help that says it better, for a painter, than the protocol's.
+_HELP = {
+    "strength": tr(
+        "How far the picture gives way to the style: at 0 % your painting stays, at 100 % only the style is "
+        "left. It can be moved while a job runs."
+    ),
+    "style_scale": tr(
+        "Size of the brush strokes: 2× paints with strokes twice as large as those of the style, 0.5× with "
+        "finer ones."
+    ),
+    "keep_colours": tr("Whose colours the result has: those of the style, or those of your painting."),
+    "quality": tr(
+        "How large and how long to paint. A draft shows in a fraction of the time where it is going; the "
+        "final size is always that of your layer."
+    ),
+    "layers": tr(
+        "What becomes a layer: every frame that is kept, one layer that changes until it is done, or only "
+        "the result."
+    ),
+    "size": tr(
+        "Longest side, in pixels, that is painted; the result is then enlarged to your layer. A smaller one "
+        "is faster and needs less memory."
+    ),
+    "iterations": tr("How many times the picture is improved. The first hundred change most."),
+    "frames": tr(
+        "Which iterations are kept as frames: “series” keeps 1, 2, 5, 10, 20, 50 …; “every:10” each "
+        "tenth; or write numbers such as 1,2,5,40. The result is always kept."
+    ),
+    "encoder": tr(
+        "The network that looks at pictures. VGG19 comes closest to the style and is downloaded once; the "
+        "built-in one is always there. “auto” takes the best one that is there."
+    ),
+    "start": tr(
+        "What the canvas holds before the first stroke: your painting, coloured noise (freer) or the style."
+    ),
+    "optimiser": tr("L-BFGS needs fewer iterations; Adam needs less memory."),
+    "tv": tr("Smooths grain and speckles away. A little is enough. It can be moved while a job runs."),
+    "seed": tr("Another number gives another variant where chance plays a part; the same, the same picture."),
+    "coarse_to_fine": tr(
+        "Lay in large shapes first, then details, as one paints. It gives long strokes and an early first "
+        "frame."
+    ),
+}
+
+#: Texts of the choices, in the order in which they are offered.
+_CHOICES: dict[str, dict[Any, str]] = {
+    "keep_colours": {
+        "no": tr("of the style"),
+        "luminance": tr("of my painting"),
+        "histogram": tr("matched to mine"),
+    },
+    "start": {"content": tr("my painting"), "noise": tr("noise"), "style": tr("the style")},
+    "optimiser": {"lbfgs": "L-BFGS", "adam": "Adam"},
+    "layers": {
+        Layers.EVERY: tr("every frame"),
+        Layers.NEWEST: tr("one, changing"),
+        Layers.FINAL: tr("only the result"),
+    },
+    "quality": {
+        "draft": tr("draft"),
+        "medium": tr("medium"),
+        "full": tr("full size"),
+        "finest": tr("full size, finest"),
+    },
+}
+#: What the choices of a setting amount to, where their names alone do not say it.
+_ABOUT: dict[str, dict[Any, str]] = {
+    "keep_colours": {
+        "luminance": tr("Only light and dark take on the style; hues stay yours."),
+        "histogram": tr("The style is recoloured with your palette before it is painted with."),
+    },
+    "quality": {
+        name: (tr("{} px").format(size) if size else tr("as large as the layer"))
+        + tr(", {} iterations").format(iterations)
+        for name, (size, iterations) in QUALITIES.items()
+    },
+}
+
+
+def choices(name: str) -> Mapping[Any, str]:
+    """The choices of that setting and what they are called."""
+    if name in _CHOICES:
+        return _CHOICES[name]
+    return {choice: tr(encoder_name(choice)) for choice in FIELDS[name]["choices"]}
+
+
+def about(name: str, choice: Any) -> str:
+    """What that choice amounts to, "" where its name says it."""
+    return _ABOUT.get(name, {}).get(choice, "")
+
+
+def help_text(name: str) -> str:
+    """A tooltip, which Qt breaks into lines."""
+    text = _HELP.get(name) or tr(FIELDS[name]["help"])
+    return f"<p>{text[:1].upper()}{text[1:]}</p>"

@@ -1,0 +1,74 @@
+"""Menus whose entries have pictures that are large enough to be recognised."""
+
+from __future__ import annotations
+
+from typing import Any, Callable
+
+from ..qt import QtGui, QtWidgets
+from .theme import THUMBNAIL
+from .thumbnails import fitted, with_picture
+
+
+class _LargeIcons(QtWidgets.QProxyStyle):
+    """Krita's style with larger icons in menus."""
+
+    def __init__(self, side: int) -> None:
+        super().__init__(QtWidgets.QApplication.style().objectName())
+        self._side = side
+
+    def pixelMetric(self, metric: Any, option: Any = None, widget: Any = None) -> int:
+        if metric == QtWidgets.QStyle.PixelMetric.PM_SmallIconSize:
+            return self._side
+        return super().pixelMetric(metric, option, widget)
+
+
+#: One for each size: a menu does not keep its style alive.
+_styles: dict[int, _LargeIcons] = {}
+
+
+class PictureMenu(QtWidgets.QMenu):
+    """A menu; ``side``: width and height of its pictures, in px."""
+
+    def __init__(self, parent: QtWidgets.QWidget, title: str = "", side: int = THUMBNAIL) -> None:
+        super().__init__(title, parent)
+        self.side = side
+        self.setToolTipsVisible(True)
+
+    def submenu(self, title: str) -> PictureMenu:
+        """A menu in this one."""
+        menu = PictureMenu(self, title, self.side)
+        self.addMenu(menu)
+        return menu
+
+    def add(self, text: str, chosen: Callable[..., Any], picture: QtGui.QPixmap | str = "") -> Any:
+        """An entry with a picture: one at hand, or the path of a file that is read meanwhile."""
+        if self.side not in _styles:
+            _styles[self.side] = _LargeIcons(self.side)
+        self.setStyle(_styles[self.side])
+        action = self.addAction(text.replace("&", "&&"), chosen)
+        action.setIconVisibleInMenu(True)  # Krita has switched that off for its own menus
+
+        def show(pixmap: QtGui.QPixmap) -> None:
+            ratio = self.devicePixelRatioF()
+            action.setIcon(QtGui.QIcon(_centred(fitted(pixmap, self.side, ratio), self.side, ratio)))
+
+        show(QtGui.QPixmap())  # room for it, so that the menu does not move under the pointer
+        if isinstance(picture, str):
+            if picture:
+                with_picture(picture, show, self.side)
+        else:
+            show(picture)
+        return action
+
+
+def _centred(pixmap: QtGui.QPixmap, side: int, ratio: float) -> QtGui.QPixmap:
+    """The picture in the middle of a transparent square."""
+    square = QtGui.QPixmap(round(side * ratio), round(side * ratio))
+    square.setDevicePixelRatio(ratio)
+    square.fill(QtGui.QColor(0, 0, 0, 0))
+    if not pixmap.isNull():
+        painter = QtGui.QPainter(square)
+        at = [round((side - length / ratio) / 2) for length in (pixmap.width(), pixmap.height())]
+        painter.drawPixmap(at[0], at[1], pixmap)
+        painter.end()
+    return square

@@ -1,0 +1,83 @@
+"""Asks what shall become of running jobs when Krita is about to quit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..model.root import Root
+from ..model.words import tr
+from ..qt import QtCore, QtGui, QtWidgets
+
+#: Krita's class of main windows: Krita quits with the last of them.
+MAIN_WINDOW = "KisMainWindow"
+
+
+class QuitQuestion(QtCore.QObject):
+    """Stands between the painter and the last main window's end while a job is unfinished.
+
+    Krita tells plugins of its end when nothing can hold it any more; a window can still refuse to close,
+    before any document has been closed or Krita has asked whether to save.
+    """
+
+    def __init__(self, root: Root) -> None:
+        super().__init__()
+        self._root = root
+        self._is_asking = False
+
+    def watch(self) -> None:
+        """Take in all main windows that there are now."""
+        for window in _main_windows():
+            window.removeEventFilter(self)
+            window.installEventFilter(self)
+
+    def eventFilter(self, window: QtCore.QObject, event: QtCore.QEvent) -> bool:
+        if event.type() != QtCore.QEvent.Type.Close or not self._is_the_end(window):
+            return False
+        if self._is_asking or not self._ask(window):
+            event.ignore()
+            return True
+        return False
+
+    def _is_the_end(self, window: Any) -> bool:
+        # A session that ends waits for nobody.
+        if not self._root.unfinished or QtGui.QGuiApplication.instance().isSavingSession():
+            return False
+        return not any(other is not window and other.isVisible() for other in _main_windows())
+
+    def _ask(self, window: Any) -> bool:
+        """Whether Krita may quit; and then what becomes of the jobs."""
+        names = [job.title for job in self._root.unfinished]
+        box = QtWidgets.QMessageBox(window)
+        box.setObjectName("nst_quit")
+        box.setIcon(QtWidgets.QMessageBox.Icon.Question)
+        box.setWindowTitle(tr("Neural Style Transfer"))
+        box.setText(
+            tr("{} is still being painted.").format(names[0])
+            if len(names) == 1
+            else tr("{} pictures are still being painted.").format(len(names))
+        )
+        box.setInformativeText(
+            tr("They can go on without Krita. Open the document again later, and its frames are offered.")
+            if len(names) > 1
+            else tr("It can go on without Krita. Open the document again later, and its frames are offered.")
+        )
+        roles = QtWidgets.QMessageBox.ButtonRole
+        on = box.addButton(tr("Let it go on"), roles.AcceptRole)
+        stop = box.addButton(tr("Stop, and keep the best picture"), roles.DestructiveRole)
+        stay = box.addButton(tr("Do not quit"), roles.RejectRole)
+        for button, name in ((on, "nst_quit_on"), (stop, "nst_quit_stop"), (stay, "nst_quit_stay")):
+            button.setObjectName(name)
+        box.setDefaultButton(on)
+        box.setEscapeButton(stay)
+        self._is_asking = True
+        try:
+            box.exec()
+        finally:
+            self._is_asking = False
+        self._root.stops_at_quit = box.clickedButton() is stop
+        return box.clickedButton() in (on, stop)
+
+
+def _main_windows() -> list[Any]:
+    windows = QtWidgets.QApplication.topLevelWidgets()
+    return [window for window in windows if window.metaObject().className() == MAIN_WINDOW]

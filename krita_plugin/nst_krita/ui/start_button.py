@@ -1,0 +1,47 @@
+"""Start, and beside it what else can be done with the active layer."""
+
+from __future__ import annotations
+
+from ..model.root import Root
+from ..model.words import tr
+from ..qt import QtCore, QtWidgets
+
+
+class StartButton(QtWidgets.QWidget):
+    """The button, and an arrow with a menu: continue from the active layer, use its settings again."""
+
+    def __init__(self, root: Root) -> None:
+        super().__init__()
+        self._root = root
+        start = QtWidgets.QPushButton(tr("Start"))
+        start.setObjectName("nst_start")
+        start.setToolTip(tr("Paint the active layer, or its selected part, in these styles."))
+        start.clicked.connect(lambda *_: root.start())
+        more = QtWidgets.QToolButton()
+        more.setObjectName("nst_start_menu")
+        more.setToolTip(tr("More to do with the active layer"))
+        more.setAccessibleName(more.toolTip())
+        more.setArrowType(QtCore.Qt.ArrowType.DownArrow)
+        more.setSizePolicy(QtWidgets.QSizePolicy.Policy.Fixed, QtWidgets.QSizePolicy.Policy.Preferred)
+        menu = self._menu()
+        # Qt's own way would draw a second arrow, and a style sheet against that does not follow the theme.
+        more.clicked.connect(lambda *_: menu.popup(more.mapToGlobal(more.rect().bottomLeft())))
+        line = QtWidgets.QHBoxLayout(self)
+        line.setContentsMargins(0, 0, 0, 0)
+        line.setSpacing(0)
+        line.addWidget(start, 1)
+        line.addWidget(more)
+
+    def _menu(self) -> QtWidgets.QMenu:
+        menu = QtWidgets.QMenu(self)
+        menu.setToolTipsVisible(True)
+        going_on = menu.addAction(tr("Continue from the active layer"))
+        going_on.setToolTip(
+            tr("Go on from a frame as you have painted over it; what was painted stays the content.")
+        )
+        going_on.triggered.connect(lambda *_: self._root.continue_from_layer())
+        again = menu.addAction(tr("Use the active frame's settings"))
+        again.setToolTip(tr("Set styles and settings as they were when this frame was made."))
+        again.triggered.connect(lambda *_: self._root.use_settings_of_layer())
+        menu.aboutToShow.connect(lambda: again.setEnabled(self._root.is_frame_active))
+        return menu

@@ -1,0 +1,321 @@
+"""Presets, quality, styles, masks and the forecast: what the docker's settings are, without Krita and Qt."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+PLUGIN = Path(__file__).resolve().parent.parent / "krita_plugin"
+
+
+@pytest.fixture(autouse=True)
+def plugin_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    monkeypatch.syspath_prepend(str(PLUGIN))
+    monkeypatch.setenv("NST_DATA_DIR", str(tmp_path))
+    yield
+    for name in [name for name in sys.modules if name.split(".")[0] == "nst_krita"]:
+        del sys.modules[name]
+
+
+def part(name: str) -> Any:
+    return importlib.import_module(f"nst_krita.{name}")
+
+
+def style(path: str) -> Any:
+    made = part("model.style_list").Style()
+    made.path = made.name = path
+    return made
+
+
+def open_file(path: str) -> tuple[Any, str]:
+    return (None, f"“{path}” is not there.") if path.startswith("gone") else (style(path), "")
+
+
+def a_list(*paths: str) -> Any:
+    styles = part("model.style_list").StyleList(open_file)
+    for path in paths:
+        styles.add(style(path))
+    return styles
+
+
+class Desk:
+    """Settings, options, styles and presets as the docker has them."""
+
+    def __init__(self, *paths: str) -> None:
+        self.settings = part("settings").Settings()
+        self.options, self.styles = part("model.options").Options(), a_list(*paths)
+        self.presets = part("model.presets").Presets(self.settings, self.options, self.styles)
+
+    def preset(self, name: str) -> Any:
+        return next(preset for preset in self.presets.all if preset.name == name)
+
+
+# Presets.
+
+
+def test_built_in_presets_are_jobs_that_the_server_takes_each_with_its_picture() -> None:
+    desk = Desk()
+    names = [preset.name for preset in desk.presets.built_in]
+    assert len(names) == len(set(names)) >= 5
+    looks = []
+    for preset in desk.presets.built_in:
+        desk.presets.choose(preset)
+        header = desk.options.params(()).to_header()
+        for name, value in preset.values.items():
+            assert header[name] == value, "every value differs from the default, and is kept"
+        looks.append(json.dumps(header, sort_keys=True))
+        assert preset.about.endswith(".")
+        with Image.open(preset.picture) as picture:
+            assert picture.size == (128, 128)
+        desk.options.spend("full")
+    assert len(set(looks)) == len(looks), "two presets paint the same"
+
+
+def test_a_preset_sets_the_look_and_leaves_the_rest_alone() -> None:
+    desk = Desk("a.png", "b.png")
+    desk.options["seed"], desk.options["iterations"], desk.options["tv"] = 7, 123, 9.0
+    desk.presets.choose(desk.preset("Bold strokes"))
+    assert desk.options["style_scale"] == 2.0
+    assert desk.options["tv"] == 0.0, "part of the look, so back to its default"
+    assert (desk.options["seed"], desk.options["iterations"]) == (7, 123)
+    assert len(desk.styles.styles) == 2
+    desk.presets.choose(desk.preset("Quick sketch"))
+    assert desk.options.quality == "draft"
+
+
+def test_changed_is_told_and_taken_back() -> None:
+    desk = Desk()
+    heard = []
+    desk.presets.choose(desk.preset("Fine detail"))
+    desk.presets.observe(lambda: heard.append(desk.presets.is_changed), "is_changed")
+    desk.options["strength"] = 0.9
+    desk.options["strength"] = 0.5
+    desk.options["seed"] = 3
+    assert heard == [False, True, False]
+
+
+def test_a_saved_preset_has_settings_and_styles_and_is_there_next_time() -> None:
+    desk = Desk("a.png", "b.png")
+    desk.options["strength"], desk.options["size"] = 0.8, 700
+    desk.styles.styles[1].weight, desk.styles.styles[1].scale = 0.25, 2.0
+    assert desk.presets.save("  Mine ") == ""
+    assert desk.presets.chosen == "Mine"
+    desk.styles.styles[0].weight = 0.5
+    assert desk.presets.is_changed
+
+    again = Desk("c.png")
+    assert again.presets.current.name == "Mine"
+    assert again.presets.choose(again.preset("Mine")) == ""
+    assert not again.presets.is_changed
+    assert (again.options["strength"], again.options["size"]) == (0.8, 700)
+    assert [known.path for known in again.styles.styles] == ["a.png", "b.png"]
+    assert (again.styles.weights, again.styles.scales) == ((1.0, 0.25), (1.0, 2.0))
+
+
+def test_a_style_that_is_gone_is_named_and_the_others_are_there() -> None:
+    desk = Desk("gone.png", "b.png")
+    desk.presets.save("Mine")
+    problem = desk.presets.choose(desk.preset("Mine"))
+    assert "gone.png" in problem
+    assert [known.path for known in desk.styles.styles] == ["b.png"]
+
+
+def test_presets_are_renamed_and_deleted_and_names_stay_unique() -> None:
+    desk = Desk()
+    desk.presets.save("One")
+    desk.presets.save("Two")
+    assert "already" in desk.presets.rename(desk.preset("Two"), "One")
+    assert "already" in desk.presets.rename(desk.preset("Two"), "Balanced")
+    assert desk.presets.rename(desk.preset("Two"), "Three") == ""
+    assert desk.presets.chosen == "Three"
+    assert "comes with the plugin" in desk.presets.save("Balanced")
+    assert "needs a name" in desk.presets.save(" ")
+    desk.presets.delete(desk.preset("Three"))
+    assert desk.presets.chosen == ""
+    assert [preset.name for preset in Desk().presets.saved] == ["One"]
+
+
+def test_damaged_presets_of_the_settings_file_do_no_harm() -> None:
+    settings = part("settings").Settings()
+    good = {"name": "Good", "values": {"strength": 0.2, "iterations": "many", "seed": 4}, "styles": [1]}
+    settings.set("presets", [3, {"name": 1}, {"name": "x", "values": [], "styles": []}, good])
+    presets = Desk().presets
+    assert [preset.name for preset in presets.saved] == ["Good"]
+    assert presets.saved[0].options()["strength"] == 0.2
+    assert "seed" not in presets.saved[0].options()
+    assert presets.saved[0].styles == []
+
+
+# Quality.
+
+
+def test_quality_stands_for_size_and_iterations() -> None:
+    options = part("model.options")
+    desk = Desk()
+    assert desk.options.quality == "full", "the protocol's defaults"
+    for name, (size, iterations) in options.QUALITIES.items():
+        desk.options.spend(name)
+        assert (desk.options["size"], desk.options["iterations"]) == (size, iterations)
+        assert desk.options.quality == name
+    desk.options["iterations"] = 77
+    assert desk.options.quality == ""
+
+
+# Styles.
+
+
+def test_one_style_has_neither_share_nor_size_of_its_own() -> None:
+    styles = a_list("a")
+    styles.styles[0].scale = 2.0
+    assert (styles.weights, styles.scales) == ((), ())
+    styles.add(style("b"))
+    assert (styles.weights, styles.scales) == ((1.0, 1.0), (2.0, 1.0))
+    styles.styles[0].scale = 1.0
+    assert styles.scales == ()
+
+
+def test_styles_move_within_the_list() -> None:
+    styles = a_list("a", "b", "c")
+    a, b, c = styles.styles
+    styles.move(a, 1)
+    assert styles.styles == (b, a, c)
+    styles.move(c, 0)
+    assert styles.styles == (c, b, a)
+    styles.move(c, 99)
+    assert styles.styles == (b, a, c)
+    styles.move(a, -5)
+    assert styles.styles == (a, b, c)
+
+
+def test_observers_of_the_list_hear_of_its_styles_settings_until_they_leave_it() -> None:
+    styles = a_list("a", "b")
+    heard = []
+    styles.observe(lambda: heard.append(1), "details")
+    known = styles.styles[0]
+    known.weight, known.scale, known.region = 0.5, 2.0, "somewhere"
+    assert len(heard) == 4
+    styles.remove(known)
+    known.weight = 0.1
+    assert len(heard) == 4
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [None, 5, {}, {"path": "a", "weight": "x"}, {"path": "a", "weight": None}, ["path"]],
+)
+def test_damaged_entries_of_a_style_list_are_left_out(entry: Any) -> None:
+    styles = a_list()
+    assert styles.load([entry, {"path": "b", "weight": 7, "scale": 100}]) == ""
+    assert [(known.path, known.weight, known.scale) for known in styles.styles] == [("b", 1.0, 4.0)]
+
+
+# Masks.
+
+
+@pytest.mark.parametrize(
+    ("want", "expected"),
+    [
+        ((0, 0, 2, 2), [1, 2, 3, 4]),
+        ((-1, -1, 3, 2), [0, 0, 0, 0, 1, 2]),
+        ((1, 1, 3, 2), [4, 0, 0, 0, 0, 0]),
+        ((-1, 0, 4, 1), [0, 1, 2, 0]),
+        ((5, 5, 2, 1), [0, 0]),
+        ((0, 7, 1, 1), [0]),
+    ],
+)
+def test_a_mask_is_cut_to_what_is_painted(want: tuple[int, ...], expected: list[int]) -> None:
+    masks = part("model.masks")
+    have = masks.Rect(0, 0, 2, 2)
+    assert list(masks.cut(bytes([1, 2, 3, 4]), have, masks.Rect(*want))) == expected
+
+
+# The forecast.
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+def run_job(forecast: Any, clock: Clock, *, seconds: float, pause: bool = False, **more: Any) -> None:
+    """A job of 100 iterations on 200 × 100 px, told to ``forecast``."""
+    params = part("backend.wire").params.Params(iterations=100)
+    job = part("model.jobs").Job("t", "s", params, part("model.options").Layers.EVERY, "d", "l")
+    fields = {"device": "CPU", "encoder": "built-in", "scale": [200, 100], "losses": {}, "total": 100}
+    done = {"reason": "completed", "iteration": 100, "seconds": 1.0, "notes": [], "plan": {}}
+    told = [("state", {"state": "running"}), ("progress", {"iteration": 1})]
+    told += [("state", {"state": "paused"}), ("state", {"state": "running"})] if pause else []
+    for kind, values in [*told, ("done", {**done, **more})]:
+        event = part("backend.wire").events.Event(kind, {**fields, **values, "job": job.id})
+        clock.now += seconds if kind == "done" else 0
+        job.handle(kind, event.fields)
+        forecast.watch(job, event)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr(part("model.forecast"), "time", made)
+    return made
+
+
+def a_forecast(options: Any) -> Any:
+    connection = part("model.connection").Connection()
+    return part("model.forecast").Forecast(part("settings").Settings(), options, connection)
+
+
+def test_no_figure_before_there_is_one(clock: Clock) -> None:
+    options = part("model.options").Options()
+    forecast = a_forecast(options)
+    assert forecast.words(200, 100) == ""
+    run_job(forecast, clock, seconds=20, reason="stopped")
+    run_job(forecast, clock, seconds=20, pause=True)
+    assert forecast.words(200, 100) == "", "neither a stopped nor a paused job says how long one takes"
+
+
+def test_the_forecast_follows_size_iterations_and_what_was_measured(clock: Clock) -> None:
+    options = part("model.options").Options()
+    run_job(a_forecast(options), clock, seconds=20)
+    forecast = a_forecast(options)  # of the next session
+    options["iterations"] = 100
+    assert forecast.seconds(200, 100) == pytest.approx(20)
+    assert forecast.words(200, 100) == "about 20 s, from your last jobs"
+    assert forecast.seconds(400, 200) == pytest.approx(80)
+    options["iterations"] = 300
+    assert forecast.seconds(200, 100) == pytest.approx(60)
+    options["size"] = 100
+    assert forecast.seconds(400, 200) == pytest.approx(15), "computed at 100 × 50"
+    assert forecast.seconds(50, 25) is None, "too far from what was measured"
+    assert forecast.seconds(0, 0) is None
+    options["encoder"] = "vgg19"
+    assert forecast.words(200, 100) == "", "never measured with that one"
+    options["encoder"] = "built-in"
+    assert forecast.words(200, 100) != ""
+
+
+def test_another_device_has_its_own_figures(clock: Clock) -> None:
+    options = part("model.options").Options()
+    settings, connection = part("settings").Settings(), part("model.connection").Connection()
+    forecast = part("model.forecast").Forecast(settings, options, connection)
+    run_job(forecast, clock, seconds=20)
+    connection.device = "NVIDIA"
+    assert forecast.seconds(200, 100) is None
+    connection.device = "CPU"
+    assert forecast.seconds(200, 100) is not None
+
+
+def test_damaged_measurements_are_passed_over(clock: Clock) -> None:
+    settings = part("settings").Settings()
+    settings.set("speeds", [1, {}, {"pixels": "x"}, {"device": "CPU", "coarse_to_fine": True, "pixels": 0}])
+    options = part("model.options").Options()
+    assert a_forecast(options).words(100, 100) == ""
