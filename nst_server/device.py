@@ -95,6 +95,11 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and ("out of memory" in text or "can't allocate memory" in text)
 
 
+def is_taken(error: BaseException) -> bool:
+    """Whether ``error`` says that another program has the device to itself (CUDA's exclusive modes)."""
+    return isinstance(error, RuntimeError) and "busy or unavailable" in str(error)
+
+
 def _system_memory() -> int:
     if sys.platform == "linux":
         match = re.search(r"MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text())

@@ -6,8 +6,11 @@ import ast
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from nst_server.wire.pixels import CHANNELS, DTYPES
 
 ROOT = Path(__file__).resolve().parent.parent
 MAX_LINES = 450
@@ -26,7 +29,11 @@ SERVER = {
     "device": {"wire"},
     "engine": {"weights", "device", "wire"},
     "worker": {"engine", "weights", "device", "wire"},
-    "cli": {"broker", "executors", "store", "jobs", "demo", "weights", "device", "wire", "krita_plugin"},
+    "compare": {"engine", "weights", "wire"},
+    "cli": {
+        *("broker", "executors", "store", "jobs", "demo", "weights", "device", "compare", "wire"),
+        "krita_plugin",
+    },
 }
 #: The same for the plugin.
 PLUGIN = {
@@ -42,7 +49,7 @@ PLUGIN = {
 }
 #: Where a library may be imported; everything else must do without it.
 LIBRARIES = {
-    "torch": {"engine", "weights", "device", "worker"},
+    "torch": {"engine", "weights", "device", "worker", "compare"},
     "torchvision": {"engine", "weights"},
     "zmq": {"wire", "broker", "executors", "worker"},
     "matplotlib": {"demo"},
@@ -137,6 +144,21 @@ def test_krita_and_qt_stay_in_their_place() -> None:
             if library == "zmq" and part != "vendor":
                 wrong.append(f"{path.relative_to(ROOT)} imports zmq")
     assert not wrong
+
+
+def test_the_plugin_counts_bytes_of_pixels_as_the_wire_does() -> None:
+    """``host/`` imports nothing of the protocol, so it has tables of its own."""
+    names = ("_CHANNELS", "_BYTES", "FORMATS")
+    tables: dict[str, dict[Any, Any]] = {}
+    for path in (ROOT / "krita_plugin/nst_krita/host").glob("*.py"):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in names:
+                tables[ast.unparse(node.targets[0])] = ast.literal_eval(node.value)
+    assert tables["_CHANNELS"].items() <= CHANNELS.items()
+    assert tables["_BYTES"].items() <= DTYPES.items()
+    for channels, dtype in [*tables["FORMATS"].values(), ("MASK", "uint8")]:
+        assert channels in tables["_CHANNELS"]
+        assert dtype in tables["_BYTES"]
 
 
 def test_command_line_starts_without_heavy_libraries() -> None:

@@ -26,32 +26,50 @@ SIZE = (320, 214)
 
 
 @pytest.fixture(scope="module")
-def result(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Result]:
-    """One Krita imports the zip, the next one, in the same profile, does the work."""
-    folder = tmp_path_factory.mktemp("end-to-end")
+def profile() -> Iterator[Profile]:
+    """The home of one painter, who starts Krita three times: to import, to work, and after it was killed."""
+    with Profile() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def environment(profile: Profile) -> dict[str, str]:
+    """The files that the probes use, as Krita sees them."""
     this = wheels.this_platform()
     pyzmq = package.find_pyzmq(
         [this] if this in wheels.PLATFORMS else [], offline=this not in wheels.PLATFORMS
     )
-    with Profile() as profile:
-        package.write_zip(package.plugin_files(pyzmq), profile.outside / "nst_krita.zip")
-        inputs.content_photo().resize(SIZE).save(profile.outside / "content.png", icc_profile=None)
-        style = inputs.style_painting()
-        style.resize((style.width // 3, style.height // 3)).save(profile.outside / "style.png")
-        environment = {
-            "NST_TEST_ZIP": str(profile.inside / "nst_krita.zip"),
-            "NST_TEST_CONTENT": str(profile.inside / "content.png"),
-            "NST_TEST_STYLE": str(profile.inside / "style.png"),
-        }
-        imported = run_probe(HERE / "real_krita/import_probe.py", env=environment, profile=profile)
-        assert imported["imported"] == ["nst_krita"]
-        profile.enable("nst_krita")
-        data = profile.outside / "home/.local/share/nst-krita"
-        data.mkdir(parents=True)
-        with serving(profile, data, folder):
-            yield run_probe(
-                HERE / "real_krita/end_to_end_probe.py", env=environment, profile=profile, timeout=700
-            )
+    package.write_zip(package.plugin_files(pyzmq), profile.outside / "nst_krita.zip")
+    inputs.content_photo().resize(SIZE).save(profile.outside / "content.png", icc_profile=None)
+    style = inputs.style_painting()
+    style.resize((style.width // 3, style.height // 3)).save(profile.outside / "style.png")
+    files = {"ZIP": "nst_krita.zip", "CONTENT": "content.png", "STYLE": "style.png", "PAINTED": "painted.kra"}
+    return {f"NST_TEST_{name}": str(profile.inside / file) for name, file in files.items()}
+
+
+@pytest.fixture(scope="module")
+def imported(profile: Profile, environment: dict[str, str]) -> Result:
+    return run_probe(HERE / "real_krita/import_probe.py", env=environment, profile=profile)
+
+
+@pytest.fixture(scope="module")
+def data(imported: Result, profile: Profile, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The data folder of the server, which the painter's Krita finds."""
+    folder = profile.outside / "home/.local/share/nst-krita"
+    folder.mkdir(parents=True)
+    with serving(profile, folder, tmp_path_factory.mktemp("end-to-end")):
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def result(data: Path, profile: Profile, environment: dict[str, str]) -> Result:
+    script = HERE / "real_krita/end_to_end_probe.py"
+    return run_probe(script, env=environment, profile=profile, timeout=700)
+
+
+@pytest.fixture(scope="module")
+def earlier(result: Result, profile: Profile, environment: dict[str, str]) -> Result:
+    return run_probe(HERE / "real_krita/earlier_probe.py", env=environment, profile=profile, timeout=400)
 
 
 class serving:  # noqa: N801 (reads as the verb that it is)
@@ -81,6 +99,18 @@ class serving:  # noqa: N801 (reads as the verb that it is)
             return
         with suppress(NoConnection, ProcessLookupError):
             os.kill(Connection.read(self._data / "run" / "server.json").pid, signal.SIGTERM)
+
+
+def test_kritas_own_importer_takes_the_zip(imported: Result, profile: Profile) -> None:
+    assert imported["title"] == "Activate Plugins?"
+    assert "Neural Style Transfer" in imported["question"]
+    assert "restart" in imported["question"]
+    assert "enable_nst_krita=true" in (profile.outside / "home/.config/kritarc").read_text()
+
+
+def test_each_action_is_registered_once(result: Result) -> None:
+    assert result["menu_tool_tip"] == "Show the Neural Style Transfer docker", "as the .action file says"
+    assert not [line for line in result.log.splitlines() if "Duplicated action" in line and "nst_" in line]
 
 
 def test_frames_become_layers_above_their_source(result: Result) -> None:
@@ -134,11 +164,33 @@ def test_what_cannot_be_done_is_said_in_words(result: Result) -> None:
     assert "style" in result["without_style"]
     assert "no such file.png" in result["unreadable_style"]
     assert result["message_cleared"] == ""
-    assert "Convert Image Colour Space" in result["sixteen_bit"]
+    assert "is hidden. Show it" in result["hidden_layer"]
 
 
-def test_quitting_does_not_hang(result: Result) -> None:
-    assert result["closing_seconds"] < 1.6
+def test_frames_of_a_killed_krita_are_offered_and_fetched(
+    result: Result, earlier: Result, data: Path
+) -> None:
+    assert result["killed_state"] == "running"
+    [offered] = earlier["offered"]
+    assert offered.startswith("Earlier: style → ")
+    assert earlier["frames_before"] == ["Background"]
+    background, [_, frames] = earlier["layers"]
+    assert background == "Background"
+    assert frames[:3] == ["iteration 1", "iteration 2", "iteration 5"]
+    assert frames[-1] == "final"
+    assert earlier["still_offered"] == 0
+    kept = (data / "jobs" / result["killed_job"] / "frames.jsonl").read_text().splitlines()
+    assert earlier["frames"] == [json.loads(line)["pixels"]["digest"] for line in kept]
+
+
+def test_fetching_leaves_what_was_painted(result: Result, earlier: Result) -> None:
+    assert earlier["reopened"] == result["painted"]
+    assert earlier["painted_kept"]
+    assert earlier["active"] == "Background"
+
+
+def test_quitting_does_not_hang(earlier: Result) -> None:
+    assert earlier["closing_seconds"] < 1.6
 
 
 def test_the_screenshots_show_something(result: Result) -> None:

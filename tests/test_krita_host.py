@@ -118,7 +118,9 @@ def test_style_picker_offers_other_layers_and_documents(reading: Result) -> None
         ("nothing selected", "selection holds nothing", "Select a part"),
         ("closed", "has been closed", "Open it again"),
         ("closed content", "has been closed", "Open it again"),
-        ("16 bit", "8-bit RGB", "Convert Image Colour Space"),
+        ("opacity", "no colours", "Convert Image Colour Space"),
+        ("opacity style", "no colours", "Convert Image Colour Space"),
+        ("opacity frames", "no colours", "Convert Image Colour Space"),
     ],
 )
 def test_refusals_say_what_to_do(reading: Result, case: str, message: str, hint: str) -> None:

@@ -71,10 +71,9 @@ def steps(probe):
     yield from timing(probe, host, pen)
 
 
-def opened(probe, side=SIDE):
+def layered(probe, side=SIDE):
     """A document with a white Background, its view, and one layer above that stays out of the way."""
-    handle = probe.document(side, side)
-    yield 0.5
+    handle = yield from probe.opened((side, side))
     background = handle.activeNode()
     background.setPixelData(b"\xff" * side * side * 4, 0, 0, side, side)
     above = handle.createNode("above", "paintlayer")
@@ -86,14 +85,8 @@ def opened(probe, side=SIDE):
     return handle
 
 
-def closed(probe, handle):
-    handle.setModified(False)
-    handle.close()
-    yield 0.3
-
-
 def inserting(probe, host, pen):
-    handle = yield from opened(probe)
+    handle = yield from layered(probe)
     probe.trigger("KritaShape/KisToolLine")
     chosen = Selection()
     chosen.select(20, 10, 30, 20, 255)
@@ -146,12 +139,12 @@ def inserting(probe, host, pen):
     yield 0.5
     probe.record(unremoved=len(tree(handle)[1][2]))
     probe.trigger("KritaShape/KisToolBrush")
-    yield from closed(probe, handle)
+    yield from probe.closed(handle)
 
 
 def painting(probe, host, pen):
     """A stroke with frames waiting before, during and after it."""
-    handle = yield from opened(probe)
+    handle = yield from layered(probe)
     background = handle.activeNode()
     canvas = probe.canvas()
     # The document is shown in the middle of its canvas.
@@ -196,11 +189,11 @@ def painting(probe, host, pen):
     )
     probe.screenshot("stroke")
     job.frames.close()
-    yield from closed(probe, handle)
+    yield from probe.closed(handle)
 
 
 def undoing(probe, host, pen):
-    handle = yield from opened(probe)
+    handle = yield from layered(probe)
     job = Job(host, pen)
     job.put(1)
     job.put(2)
@@ -235,21 +228,20 @@ def undoing(probe, host, pen):
     found["back"] = [tree(handle), job.told(), top_left(handle)]
     probe.record(undoing=found)
     job.frames.close()
-    yield from closed(probe, handle)
+    yield from probe.closed(handle)
 
 
 def elsewhere(probe, host, pen):
     """Frames for a document that the painter is not looking at, and a job removed while a layer is added."""
-    handle = yield from opened(probe)
+    handle = yield from layered(probe)
     job = Job(host, pen)
-    other = probe.document(60, 60)
-    yield 0.5
+    other = yield from probe.opened((60, 60))
     job.put(1)
     yield job.has(1)
     yield 0.3
     found = {"tree": tree(handle), "current": host.current() != job.document, "other": tree(other)}
     found.update(other_active=other.activeNode().name(), active=handle.activeNode().name())
-    yield from closed(probe, other)
+    yield from probe.closed(other)
     job.put(2)
     yield lambda: job.frames._busy
     job.frames.remove()
@@ -262,11 +254,11 @@ def elsewhere(probe, host, pen):
     except ValueError as error:
         found["short"] = str(error)
     probe.record(elsewhere=found)
-    yield from closed(probe, handle)
+    yield from probe.closed(handle)
 
 
 def limits(probe, host, pen):
-    handle = yield from opened(probe)
+    handle = yield from layered(probe)
     before = len(probe.undo_texts())
     job = Job(host, pen, max_steps=3)
     for key in (1, 2, 3, 4):
@@ -276,11 +268,11 @@ def limits(probe, host, pen):
     yield 0.3
     probe.record(limit=[job.told(), len(probe.undo_texts()) - before, tree(handle)])
     job.frames.close()
-    yield from closed(probe, handle)
+    yield from probe.closed(handle)
 
 
 def replacing(probe, host, pen):
-    handle = yield from opened(probe)
+    handle = yield from layered(probe)
     before = len(probe.undo_texts())
     job = Job(host, pen, replace=True)
     job.put(1)
@@ -314,12 +306,12 @@ def replacing(probe, host, pen):
     found["redone"] = top_left(handle)
     probe.record(replacing=found)
     job.frames.close()
-    yield from closed(probe, handle)
+    yield from probe.closed(handle)
 
 
 def disappearing(probe, host, pen):
     # Flattened before the first frame: the source is gone, the frames come to the top.
-    handle = yield from opened(probe)
+    handle = yield from layered(probe)
     early, late = Job(host, pen, "late source"), Job(host, pen, "flattened")
     late.put(1)
     yield late.has(1)
@@ -345,7 +337,7 @@ def disappearing(probe, host, pen):
 
 def converting(probe, host, pen):
     """Frames with the colours that the document had when the job was started."""
-    handle = yield from opened(probe)
+    handle = yield from layered(probe)
     job = Job(host, pen)
     job.put(1)
     yield job.has(1)
@@ -357,13 +349,13 @@ def converting(probe, host, pen):
     yield lambda: job.skipped == [2]
     probe.record(converted=[tree(handle), job.told()])
     job.frames.close()
-    yield from closed(probe, handle)
+    yield from probe.closed(handle)
 
 
 def timing(probe, host, pen):
     """Milliseconds for each of four frames at 2048×2048: as a whole, and inside Krita's own calls."""
     side = 2048
-    handle = yield from opened(probe, side)
+    handle = yield from layered(probe, side)
     job = Job(host, pen)
     taken = []
     spent = probe.count_krita_time()
@@ -386,4 +378,4 @@ def timing(probe, host, pen):
     polled = (time.perf_counter() - begin) * 50
     probe.record(poll_2k_ms=[polled, (spent() - inside) * 50])
     job.frames.close()
-    yield from closed(probe, handle)
+    yield from probe.closed(handle)

@@ -10,7 +10,6 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,7 +110,8 @@ class Profile:
     def _install_stepper(self) -> None:
         package = self.pykrita / "nst_probe"
         package.mkdir()
-        shutil.copy(HERE / "stepper.py", package)
+        for module in ("stepper.py", "docker.py"):
+            shutil.copy(HERE / module, package)
         (package / "__init__.py").write_text(
             f"import os\nfrom nst_probe.stepper import start\nSTEPPER = start({str(self.inside)!r})\n"
         )
@@ -128,24 +128,17 @@ class Profile:
         (self.outside / "home/.config/kritarc").write_text(KRITARC + lines)
 
     def install(self, plugin: Path, *, enable: bool = True) -> None:
-        """Put a plugin there: a zip as Krita's importer takes it, or a folder with NAME.desktop and NAME/."""
-        if plugin.suffix == ".zip":
-            with zipfile.ZipFile(plugin) as archive:
-                names = archive.namelist()
-                archive.extractall(self.pykrita)
-            modules = [Path(name).stem for name in names if name.endswith(".desktop")]
-        else:
-            modules = [desktop.stem for desktop in plugin.glob("*.desktop")]
-            skip = shutil.ignore_patterns("__pycache__")
-            for module in modules:
-                shutil.copy(plugin / f"{module}.desktop", self.pykrita)
-                shutil.copytree(plugin / module, self.pykrita / module, dirs_exist_ok=True, ignore=skip)
+        """Put the plugin of a folder there: NAME.desktop, NAME.action and NAME/."""
         actions = self.pykrita.parent / "actions"
         actions.mkdir(exist_ok=True)
-        for action in self.pykrita.glob("*/*.action"):
+        for action in plugin.glob("*.action"):
             shutil.copy(action, actions)
-        for module in modules if enable else ():
-            self.enable(module)
+        for desktop in plugin.glob("*.desktop"):
+            shutil.copy(desktop, self.pykrita)
+            skip = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(desktop.with_suffix(""), self.pykrita / desktop.stem, ignore=skip)
+            if enable:
+                self.enable(desktop.stem)
 
     def environment(self, display: str, extra: dict[str, str]) -> dict[str, str]:
         """Nothing of the caller's environment: Krita sees a user who has just logged in."""
@@ -206,7 +199,7 @@ def run_probe(
 ) -> Result:
     """Start Krita, let the steps in ``script`` run in it, kill it; raises ProbeFailed.
 
-    ``plugin``: folder or zip to install first, and to switch on unless ``enable`` is false.
+    ``plugin``: folder of one to install first, and to switch on unless ``enable`` is false.
     ``timeout``: seconds for the whole run, Krita's start (10 to 40 s) included.
     """
     if profile is None:

@@ -139,10 +139,14 @@ def documents(probe, host, document, node, refused):
     refused["closed content"] = refusal(lambda: host.read_content(closed, host.Layer(node)))
     probe.record(closed=[closed.is_open, closed.layers(), document.is_open])
 
-    deep = probe.document(32, 32, depth="U16")
+    flat = probe.document(32, 32, model="A", depth="U8")
     yield 0.5
-    deep.activeNode().setPixelData(bytes(range(256)) * 32, 0, 0, 32, 32)
-    refused["16 bit"] = refusal(lambda: host.read_content(host.current(), host.current().source()))
+    refused["opacity"] = refusal(lambda: host.read_content(host.current(), host.current().source()))
+    refused["opacity style"] = refusal(lambda: host.read_style(host.StyleChoice(host.current(), None)))
+    refused["opacity frames"] = refusal(lambda: host.must_hold_frames(host.current()))
+    flat.setModified(False)
+    flat.close()
+    yield 0.5
 
 
 def kritarc_recent(probe):

@@ -48,6 +48,9 @@ class Probe:
         self.results = {}
         self.error = None
         self.finished = False
+        self._gestures = []
+        self._xdotool = QtCore.QProcess()
+        self._xdotool.finished.connect(self._gesture)
         self.versions = {
             "krita": self.app.version(),
             "python": platform.python_version(),
@@ -84,8 +87,27 @@ class Probe:
         """Make a document with one empty layer; shown in a view unless ``view`` is false."""
         document = self.app.createDocument(width, height, "probe", model, depth, profile, 72.0)
         if view:
-            (self.app.activeWindow() or self.app.windows()[0]).addView(document)
+            self._show(document)
         return document
+
+    def opened(self, source, **options):
+        """For ``yield from``: a picture file, or a new document of (width, height), in a view; returns it."""
+        if isinstance(source, tuple):
+            document = self.document(*source, **options)
+        else:
+            document = self.app.openDocument(source)
+            self._show(document)
+        yield 0.5
+        return document
+
+    def closed(self, document):
+        """For ``yield from``: close it, whatever of it is not saved."""
+        document.setModified(False)
+        document.close()
+        yield 0.5
+
+    def _show(self, document):
+        (self.app.activeWindow() or self.app.windows()[0]).addView(document)
 
     def undo_texts(self):
         """What the undo history of the active document says, oldest first; the first entry is its start."""
@@ -114,6 +136,28 @@ class Probe:
                 return widget
         raise LookupError("no canvas is shown")
 
+    def click(self, widget, area=None):
+        """A real click in the middle of a widget, or of that rectangle of it."""
+        point = widget.mapToGlobal((area or widget.rect()).center())
+        self.mouse("mousemove", point.x(), point.y(), "click", 1)
+
+    def choose(self, *names):
+        """For ``yield from``: click from the menu bar down to an entry; returns its QAction."""
+        menu = self.window.menuBar()
+        for name in names:
+            yield menu.isVisible
+            entry = next(action for action in menu.actions() if action.text().replace("&", "") == name)
+            yield 0.3
+            self.click(menu, menu.actionGeometry(entry))
+            menu = entry.menu()
+        return entry
+
+    def quit(self):
+        """For ``yield from``, as the last step: let Krita quit by itself, so that it saves its settings."""
+        self.finish()
+        self.trigger("file_quit")
+        yield lambda: False
+
     def count_krita_time(self):
         """From now on count the seconds inside calls of Krita's documents and layers; returns the counter."""
         spent = [0.0]
@@ -141,7 +185,13 @@ class Probe:
 
     def mouse(self, *words):
         """Run xdotool with these words, in the background: its events are real ones of the X server."""
-        QtCore.QProcess.startDetached("xdotool", [str(word) for word in words])
+        self._gestures.append([str(word) for word in words])
+        self._gesture()
+
+    def _gesture(self, *_):
+        # One after the other: on a slow machine a click could else come after the one that followed it.
+        if self._gestures and self._xdotool.state() == QtCore.QProcess.ProcessState.NotRunning:
+            self._xdotool.start("xdotool", self._gestures.pop(0))
 
     def bare_package(self, name):
         """Make an installed plugin's modules importable without running its own ``__init__``."""

@@ -1,0 +1,60 @@
+"""Runs inside Krita, for probes: the plugin's docker, and what a job left in a document."""
+
+import hashlib
+
+
+def show(probe):
+    """Open the docker from its menu entry, floating where all of it is seen; returns (docker, its Root)."""
+    entry = yield from probe.choose("Tools", "Scripts", "Neural Style Transfer…")
+    probe.record(menu_tool_tip=entry.toolTip())
+    docker = find(probe)
+    yield docker.isVisible
+    docker.setFloating(True)
+    docker.setGeometry(20, 90, 330, 780)
+    return docker, docker.widget()._root
+
+
+def find(probe):
+    return next(d for d in probe.app.dockers() if d.objectName() == "nst_krita_docker")
+
+
+def layers(handle):
+    """Names of the layers, groups with their children, the lowest first."""
+
+    def names(node):
+        children = [names(child) for child in node.childNodes()]
+        return [node.name(), children] if node.type() == "grouplayer" else node.name()
+
+    return [names(node) for node in handle.rootNode().childNodes() if node.type() != "selectionmask"]
+
+
+def frames(handle):
+    """The layers in the group of the job, the oldest first; empty while there is none."""
+    nodes = handle.rootNode().childNodes()
+    return next((node.childNodes() for node in nodes if node.type() == "grouplayer"), [])
+
+
+def has_final(handle):
+    return any("final" in frame.name() for frame in frames(handle))
+
+
+def pixels(node):
+    """All that the layer holds inside a canvas of the size that the test uses."""
+    return node.pixelData(0, 0, 320, 214).data()
+
+
+def digest(node):
+    """SHA-256 of these pixels."""
+    return hashlib.sha256(pixels(node)).hexdigest()
+
+
+def stroke(probe, lower=0):
+    """A stroke with the mouse beside the canvas's middle, or so many px lower; takes half a second."""
+    probe.trigger("KritaShape/KisToolBrush")
+    canvas = probe.canvas()
+    centre = canvas.mapToGlobal(canvas.rect().center())
+    x, y = centre.x() + 100, centre.y() + lower
+    probe.mouse(
+        *("mousemove", x - 60, y, "mousedown", 1, "sleep", 0.2, "mousemove", x, y + 20),
+        *("sleep", 0.2, "mousemove", x + 60, y, "sleep", 0.2, "mouseup", 1),
+    )

@@ -1,0 +1,313 @@
+"""The docker as painters have it: narrow or enlarged, in light and dark themes, by mouse and keyboard."""
+
+import os
+import struct
+
+from nst_probe.docker import find
+
+STYLES = 3
+
+
+def steps(probe):
+    handle = probe.app.openDocument(os.environ["NST_TEST_CONTENT"])
+    probe.app.activeWindow().addView(handle)
+    yield 1.0
+    docker = yield from _opened(probe)
+    root = docker.widget()._root
+    looks(probe, docker, "idle")
+    for number in range(STYLES):
+        root.add_file(os.environ[f"NST_TEST_STYLE_{number}"])
+    yield 0.7
+    looks(probe, docker, "styles")
+    probe.record(order=[style.name for style in root.styles.styles])
+    yield from keyboard(probe, root, docker)
+    yield from regions(probe, root, docker, handle)
+    is_scaled = float(os.environ.get("QT_SCALE_FACTOR", "1")) != 1
+    if not is_scaled:  # the mouse counts in the screen's own pixels
+        yield from row_drag(probe, root, docker)
+        yield from layer_drag(probe, root, docker, handle)
+    yield from scrubbing(probe, root, docker)
+    advanced = docker.findChild(probe.QtWidgets.QToolButton, "nst_advanced")
+    advanced.click()
+    for theme in ("dark", "bright"):
+        _theme(probe, theme)
+        for width, name in ((330, "advanced"), (220, "narrow")):
+            docker.setGeometry(20, 30, width, 860)
+            yield 0.5
+            looks(probe, docker, f"{name}_{theme}")
+    docker.setGeometry(20, 30, 330, 860)
+    if not is_scaled:
+        yield from menus(probe, docker)
+    docker.setFloating(False)
+    yield 0.5
+    probe.screenshot("docked")
+    probe.QtCore.QTimer.singleShot(0, root.close)
+    yield 2.0
+
+
+def _opened(probe):
+    probe.trigger("nst_krita")
+    docker = find(probe)
+    yield docker.isVisible
+    docker.setFloating(True)
+    docker.setGeometry(20, 30, 330, 860)
+    yield 0.5
+    return docker
+
+
+def _theme(probe, name):
+    menu = probe.app.action("theme_menu").menu()
+    next(entry for entry in menu.actions() if entry.text().endswith(" " + name)).trigger()
+
+
+def looks(probe, docker, name):
+    """A picture, and what a careful eye would complain of."""
+    docker.grab().save(str(probe.out / f"docker_{name}.png"))
+    probe.record(**{"faults_" + name: faults(probe, docker.widget())})
+
+
+def faults(probe, panel):
+    """Texts that are cut off, widgets beyond the edge, and what a screen reader or the keyboard misses."""
+    inside = panel.widget()
+    found = []
+    if inside.width() > panel.viewport().width():
+        found.append(f"{inside.width()} px in {panel.viewport().width()} px: something is beyond the edge")
+    for widget in inside.findChildren(probe.QtWidgets.QWidget):
+        if widget.isVisible():
+            who = f"{type(widget).__name__} {widget.objectName() or widget.accessibleName()}"
+            found += [f"{who}: {fault}" for fault in (*cut_off(probe, widget), *unreachable(probe, widget))]
+    return found
+
+
+def cut_off(probe, widget):
+    widgets = probe.QtWidgets
+    with_text = (widgets.QAbstractButton, widgets.QComboBox, widgets.QAbstractSpinBox, widgets.QSlider)
+    if not isinstance(widget, (*with_text, widgets.QLabel)):
+        return
+    needed = widget.minimumSizeHint()
+    if isinstance(widget, widgets.QLabel) and widget.wordWrap():
+        needed = probe.QtCore.QSize(0, widget.heightForWidth(widget.width()))
+    # These two shorten their text themselves; the whole of it is their tooltip.
+    elif type(widget).__name__ in ("ElidedLabel", "PresetButton"):
+        needed.setWidth(0)
+    if widget.width() < needed.width() or widget.height() < needed.height():
+        yield f"{widget.width()} × {widget.height()} px, needs {needed.width()} × {needed.height()}"
+
+
+def unreachable(probe, widget):
+    widgets = probe.QtWidgets
+    kinds = (widgets.QAbstractButton, widgets.QComboBox, widgets.QAbstractSpinBox, widgets.QAbstractSlider)
+    inner = isinstance(widget.parent(), (widgets.QAbstractScrollArea, widgets.QComboBox, widgets.QScrollBar))
+    if inner or not isinstance(widget, kinds) or isinstance(widget, widgets.QScrollBar):
+        return
+    text = widget.text() if isinstance(widget, widgets.QAbstractButton) else ""
+    if not (widget.accessibleName() or text):
+        yield "has no name for a screen reader"
+    if not widget.toolTip():
+        yield "has no tooltip"
+    if not widget.focusPolicy() & probe.QtCore.Qt.FocusPolicy.TabFocus:
+        yield "the keyboard does not reach it"
+
+
+def keyboard(probe, root, docker):
+    """Alt+Down and Delete on a row."""
+    row = _rows(probe, docker)[0]
+    row.setFocus()
+    yield 0.2
+    _key(probe, row, "Key_Down", "AltModifier")
+    yield 0.2
+    moved = [style.name for style in root.styles.styles]
+    _key(probe, row, "Key_Up", "AltModifier")
+    yield 0.2
+    probe.record(moved=moved, moved_back=[style.name for style in root.styles.styles])
+    _key(probe, _rows(probe, docker)[2], "Key_Delete")
+    yield 0.2
+    probe.record(deleted=[style.name for style in root.styles.styles])
+    root.add_file(os.environ["NST_TEST_STYLE_2"])
+    yield 0.5
+
+
+def _rows(probe, docker):
+    found = [w for w in docker.findChildren(probe.QtWidgets.QWidget) if type(w).__name__ == "StyleRow"]
+    return sorted((row for row in found if row.isVisible()), key=lambda row: row.y())
+
+
+def _key(probe, widget, key, modifier="NoModifier"):
+    qt = probe.QtCore.Qt
+    for kind in (probe.QtCore.QEvent.Type.KeyPress, probe.QtCore.QEvent.Type.KeyRelease):
+        event = probe.QtGui.QKeyEvent(kind, getattr(qt.Key, key), getattr(qt.KeyboardModifier, modifier))
+        probe.QtWidgets.QApplication.sendEvent(widget, event)
+
+
+def _drag(probe, start, end, shot=""):
+    """With the mouse from one point of the screen to another, in the background."""
+    x, y = start.x(), start.y()
+    probe.mouse(
+        *("mousemove", x, y, "mousedown", 1, "sleep", 0.3, "mousemove", x + 4, y + 4, "sleep", 0.2),
+        *("mousemove", x + 15, y + 15, "sleep", 0.3, "mousemove", end.x() - 9, end.y(), "sleep", 0.3),
+        *("mousemove", end.x(), end.y(), "sleep", 0.5, "mouseup", 1),
+    )
+    if shot:
+        yield 1.4
+        probe.screenshot(shot)
+    yield 1.5
+
+
+def row_drag(probe, root, docker):
+    """The first style dragged below the last one."""
+    shown = _rows(probe, docker)
+    start = shown[0].mapToGlobal(probe.QtCore.QPoint(18, 18))
+    end = shown[-1].mapToGlobal(probe.QtCore.QPoint(60, shown[-1].height() - 3))
+    yield from _drag(probe, start, end, "dragging")
+    probe.record(dragged=[style.name for style in root.styles.styles])
+
+
+def regions(probe, root, docker, handle):
+    """The selection as the region of the first style, and taking it back."""
+    import krita
+
+    style = root.styles.styles[0]
+    root.limit(style)
+    without = root.message
+    chosen = krita.Selection()
+    chosen.select(100, 60, 80, 50, 255)
+    handle.setSelection(chosen)
+    yield 0.5
+    root.limit(style)
+    probe.record(without_selection=without, region=style.region.words, message=root.message)
+    yield 0.3
+    looks(probe, docker, "region")
+    mask = style.region.read()
+    probe.record(mask=[mask.x, mask.y, mask.width, mask.height, len(mask.data), mask.channels])
+    handle.setSelection(None)
+    layer = handle.createNode("washes", "paintlayer")
+    layer.setPixelData(bytes([10, 20, 30, 128]) * 100, 5, 7, 20, 5)
+    handle.rootNode().addChildNode(layer, None)
+    yield 0.5
+    from nst_krita.model.document_model import region_layers
+
+    root.limit(style, next(known for known in region_layers() if known.name == "washes"))
+    mask = style.region.read()
+    probe.record(
+        layer_region=style.region.words,
+        layer_mask=[mask.x, mask.y, mask.width, mask.height, sorted(set(mask.data))],
+    )
+    style.region = None
+    probe.record(alphas=alphas())
+
+
+def alphas():
+    """The alpha of three grey pixels at each depth: transparent, half, opaque."""
+    from nst_krita.host.regions import alpha_of
+
+    forms = {"U8": ("B", 255), "U16": ("H", 65535), "F16": ("e", 1.0), "F32": ("f", 1.0)}
+    found = {}
+    for depth, (form, full) in forms.items():
+        half = full / 2 if isinstance(full, float) else full // 2 + 1
+        data = struct.pack(f"<6{form}", full, 0, full, half, full, full)
+        found[depth] = list(alpha_of(data, 3, depth))
+    return found
+
+
+def layer_drag(probe, root, docker, handle):
+    """A layer out of Krita's list onto the styles."""
+    layers = probe.window.findChild(probe.QtWidgets.QDockWidget, "KisLayerBox")
+    was_floating = layers.isFloating()
+    layers.setFloating(True)
+    layers.setGeometry(700, 200, 300, 300)
+    layers.show()
+    layers.raise_()
+    yield 1.0
+    handle.setActiveNode(next(n for n in handle.rootNode().childNodes() if n.name() != "washes"))
+    yield 0.5
+    tree = layers.findChild(probe.QtWidgets.QTreeView)
+    index = next(
+        tree.model().index(row, 0)
+        for row in range(tree.model().rowCount())
+        if tree.model().index(row, 0).data() == "washes"
+    )
+    start = tree.viewport().mapToGlobal(tree.visualRect(index).center())
+    shown = _rows(probe, docker)[0]
+    yield from _drag(probe, start, shown.mapToGlobal(shown.rect().center()))
+    yield lambda: len(root.styles.styles) > STYLES
+    probe.record(layer_dropped=[style.name for style in root.styles.styles][-1])
+    root.styles.remove(root.styles.styles[-1])
+    layers.setFloating(was_floating)
+    yield 0.3
+
+
+class Frames:
+    """Stands in for a job's frames on their way into the document: writes down what it is asked for."""
+
+    pending = 0
+
+    def __init__(self):
+        self.shown, self.fetched = [], []
+
+    def show(self, sequence):
+        self.shown.append(sequence)
+
+    def fetch(self, which=None):
+        self.fetched.append(which)
+
+
+def scrubbing(probe, root, docker):
+    """A job with frames that are layers and others that are not: what the scrubber shows and fetches."""
+    from nst_krita.model.jobs import Job
+    from nst_krita.model.options import Layers
+
+    job = Job("swirls → “Background”", "swirls", root.options.params(()), Layers.EVERY, "document", "layer")
+    frames = root._insertions[job.id] = Frames()
+    root.jobs = (job,)
+    job.frames = {1: 1, 2: 2, 3: 5, 4: 10, 5: 20}
+    job.losses = tuple(1 / (1 + i) for i in range(40))
+    job.handle("state", {"state": "running", "device": "CPU", "encoder": "built-in"})
+    fields = {"iteration": 20, "total": 300, "losses": {"total": 0.02}, "seconds_left": 95.0}
+    job.handle("progress", fields)
+    job.left_out, job.inserted = (3, 4), (1, 2, 5)
+    yield 0.5
+    looks(probe, docker, "job")
+    slider = docker.findChild(probe.QtWidgets.QSlider, "nst_scrub")
+    found = {"range": [slider.minimum(), slider.maximum()], "newest": slider.value()}
+    slider.setValue(1)
+    slider.setValue(2)
+    slider.setValue(3)  # passed over the third: only where the hand rests is fetched
+    yield lambda: bool(frames.fetched)
+    yield 0.6
+    job.left_out, job.inserted = (3,), (1, 2, 4, 5)
+    found["stays"] = slider.value()
+    job.frames[6] = 50
+    job.inserted = (1, 2, 4, 5, 6)
+    found["follows"] = slider.value()
+    probe.record(scrub={**found, "shown": frames.shown, "fetched": frames.fetched})
+    root.jobs = ()
+    del root._insertions[job.id]
+    yield 0.3
+
+
+def menus(probe, docker):
+    """Each menu open, as it looks on the screen."""
+    widgets = probe.QtWidgets
+    popup = widgets.QApplication.activePopupWidget
+    buttons = {
+        "presets": docker.findChild(widgets.QPushButton, "nst_presets"),
+        "add": docker.findChild(widgets.QToolButton, "nst_add_style"),
+        "row": _rows(probe, docker)[0].findChild(widgets.QToolButton),
+    }
+    for name, button in buttons.items():
+        probe.QtCore.QTimer.singleShot(0, button.click)  # Qt's own menu buttons run their menu's loop
+        yield lambda: popup() is not None
+        menu = popup()
+        yield 0.8
+        entries = [entry.text() for entry in menu.actions()]
+        inner = [entry for entry in menu.actions() if entry.menu() and entry.isEnabled()]
+        if inner:
+            menu.setActiveAction(inner[-1])
+            inner[-1].menu().popup(menu.mapToGlobal(menu.rect().topRight()))
+            yield 0.8
+        probe.screenshot("menu_" + name)
+        probe.record(**{"menu_" + name: entries})
+        for entry in inner:
+            entry.menu().close()
+        menu.close()
+        yield 0.2

@@ -1,0 +1,328 @@
+"""What documents remember: two jobs at once, frames that came while closed, settings, going on, quitting.
+
+The server's worker is scripted: an iteration takes 20 ms, each kept one is a frame.
+"""
+
+import os
+
+from nst_probe import docker
+
+SIDE = (64, 48)
+JOB_SECONDS = 90
+
+
+def steps(probe):
+    dock, root = yield from docker.show(probe)
+    root.add_file(os.environ["NST_TEST_STYLE"])
+    root.options["encoder"] = "built-in"
+    yield from two_documents(probe, root)
+    yield from closed_meanwhile(probe, dock, root)
+    yield from settings_again(probe, dock, root)
+    yield from going_on(probe, root)
+    yield from gone(probe, root)
+    yield from settings_of_documents(probe, root)
+    yield from quitting(probe, root)
+
+
+def painted(probe, name="", fill=0xFF):
+    """A new document with one opaque layer, saved where it has a name."""
+    handle = yield from probe.opened(SIDE)
+    handle.activeNode().setPixelData(bytes([fill]) * (4 * SIDE[0] * SIDE[1]), 0, 0, *SIDE)
+    handle.refreshProjection()
+    handle.waitForDone()
+    handle.setModified(False)
+    if name:
+        yield from save(probe, handle, name)
+    return handle
+
+
+def save(probe, handle, name):
+    probe.app.setBatchmode(True)
+    handle.saveAs(str(probe.work / name))
+    yield 1.0
+    handle.waitForDone()
+    probe.app.setBatchmode(False)
+
+
+def show(probe, handle):
+    """Bring the document's view to the front."""
+    window = probe.app.activeWindow()
+    view = next(view for view in window.views() if view.document() == handle)
+    window.showView(view)
+    view.setVisible()
+    return lambda: probe.app.activeDocument() == handle
+
+
+def held(root, handle, count):
+    """Until the latest job has left so many frames in the document; it is paused then."""
+    yield (lambda: len(docker.frames(handle)) == count, JOB_SECONDS)
+    root.toggle_pause(root.jobs[-1])
+    yield lambda: root.jobs[-1].state.value == "paused"
+    yield 0.5
+
+
+def texts(probe, dock):
+    """What the docker's lines say."""
+    return [label.toolTip() or label.text() for label in dock.findChildren(probe.QtWidgets.QLabel)]
+
+
+def two_documents(probe, root):
+    root.options["iterations"], root.options["frames"] = 100, "1,2,50"
+    first = yield from painted(probe)
+    probe.trigger("nst_start")
+    untouched = first.modified()
+    second = yield from painted(probe)
+    root.options["iterations"], root.options["frames"] = 30, "5"
+    probe.trigger("nst_start")
+    jobs = root.jobs
+    yield (lambda: all(docker.has_final(handle) for handle in (first, second)), JOB_SECONDS)
+    yield lambda: all(job.has_ended for job in jobs)
+    yield 0.5
+    active = probe.app.activeDocument() == second
+    probe.record(
+        untouched=untouched,
+        two=[docker.layers(first), docker.layers(second)],
+        rows=[job.title for job in jobs],
+        second_stayed_active=active,
+        modified=[first.modified(), second.modified()],
+    )
+    probe.screenshot("two_documents")
+    yield from probe.closed(first)
+    yield from probe.closed(second)
+
+
+def closed_meanwhile(probe, dock, root):
+    handle = yield from painted(probe, "meanwhile.kra")
+    root.options["iterations"], root.options["frames"] = 250, "1,248,249"
+    probe.trigger("nst_start")
+    yield from held(root, handle, 1)
+    yield from save(probe, handle, "meanwhile.kra")
+    job = root.jobs[-1]
+    saved = docker.layers(handle)
+    yield from probe.closed(handle)
+    root.toggle_pause(job)
+    yield (lambda: "closed" in job.note, JOB_SECONDS)
+    note = job.note
+    yield (lambda: job.has_ended, JOB_SECONDS)
+    yield (lambda: root.earlier, 20)
+    earlier = [title for _id, title in root.earlier]
+    handle = yield from probe.opened(str(probe.work / "meanwhile.kra"))
+    yield lambda: root.documents.offers
+    yield 0.5
+    offered = [offer.words for offer in root.documents.offers]
+    probe.record(
+        meanwhile_saved=saved,
+        meanwhile_note=note,
+        meanwhile_earlier=[earlier, list(root.earlier)],
+        meanwhile_offered=offered,
+        meanwhile_shown=[text for text in texts(probe, dock) if "came while" in text],
+        meanwhile_modified=handle.modified(),
+    )
+    probe.screenshot("offered")
+    dock.findChild(probe.QtWidgets.QPushButton, "nst_take").click()
+    yield (lambda: docker.has_final(handle), JOB_SECONDS)
+    yield lambda: root.jobs[-1].has_ended
+    yield 1.0
+    probe.record(
+        meanwhile_layers=docker.layers(handle),
+        meanwhile_left=[list(root.documents.offers), list(root.earlier)],
+        meanwhile_visible=[node.name() for node in docker.frames(handle) if node.visible()],
+    )
+    yield from save(probe, handle, "meanwhile.kra")
+    yield from probe.closed(handle)
+    handle = yield from probe.opened(str(probe.work / "meanwhile.kra"))
+    yield 2.0
+    probe.record(meanwhile_complete=[list(root.documents.offers), root.message])
+    yield from probe.closed(handle)
+
+
+def settings_again(probe, dock, root):
+    handle = yield from painted(probe)
+    background = handle.activeNode()
+    root.options["iterations"], root.options["frames"], root.options["strength"] = 300, "1", 0.25
+    probe.trigger("nst_start")
+    yield from held(root, handle, 1)
+    root.options["strength"] = 0.75  # the job follows
+    yield 0.5
+    root.toggle_pause(root.jobs[-1])
+    yield (lambda: docker.has_final(handle), JOB_SECONDS)
+    yield lambda: root.jobs[-1].has_ended
+    probe.trigger("edit_undo")
+    yield 1.0
+    probe.trigger("edit_redo")
+    yield lambda: docker.has_final(handle)
+    yield 0.5
+    found = {}
+    for name, index in (("first", 0), ("final", -1)):
+        root.options["strength"], root.options["iterations"] = 1.0, 77
+        root.styles.load(())
+        handle.setActiveNode(docker.frames(handle)[index])
+        yield 0.5
+        frame_active = root.is_frame_active
+        root.use_settings_of_layer()
+        names = [style.name for style in root.styles.styles]
+        found[name] = [
+            frame_active,
+            root.options["strength"],
+            root.options["iterations"],
+            names,
+            root.message,
+        ]
+    handle.setActiveNode(background)
+    yield 0.5
+    root.use_settings_of_layer()
+    found["background"] = [root.is_frame_active, root.message]
+    probe.record(again=found)
+    root.options["strength"] = 0.5
+    yield from probe.closed(handle)
+
+
+def going_on(probe, root):
+    handle = yield from painted(probe)
+    background = handle.activeNode()
+    root.continue_from_layer()
+    found = {"nothing": root.message}
+    root.options["iterations"], root.options["frames"], root.options["lock_frames"] = 10, "none", True
+    probe.trigger("nst_start")
+    yield (lambda: docker.has_final(handle), JOB_SECONDS)
+    yield lambda: root.jobs[-1].has_ended
+    yield 0.5
+    first = docker.frames(handle)[0]
+    found["locked"] = first.locked()
+    root.continue_from_layer()
+    found["source"] = root.message
+    root.options["lock_frames"] = False
+    first.setLocked(False)
+    first.setPixelData(bytes([9, 8, 7, 255]) * (SIDE[0] * SIDE[1]), 0, 0, *SIDE)
+    handle.setActiveNode(first)
+    yield 0.5
+    sent = watch_submissions(root)
+    probe.trigger("nst_continue")
+    found["started"] = root.message
+    probe.record(going_on=found)
+    yield lambda: sent
+    request = sent[0]
+    found["start"] = [request.start.data == bytes([9, 8, 7, 255]) * (SIDE[0] * SIDE[1]), request.title]
+    found["content"] = request.content.data == bytes([0xFF]) * (4 * SIDE[0] * SIDE[1])
+    yield lambda: root.jobs[-1].has_ended
+    yield (lambda: len(docker.layers(handle)) == 3, JOB_SECONDS)
+    yield 0.5
+    found["layers"] = docker.layers(handle)
+    found["unlocked"] = not handle.rootNode().childNodes()[2].childNodes()[0].locked()
+    plain = handle.createNode("overpainted", "paintlayer")
+    handle.rootNode().addChildNode(plain, None)
+    plain.setPixelData(bytes([1, 2, 3, 255]) * (SIDE[0] * SIDE[1]), 0, 0, *SIDE)
+    handle.setActiveNode(plain)
+    yield 1.0
+    root.continue_from_layer()
+    found["plain"] = [len(sent), root.message]
+    yield lambda: root.jobs[-1].has_ended
+    yield (lambda: len(docker.layers(handle)) == 5, JOB_SECONDS)
+    found["plain_layers"] = docker.layers(handle)
+    yield 0.5
+    background.remove()
+    handle.setActiveNode(plain)
+    yield 0.5
+    root.continue_from_layer()
+    found["gone"] = root.message
+    probe.record(going_on=found)
+    yield from probe.closed(handle)
+
+
+def watch_submissions(root):
+    sent = []
+    submit = root._network.submit
+
+    def watched(request):
+        sent.append(request)
+        submit(request)
+
+    root._network.submit = watched
+    return sent
+
+
+def gone(probe, root):
+    """The source deleted before the first frame; the group undone; the document flattened."""
+    root.options["iterations"], root.options["frames"] = 200, "1,199"
+    handle = yield from painted(probe)
+    probe.trigger("nst_start")
+    yield from held(root, handle, 1)
+    probe.trigger("edit_undo")
+    job = root.jobs[-1]
+    yield 1.0
+    root.toggle_pause(job)
+    yield (lambda: job.left_out and job.has_ended, JOB_SECONDS)
+    found = {"undone": [job.note, list(job.left_out), docker.layers(handle)]}
+    root.insertion(job).fetch()
+    yield (lambda: docker.has_final(handle), JOB_SECONDS)
+    yield 0.5
+    found["fetched"] = [docker.layers(handle), job.note]
+    yield from probe.closed(handle)
+    handle = yield from painted(probe)
+    probe.trigger("nst_start")
+    yield from held(root, handle, 1)
+    handle.flatten()
+    yield 1.0
+    job = root.jobs[-1]
+    root.toggle_pause(job)
+    yield (lambda: job.left_out and job.has_ended, JOB_SECONDS)
+    found["flattened"] = [job.note, len(docker.layers(handle))]
+    yield from probe.closed(handle)
+    probe.record(gone=found)
+
+
+def settings_of_documents(probe, root):
+    """Two documents with settings of their own, opened again."""
+    for name, strength in (("weak.kra", 0.125), ("strong.kra", 0.875)):
+        handle = yield from painted(probe, name)
+        root.options["iterations"], root.options["frames"], root.options["strength"] = 3, "none", strength
+        probe.trigger("nst_start")
+        yield (lambda handle=handle: docker.has_final(handle), JOB_SECONDS)
+        yield lambda: root.jobs[-1].has_ended
+        yield 0.5
+        yield from save(probe, handle, name)
+        yield from probe.closed(handle)
+    handle = yield from probe.opened(str(probe.work / "weak.kra"))
+    yield 1.0
+    found = [root.options["strength"], [offer.words for offer in root.documents.offers], handle.modified()]
+    root.options["strength"] = 0.5  # set, and not used yet
+    other = yield from probe.opened(str(probe.work / "strong.kra"))
+    yield 1.0
+    offers = root.documents.offers
+    kept = root.options["strength"]
+    root.take(offers[0])
+    found += [kept, [offer.words for offer in offers], root.options["strength"], len(root.documents.offers)]
+    probe.record(settings=found)
+    yield from probe.closed(other)
+    yield from probe.closed(handle)
+
+
+def quitting(probe, root):
+    handle = yield from painted(probe, "quit.kra")
+    root.options["iterations"], root.options["frames"] = 400, "1,2"
+    probe.trigger("nst_start")
+    yield from held(root, handle, 2)
+    yield from save(probe, handle, "quit.kra")
+    asked = []
+
+    def answer(name, then):
+        """Press that button of the question; the stepper stands still while Krita waits for the answer."""
+        box = probe.QtWidgets.QApplication.activeModalWidget()
+        button = box.findChild(probe.QtWidgets.QPushButton, name) if box is not None else None
+        if button is None:
+            probe.QtCore.QTimer.singleShot(100, lambda: answer(name, then))
+            return
+        asked.append([box.text(), box.informativeText()])
+        # Once it has been drawn.
+        probe.QtCore.QTimer.singleShot(500, lambda: (then(), button.click()))
+
+    probe.QtCore.QTimer.singleShot(100, lambda: answer("nst_quit_stay", lambda: probe.screenshot("asked")))
+    probe.trigger("file_quit")
+    yield lambda: asked
+    yield 1.0
+    probe.record(asked=asked[0], stayed=[len(probe.app.documents()), root.jobs[-1].state.value])
+    probe.record(quit_job=root.jobs[-1].id)
+    probe.finish()
+    probe.QtCore.QTimer.singleShot(100, lambda: answer(os.environ["NST_TEST_ANSWER"], lambda: None))
+    probe.trigger("file_quit")
+    yield lambda: False

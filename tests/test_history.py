@@ -1,0 +1,135 @@
+"""What a document remembers of its jobs, without Krita."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+PLUGIN = Path(__file__).resolve().parent.parent / "krita_plugin"
+LIMIT = 64 * 1024
+
+
+@pytest.fixture(scope="module", autouse=True)
+def plugin_path() -> Iterator[None]:
+    sys.path.insert(0, str(PLUGIN))
+    yield
+    sys.path.remove(str(PLUGIN))
+    for name in [name for name in sys.modules if name.split(".")[0] == "nst_krita"]:
+        del sys.modules[name]
+
+
+def module() -> Any:
+    return importlib.import_module("nst_krita.model.history")
+
+
+def settings(strength: float, *paths: str) -> dict[str, Any]:
+    styles = [{"path": path, "weight": 1.0, "scale": 1.0} for path in paths]
+    return {"options": {"strength": strength}, "styles": styles, "others": []}
+
+
+def record(job: str = "a", **more: Any) -> Any:
+    made = settings(0.5, "/“Ü”.png")
+    return module().JobRecord(job, f"Ü → “{job}”", "Ü", "every", "{source}", made, **more)
+
+
+def again(history: Any) -> Any:
+    return module().History.from_text(history.to_text(LIMIT))
+
+
+def test_everything_comes_back_from_the_document() -> None:
+    history = module().History()
+    job = record(group="{group}")
+    job.keep("{layer}", module().FrameRecord(2, 10, 3))
+    job.change(3, {"strength": 0.9})
+    job.is_open = False
+    history.add(job)
+    read = again(history)
+    assert read.jobs == history.jobs
+    assert read.settings == history.settings == settings(0.5, "/“Ü”.png")
+    assert read.latest == job
+
+
+def test_frames_and_their_group_are_known_by_their_ids() -> None:
+    history = module().History()
+    for job in ("a", "b"):
+        history.add(record(job, group=f"{{group {job}}}"))
+        history.jobs[job].keep(f"{{layer {job}}}", module().FrameRecord(1, 1, 0))
+    assert history.of_layer("{layer a}").id == "a"
+    assert history.of_layer("{group b}").id == "b"
+    assert history.of_layer("{Background}") is None
+    history.add(record("c"))
+    history.jobs["c"].keep("", module().FrameRecord(1, 1, 0))
+    assert history.of_layer("") is None, "no group yet is no layer"
+    assert history.jobs["c"].seen == [1]
+
+
+def test_a_frame_has_the_settings_of_its_revision() -> None:
+    job = module().JobRecord("a", "", "", "every", "", settings(0.1, "/x.png", "/y.png"))
+    for sequence, revision in ((1, 0), (2, 3), (3, 7)):
+        job.keep(f"{{{sequence}}}", module().FrameRecord(sequence, sequence, revision))
+    job.change(2, {"strength": 0.2})
+    job.change(5, {"style_weights": [1.0, 0.25]})
+    found = [job.settings_of(f"{{{sequence}}}") for sequence in (1, 2, 3)]
+    assert [one["options"]["strength"] for one in found] == [0.1, 0.2, 0.2]
+    assert [one["styles"][1]["weight"] for one in found] == [1.0, 1.0, 0.25]
+    assert job.settings_of("") == found[2], "no frame of it: as it was last"
+    assert "style_weights" not in found[2]["options"]
+
+
+def test_a_job_without_settings_leaves_those_of_the_document() -> None:
+    history = module().History()
+    history.add(record())
+    history.add(module().JobRecord("b", "", "", "every", "", {}))
+    assert again(history).settings == settings(0.5, "/“Ü”.png")
+
+
+@pytest.mark.parametrize("limit", [100, 1000, 5000])
+def test_it_never_outgrows_its_place(limit: int) -> None:
+    history = module().History()
+    for number in range(100):
+        history.add(record(f"job-{number}"))
+    text = history.to_text(limit)
+    assert len(text.encode()) <= limit
+    kept = list(module().History.from_text(text).jobs)
+    assert kept == [f"job-{number}" for number in range(100)][len(history.jobs) - len(kept) :]
+    assert len(module().History.from_text(history.to_text(10**6)).jobs) == module().MAX_JOBS
+
+
+@pytest.mark.parametrize(
+    "damage",
+    ["", "{", "[]", "null", '{"version": 2}', '{"version": 1, "settings": 5, "jobs": 7}', "[" * 5000],
+)
+def test_a_damaged_text_is_an_empty_history(damage: str) -> None:
+    history = module().History.from_text(damage)
+    assert (history.settings, history.jobs) == (None, {})
+
+
+def test_one_damaged_job_does_not_cost_the_others() -> None:
+    history = module().History()
+    for job in ("a", "b", "c"):
+        history.add(record(job))
+    value = json.loads(history.to_text(LIMIT))
+    value["jobs"][1]["frames"] = {"{layer}": ["x"]}
+    value["jobs"].append("what")
+    assert list(module().History.from_text(json.dumps(value)).jobs) == ["a", "c"]
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+        max_leaves=8,
+    )
+)
+def test_no_text_of_a_stranger_raises(value: Any) -> None:
+    whole = {"version": 1, "settings": value, "jobs": [value, {**record().to_json(), "changes": value}]}
+    for text in (json.dumps(value), json.dumps(whole)):
+        assert isinstance(module().History.from_text(text).to_text(LIMIT), str)

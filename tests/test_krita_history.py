@@ -1,0 +1,211 @@
+"""Documents that remember, in a real Krita with the packaged plugin and a server whose worker is scripted."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from real_krita import Profile, Result, run_probe
+from server_process import SCRIPT, ServerProcess
+
+from krita_plugin import package, wheels
+from nst_server.wire.connection import Connection, NoConnection
+
+HERE = Path(__file__).parent
+pytestmark = [pytest.mark.krita, pytest.mark.timeout(900)]
+#: A server that nobody needs ends so many seconds after Krita's goodbye; a little more for slow machines.
+BYE_SECONDS = 30 + 15
+
+
+@pytest.fixture(scope="module")
+def profile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Profile]:
+    """The home of one painter, the plugin in it."""
+    this = wheels.this_platform()
+    pyzmq = package.find_pyzmq(
+        [this] if this in wheels.PLATFORMS else [], offline=this not in wheels.PLATFORMS
+    )
+    folder = tmp_path_factory.mktemp("plugin")
+    for name, data in package.plugin_files(pyzmq).items():
+        path = folder / "nst_krita" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    for file in (package.DESKTOP, package.ACTION):
+        shutil.copy(file, folder)
+    with Profile() as made:
+        made.install(folder)
+        Image.radial_gradient("L").resize((40, 40)).convert("RGB").save(made.outside / "starry.png")
+        yield made
+
+
+@pytest.fixture(scope="module")
+def data(profile: Profile, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The server's data folder. Krita starts the server itself; in a root it finds one that runs."""
+    folder = profile.outside / "home/.local/share/nst-krita"
+    folder.mkdir(parents=True)
+    if profile.root:
+        with ServerProcess(tmp_path_factory.mktemp("server"), worker=SCRIPT, data=folder) as server:
+            text = server.file.read_text()
+            server.file.write_text(text.replace(str(profile.outside), str(profile.inside)))
+            yield folder
+        return
+    command = [sys.executable, str(HERE / "server_process.py"), str(SCRIPT), "serve", "--no-download"]
+    (folder / "installed.json").write_text(json.dumps({"command": command}))
+    yield folder
+    with contextlib.suppress(NoConnection, ProcessLookupError):
+        os.kill(Connection.read(folder / "run" / "server.json").pid, signal.SIGTERM)
+
+
+@pytest.fixture(scope="module")
+def history(profile: Profile, data: Path) -> Result:
+    environment = {"NST_TEST_STYLE": str(profile.inside / "starry.png"), "NST_TEST_ANSWER": "nst_quit_on"}
+    return run_probe(HERE / "real_krita/history_probe.py", env=environment, profile=profile, timeout=500)
+
+
+@pytest.fixture(scope="module")
+def ended(history: Result, data: Path, profile: Profile) -> float:
+    """Seconds from Krita's end to that of the server, which had a job to go on with."""
+    began = time.monotonic()
+    while (data / "run" / "server.json").exists() and not profile.root:
+        assert time.monotonic() - began < BYE_SECONDS + 30, "the server is left behind"
+        time.sleep(0.2)
+    return time.monotonic() - began
+
+
+@pytest.fixture(scope="module")
+def reopened(history: Result, ended: float, profile: Profile) -> Result:
+    return run_probe(HERE / "real_krita/reopened_probe.py", profile=profile)
+
+
+def frames(*names: str) -> list[object]:
+    return ["Background", ["starry · none", list(names)]]
+
+
+def test_jobs_of_two_documents_go_on_side_by_side(history: Result) -> None:
+    assert history["two"] == [
+        frames("iteration 1", "iteration 2", "iteration 50", "final"),
+        frames("iteration 5", "final"),
+    ]
+    assert len(history["rows"]) == 2
+    assert history["second_stayed_active"]
+    assert history["modified"] == [True, True]
+
+
+def test_starting_a_job_leaves_an_untouched_document_untouched(history: Result) -> None:
+    assert history["untouched"] is False
+
+
+def test_frames_that_came_while_the_document_was_closed_are_offered_in_it(history: Result) -> None:
+    assert history["meanwhile_saved"] == frames("iteration 1")
+    assert history["meanwhile_note"] == (
+        "The document was closed. The frames are kept on the server. Open it again to insert them."
+    )
+    assert history["meanwhile_earlier"] == [["starry → “Background”"], []], "offered once, by the document"
+    assert history["meanwhile_offered"] == ["3 frames of “starry” came while this was closed"]
+    assert history["meanwhile_shown"] == history["meanwhile_offered"]
+    assert history["meanwhile_modified"] is False
+
+
+def test_they_go_on_into_the_group_that_is_there(history: Result) -> None:
+    assert history["meanwhile_layers"] == frames("iteration 1", "iteration 248", "iteration 249", "final")
+    assert history["meanwhile_visible"] == ["final"]
+    assert history["meanwhile_left"] == [[], []]
+    assert history["meanwhile_complete"] == [[], ""]
+
+
+def test_a_frames_settings_are_used_again(history: Result) -> None:
+    again = history["again"]
+    assert again["first"] == [True, 0.25, 300, ["starry"], ""]
+    assert again["final"] == [True, 0.75, 300, ["starry"], ""], "as the slider was while it was made"
+    assert again["background"][0] is False
+    assert "no frame" in again["background"][1]
+
+
+def test_a_job_goes_on_from_a_frame_that_was_painted_over(history: Result) -> None:
+    found = history["going_on"]
+    assert found["start"] == [True, "starry → “final”"]
+    assert found["content"], "what was painted first stays the content"
+    assert found["layers"] == [*frames("final"), ["starry · none", ["final"]]]
+    assert found["locked"] and found["unlocked"]
+
+
+def test_a_job_goes_on_from_any_layer_of_the_document(history: Result) -> None:
+    found = history["going_on"]
+    assert found["plain"] == [2, ""]
+    assert [layer if isinstance(layer, str) else layer[0] for layer in found["plain_layers"]][3:] == [
+        "overpainted",
+        "starry · none",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("case", "words"),
+    [
+        ("nothing", ["Nothing has been painted in this document yet", "Press Start"]),
+        ("source", ["“Background” is what is painted", "Make a frame"]),
+        ("gone", ["was made from is gone", "Undo its deletion"]),
+    ],
+)
+def test_where_nothing_can_be_continued_the_docker_says_what_to_do(
+    history: Result, case: str, words: list[str]
+) -> None:
+    for part in words:
+        assert part in history["going_on"][case]
+
+
+def test_frames_whose_group_is_gone_are_kept_and_come_when_asked_for(history: Result) -> None:
+    note, left_out, layers = history["gone"]["undone"]
+    assert note == (
+        "The group with the frames was undone or deleted. The frames are kept on the server. "
+        "Redo it, or press Insert, to have them in the document."
+    )
+    assert left_out == [2, 3] and layers == ["Background"]
+    assert history["gone"]["fetched"] == [frames("iteration 199", "final"), ""]
+    note, count = history["gone"]["flattened"]
+    assert "undone or deleted" in note and count == 1
+
+
+def test_a_document_brings_its_settings_unless_others_are_being_chosen(history: Result) -> None:
+    strength, offers, modified, kept, offered, taken, left = history["settings"]
+    assert (strength, offers, modified) == (0.125, [], False)
+    assert (kept, offered) == (0.5, ["Last painted here: starry"])
+    assert (taken, left) == (0.875, 0)
+
+
+def test_quitting_asks_and_can_be_taken_back(history: Result) -> None:
+    text, more = history["asked"]
+    assert text == "starry → “Background” is still being painted."
+    assert "go on without Krita" in more
+    assert history["stayed"] == [1, "paused"]
+
+
+def test_the_server_ends_soon_after_krita_and_the_job(history: Result, ended: float) -> None:
+    assert ended < BYE_SECONDS
+
+
+def test_a_job_that_went_on_is_offered_by_its_document(
+    history: Result, reopened: Result, profile: Profile
+) -> None:
+    assert reopened["before"] == frames("iteration 1", "iteration 2")
+    if not profile.root:
+        assert reopened["offered"] == ["“starry” was being painted when this was closed"]
+        assert reopened["server"] == "server starts when it is needed", "looking starts no server"
+    assert reopened["layers"] == frames("iteration 1", "iteration 2", "final")
+    assert reopened["offers"] == []
+    assert history["quit_job"] not in [job for job, _title in reopened["earlier"]]
+
+
+def test_stopping_at_quit_keeps_the_best_picture(reopened: Result, data: Path) -> None:
+    ending = data / "jobs" / reopened["stopped_job"] / "end.json"
+    deadline = time.monotonic() + 10
+    while not ending.exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert json.loads(ending.read_text())["reason"] == "stopped"
