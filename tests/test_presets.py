@@ -252,7 +252,7 @@ def run_job(forecast: Any, clock: Clock, *, seconds: float, pause: bool = False,
     params = part("backend.wire").params.Params(iterations=100)
     job = part("model.jobs").Job("t", "s", params, part("model.options").Layers.EVERY, "d", "l")
     fields = {"device": "CPU", "encoder": "built-in", "scale": [200, 100], "losses": {}, "total": 100}
-    done = {"reason": "completed", "iteration": 100, "seconds": 1.0, "notes": [], "plan": {}}
+    done = {"reason": "completed", "iteration": 100, "seconds": 1.0, "memory": 2**28, "notes": [], "plan": {}}
     told = [("state", {"state": "running"}), ("progress", {"iteration": 1})]
     told += [("state", {"state": "paused"}), ("state", {"state": "running"})] if pause else []
     for kind, values in [*told, ("done", {**done, **more})]:
@@ -288,15 +288,15 @@ def test_the_forecast_follows_size_iterations_and_what_was_measured(clock: Clock
     run_job(a_forecast(options), clock, seconds=20)
     forecast = a_forecast(options)  # of the next session
     options["iterations"] = 100
-    assert forecast.seconds(200, 100) == pytest.approx(20)
-    assert forecast.words(200, 100) == "about 20 s, from your last jobs"
-    assert forecast.seconds(400, 200) == pytest.approx(80)
+    assert forecast.of(200, 100) == pytest.approx((20, 2**28))
+    assert forecast.words(200, 100) == "about 20 s and 256 MB, from your last jobs"
+    assert forecast.of(400, 200) == pytest.approx((80, 2**30))
     options["iterations"] = 300
-    assert forecast.seconds(200, 100) == pytest.approx(60)
+    assert forecast.of(200, 100) == pytest.approx((60, 2**28))
     options["size"] = 100
-    assert forecast.seconds(400, 200) == pytest.approx(15), "computed at 100 × 50"
-    assert forecast.seconds(50, 25) is None, "too far from what was measured"
-    assert forecast.seconds(0, 0) is None
+    assert forecast.of(400, 200) == pytest.approx((15, 2**26)), "computed at 100 × 50"
+    assert forecast.of(50, 25) is None, "too far from what was measured"
+    assert forecast.of(0, 0) is None
     options["encoder"] = "vgg19"
     assert forecast.words(200, 100) == "", "never measured with that one"
     options["encoder"] = "built-in"
@@ -309,9 +309,9 @@ def test_another_device_has_its_own_figures(clock: Clock) -> None:
     forecast = part("model.forecast").Forecast(settings, options, connection)
     run_job(forecast, clock, seconds=20)
     connection.device = "NVIDIA"
-    assert forecast.seconds(200, 100) is None
+    assert forecast.of(200, 100) is None
     connection.device = "CPU"
-    assert forecast.seconds(200, 100) is not None
+    assert forecast.of(200, 100) is not None
 
 
 def test_damaged_measurements_are_passed_over(clock: Clock) -> None:

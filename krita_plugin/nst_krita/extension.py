@@ -106,7 +106,7 @@ def register(problem: str = "") -> None:
     if not problem:
         try:
             root = _root()
-        except ImportError as error:
+        except (ImportError, OSError, ValueError) as error:  # a module or one of its data files
             problem = f"This copy of the plugin is incomplete ({error}). Run: nst krita install"
     if root is None:
         make, extension = (lambda: ProblemDocker(problem)), NstExtension(krita)

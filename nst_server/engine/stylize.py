@@ -50,8 +50,8 @@ class Step:
     iteration: counted from 1 over all scales, of ``total``, which may change; evaluations: spent so far.
     scale: width and height of ``image`` [3, h, w], float32 in [0, 1], detached, on the computing device.
     losses: content, style, tv, total. seconds_left: None while unknown. final: the last step; its image is
-    the best one at the full size, its iteration may repeat that of the step before. note: something that
-    the painter should know, or None.
+    the best one at the full size, its iteration may repeat that of the step before. memory: bytes that an
+    evaluation takes at this scale, as estimated. note: something that the painter should know, or None.
     """
 
     iteration: int
@@ -61,6 +61,7 @@ class Step:
     losses: Mapping[str, float]
     seconds_left: float | None
     image: Tensor
+    memory: int = 0
     final: bool = False
     note: str | None = None
 
@@ -126,6 +127,8 @@ class _Run:
         self._curvature: Tensor | None = None
         self._seconds_per_pixel: float | None = None
         params = scene.params
+        content, style = used_layers(scene.encoder, params)
+        self._bytes_per_pixel = bytes_per_pixel(scene.encoder, {**content, **style}, device)
         self._wanted = fit_longest(scene.size, params.size)
         self._largest = self._affordable_pixels()
         full = self._wanted
@@ -227,6 +230,7 @@ class _Run:
             losses=here.losses,
             seconds_left=None if rate is None else rate * remaining,
             image=self._view.finished(image),
+            memory=round(self._bytes_per_pixel * image.shape[1] * image.shape[2]),
             final=final,
             note=note,
         )
@@ -248,9 +252,8 @@ class _Run:
 
     def _affordable_pixels(self) -> int:
         """How many pixels the memory that is free now can hold, at least one."""
-        content, style = used_layers(self._scene.encoder, self._scene.params)
-        need = bytes_per_pixel(self._scene.encoder, {**content, **style}, self._device)
-        return max(1, int(_MEMORY_SHARE * devices.memory_available(self._device) / need))
+        available = _MEMORY_SHARE * devices.memory_available(self._device)
+        return max(1, int(available / self._bytes_per_pixel))
 
     def _retreat(self, size: Size, iterations: int) -> None:
         """After running out of memory at ``size``: spend what is left of the run at half of it."""

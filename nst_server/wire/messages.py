@@ -176,6 +176,7 @@ FROM_SERVER: Mapping[str, Mapping[str, Field]] = {
         "iteration": _required("count"),
         "kept_frames": _required("count"),
         "seconds": _required("number"),
+        "memory": _optional("count"),
         "encoder": _required("text"),
         "device": _required("text"),
         "plan": _required("object"),

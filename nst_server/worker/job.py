@@ -151,14 +151,15 @@ class Run:
             device=self._device,
             control=self._reins,
         )
-        iteration = 0
+        iteration = memory = 0
         for step, revision in self._paced(steps):
-            iteration = step.iteration
+            iteration, memory = step.iteration, step.memory
             self._show(step, revision, encoder.name)
         return {
             "reason": "stopped" if self._reins.stop else "completed",
             "iteration": iteration,
             "seconds": round(time.monotonic() - began, 3),
+            "memory": memory,
             "encoder": encoder.name,
             "device": device,
             "plan": devices.plan(self._device, encoder.digest),

@@ -325,7 +325,8 @@ class FrameInserter(QtCore.QObject):
         removing = self._removing
         if removing:
             self.remove()
-        (self._on_inserted if done and is_open and not removing else self._on_skipped)(key)
+        # Closed meanwhile, the document had it all the same.
+        (self._on_inserted if done and not removing else self._on_skipped)(key)
 
     def _is_ours(self, node: Any) -> bool:
         node_id = node.uniqueId().toString()

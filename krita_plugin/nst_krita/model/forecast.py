@@ -1,4 +1,4 @@
-"""How long a job will take, from what earlier jobs of this painter took on the same device."""
+"""The time and memory that a job will take, from what earlier ones of this painter took on the same device."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .connection import Connection
 from .jobs import Job, JobState
 from .options import Options
 from .properties import Observable
-from .words import duration, tr
+from .words import duration, memory_size, tr
 
 #: Measurements that are kept, the latest last.
 MAX_MEASURED = 24
@@ -22,7 +22,7 @@ FARTHEST = 8.0
 class Forecast(Observable):
     """Watches jobs and tells what the next one will take. Observers of ``measured`` hear of a new one.
 
-    A measurement: device, encoder, whether coarse to fine, pixels, and seconds for each iteration.
+    A measurement: device, encoder, whether coarse to fine, pixels, seconds for each iteration, bytes.
     """
 
     def __init__(self, settings: Settings, options: Options, connection: Connection) -> None:
@@ -41,11 +41,11 @@ class Forecast(Observable):
             self._running[job.id] = began, max(pixels, width * height)
         elif event.type == "done" and job.id in self._running:
             began, pixels = self._running.pop(job.id)
-            if event["reason"] == "completed" and pixels:
+            if event["reason"] == "completed" and pixels and event.get("memory"):
                 self._keep(job, event, pixels, (time.monotonic() - began) / event["iteration"])
 
-    def seconds(self, width: int, height: int) -> float | None:
-        """What a job on a content of so many px will take; None without a measurement that fits."""
+    def of(self, width: int, height: int) -> tuple[float, float] | None:
+        """Seconds and bytes for a job on a content of so many px; None without a measurement that fits."""
         options, size = self._options, max(width, height)
         if not size:
             return None
@@ -56,12 +56,16 @@ class Forecast(Observable):
         if not near:
             return None
         nearest = min(near, key=lambda known: abs(known["pixels"] - pixels))
-        return float(options["iterations"] * nearest["seconds"] * pixels / nearest["pixels"])
+        share = pixels / nearest["pixels"]
+        return options["iterations"] * nearest["seconds"] * share, nearest["memory"] * share
 
     def words(self, width: int, height: int) -> str:
         """The same as a line for the docker, "" while nothing is known."""
-        seconds = self.seconds(width, height)
-        return "" if seconds is None else tr("about {}, from your last jobs").format(duration(seconds))
+        expected = self.of(width, height)
+        if expected is None:
+            return ""
+        seconds, memory = expected
+        return tr("about {} and {}, from your last jobs").format(duration(seconds), memory_size(memory))
 
     def _fits(self, known: Mapping[str, Any]) -> bool:
         latest = self._measured()[-1]
@@ -79,6 +83,7 @@ class Forecast(Observable):
             "coarse_to_fine": job.params.coarse_to_fine,
             "pixels": pixels,
             "seconds": seconds,
+            "memory": event["memory"],
         }
         self._settings.set("speeds", [*self._measured(), made][-MAX_MEASURED:])
         self.notify("measured")
@@ -90,6 +95,6 @@ class Forecast(Observable):
 def _is_measurement(value: Any) -> bool:
     if not isinstance(value, dict) or not isinstance(value.get("coarse_to_fine"), bool):
         return False
-    numbers = [value.get("pixels"), value.get("seconds")]
+    numbers = [value.get("pixels"), value.get("seconds"), value.get("memory")]
     are_numbers = all(isinstance(number, (int, float)) and number > 0 for number in numbers)
     return are_numbers and all(isinstance(value.get(name), str) for name in ("device", "encoder"))

@@ -45,6 +45,12 @@ def amount(done: float, total: float, unit: str) -> str:
     return text.strip()
 
 
+def memory_size(size: float) -> str:
+    """A number of bytes as "350 MB" or "1.2 GB"."""
+    megabytes = size / 2**20
+    return tr("{} MB").format(round(megabytes)) if megabytes < 1000 else tr("{:.1f} GB").format(size / 2**30)
+
+
 def sentence(*parts: str) -> str:
     """Message and hint in one line; empty parts are left out."""
     return " ".join(part.strip() for part in parts if part and part.strip())
