@@ -58,7 +58,7 @@ def build_encoder(
             if conv.pooled:
                 maps = [pool(x, pooling) for x in maps]
             weight, bias = _learn(_patches(maps, generator), conv.outputs, generator, check)
-            maps = [_checked(convolve(x, weight, bias, first=conv is table[0]), check) for x in maps]
+            maps = [_checked(convolve(x, weight, bias), check) for x in maps]
             # Mean activation 1, as Gatys et al. 2015 (arXiv 1505.07376) rescaled VGG, but over all of the
             # layer: its filters have the same deviation already. ReLU commutes with the factor.
             scale = 1 / _mean(maps).clamp_min(1e-6)

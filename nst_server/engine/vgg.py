@@ -56,17 +56,21 @@ def normalised(image: Tensor) -> Tensor:
     return (image - mean) / deviation
 
 
-def convolve(x: Tensor, weight: Tensor, bias: Tensor, *, first: bool) -> Tensor:
-    """Rectified 3×3 convolution [1, C, H, W] → [1, K, H, W].
+def convolve(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Rectified 3×3 convolution [1, C, H, W] → [1, K, H, W]; beyond the border lies the mirrored image.
 
-    The first one continues the border's pixels outwards: zeros would be a grey frame round the
-    picture, an edge that is not in it. Deeper ones are padded with zeros, as VGG was trained.
+    VGG was trained with zeros there. To a picture they are a grey frame, an edge that is not in it, and
+    what a style loss makes of it is flecks along the border; mirrored, the outermost pixels are like others.
     """
-    if first:
-        # Concatenation because replicate padding has no deterministic gradient on CUDA.
-        x = torch.cat((x[..., :1], x, x[..., -1:]), dim=-1)
-        x = torch.cat((x[..., :1, :], x, x[..., -1:, :]), dim=-2)
-    return functional.relu_(functional.conv2d(x, weight, bias, padding=0 if first else 1))
+    return functional.relu_(functional.conv2d(_mirrored(_mirrored(x, 3), 2), weight, bias))
+
+
+def _mirrored(x: Tensor, axis: int) -> Tensor:
+    """``x`` one longer at both ends of ``axis``, reflected at its last positions; a single one is repeated."""
+    inner = min(1, x.shape[axis] - 1)
+    first, last = x.narrow(axis, inner, 1), x.narrow(axis, x.shape[axis] - 1 - inner, 1)
+    # Concatenation because reflection padding has no deterministic gradient on CUDA.
+    return torch.cat((first, x, last), dim=axis)
 
 
 def pool(x: Tensor, pooling: str, gain: float = 1.0) -> Tensor:
@@ -161,7 +165,7 @@ class Encoder(nn.Module):
                 x = pool(x, self.pooling, self._gain)
             weight: Tensor = getattr(self, f"weight_{conv.name}")
             bias: Tensor = getattr(self, f"bias_{conv.name}")
-            x = convolve(x.to(weight.dtype), weight, bias, first=conv is self._convolutions[0])
+            x = convolve(x.to(weight.dtype), weight, bias)
             if x.requires_grad and check is not nothing:
                 x.register_hook(lambda _: check())  # type: ignore[no-untyped-call]
             if conv.name in wanted:

@@ -1,4 +1,4 @@
-"""The time and memory that a job will take, from what earlier ones of this painter took on the same device."""
+"""The time and memory that a job will take, from what this painter's earlier ones took on that device."""
 
 from __future__ import annotations
 
