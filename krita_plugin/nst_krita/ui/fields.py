@@ -20,6 +20,8 @@ def field(options: Options, name: str) -> QtWidgets.QWidget:
     """A widget for ``options[name]``, or for their quality, bound both ways."""
     if name == "quality":
         widget: Any = _quality(options)
+    elif name == "lock_frames":
+        widget = _check(options, name)
     elif name == "layers" or "choices" in FIELDS[name]:
         widget = _combo(options, name)
     elif name == "frames":

@@ -22,6 +22,7 @@ LABELS = {
     "tv": tr("Smoothness"),
     "seed": tr("Seed"),
     "coarse_to_fine": tr("Coarse to fine"),
+    "lock_frames": tr("Lock the frames' layers"),
 }
 
 #: Help that says it better, for a painter, than the protocol's.
@@ -65,6 +66,9 @@ _HELP = {
     "coarse_to_fine": tr(
         "Lay in large shapes first, then details, as one paints. It gives long strokes and an early first "
         "frame."
+    ),
+    "lock_frames": tr(
+        "Keeps you from painting on a frame by mistake. A locked layer can be unlocked any time."
     ),
 }
 

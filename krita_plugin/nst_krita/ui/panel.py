@@ -22,7 +22,10 @@ from .style_list import StyleListView
 from .theme import GAP, bind, colour_text, good_colour, quiet_colour, warning_colour
 
 MAIN = ("strength", "style_scale", "keep_colours", "quality", "layers")
-ADVANCED = ("size", "iterations", "tv", "start", "encoder", "optimiser", "frames", "seed", "coarse_to_fine")
+ADVANCED = (
+    *("size", "iterations", "tv", "start", "encoder", "optimiser"),
+    *("frames", "seed", "coarse_to_fine", "lock_frames"),
+)
 
 
 class Panel(QtWidgets.QScrollArea):
