@@ -32,7 +32,8 @@ def read_alpha(document: KritaDocument, layer: Layer) -> PixelBlock:
     document.handle.waitForDone()
     area = layer.bounds.intersected(document.canvas)
     node = layer.node
-    pixels = node.projectionPixelData if layer.is_group else node.pixelData
+    # Layers of other kinds have no pixels of their own, only what Krita draws for them.
+    pixels = node.pixelData if layer.kind == "paintlayer" else node.projectionPixelData
     data = to_bytes(pixels(area.x(), area.y(), area.width(), area.height()))
     alpha = alpha_of(data, area.width() * area.height(), node.colorDepth())
     if not alpha.strip(b"\0"):
