@@ -42,16 +42,6 @@ def _clipped(**texts: str) -> dict[str, str]:
     return {name: text[:_TEXT].encode("utf-8", "replace").decode() for name, text in texts.items()}
 
 
-def check_text(header: bytes) -> None:
-    """JSON can name halves of characters (surrogates), which no answer could repeat as UTF-8:
-    BadMessage."""
-    if b"\\u" in header:
-        try:
-            json.dumps(json.loads(header), ensure_ascii=False).encode()
-        except UnicodeEncodeError as problem:
-            raise BadMessage("", "holds half a character (a lone surrogate).") from problem
-
-
 def _lenient(parts: Sequence[bytes]) -> Mapping[str, Any]:
     """The header of a message that was refused, as far as it can be read."""
     try:

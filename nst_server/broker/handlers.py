@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from nst_server import __version__
-from nst_server.broker.answers import check_text, error_about, pages, rejection, summary, unreadable
+from nst_server.broker.answers import error_about, pages, rejection, summary, unreadable
 from nst_server.broker.dispatch import Dispatcher
 from nst_server.broker.sessions import MAX_LISTINGS, Session, Sessions
 from nst_server.broker.submission import MAX_PIXELS, Rejected, job_of, request_of
@@ -64,7 +64,6 @@ class Handlers:
         session = self._sessions.get(identity)
         try:
             message = decode(parts, FROM_CLIENT)
-            check_text(parts[0])
         except BadMessage as error:
             self._answer(identity, unreadable(parts, error))
             return
