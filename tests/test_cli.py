@@ -104,7 +104,7 @@ def test_style_masks_say_where_each_style_acts(
         (["STYLE", "STYLE", "--start", "nowhere.png"], "start: nowhere.png is not there"),
         (["STYLE", "STYLE", "--style-weights", "1,2"], "--style-weights"),
         (["STYLE", "STYLE", "--style-scales", "1,2"], "--style-scales: There are 2 numbers for 1 styles"),
-        (["STYLE", "STYLE", "--style-masks", "STYLE,STYLE"], "--style-masks: there are 2 for 1 styles"),
+        (["STYLE", "STYLE", "--style-masks", "STYLE,STYLE"], "--style-masks: 2 given, 1 needed"),
         (["STYLE", "STYLE", "--style-masks", "none.png"], "style mask: none.png is not there"),
         (["STYLE", "STYLE", "--style-masks", "BLACK"], "is black everywhere"),
         (["STYLE", "STYLE", "-o", "no/such/folder/out.png"], "the folder no/such/folder is not there"),

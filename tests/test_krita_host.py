@@ -86,6 +86,11 @@ def test_locked_layers_and_hidden_styles_are_read(reading: Result) -> None:
     assert reading["locked"] and reading["hidden_style"]
 
 
+def test_paint_layers_mark_regions_while_hidden(reading: Result) -> None:
+    for region in reading["regions"]:
+        assert [region[name] for name in ("x", "y", "width", "height")] == [3, 4, 4, 4]
+
+
 def test_selection_is_a_mask_with_its_feathering(reading: Result) -> None:
     assert reading["mask_matches"] and reading["selected_matches"]
     x, y, width, height = reading["selection"]
@@ -112,6 +117,7 @@ def test_style_picker_offers_other_layers_and_documents(reading: Result) -> None
         ("outside", "outside the canvas", "Move it"),
         ("empty", "is empty", "has something on it"),
         ("hidden", "is hidden", "Show it"),
+        ("hidden region", "has no pixels of its own", "visible paint layer"),
         ("pass-through", "pass-through", "Switch that off"),
         ("mask", "is a mask", "Choose the layer"),
         ("selected away", "selection holds nothing", "Select a part"),
@@ -224,6 +230,17 @@ def test_document_in_the_background(frames: Result) -> None:
 def test_removing_while_krita_adds_a_layer(frames: Result) -> None:
     told = {"inserted": [1], "skipped": [2], "gone": []}
     assert frames["elsewhere"]["removed"] == [background(), told, "Background"]
+
+
+def test_removing_while_a_conversion_is_put_away(frames: Result) -> None:
+    told = {"inserted": [], "skipped": [], "gone": []}
+    assert frames["put_away"] == {"tree": background(), "told": told, "pending": 0}
+
+
+def test_a_frame_whose_conversion_fails_is_skipped_once(frames: Result) -> None:
+    found = frames["failing"]
+    assert found["told"] == {"inserted": [2], "skipped": [1], "gone": []}
+    assert found["raised"] == ["ZeroDivisionError"]
 
 
 def test_short_pixels_are_refused(frames: Result) -> None:

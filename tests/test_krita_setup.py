@@ -74,6 +74,18 @@ def test_a_newer_zip_offers_the_update(result: Result) -> None:
     assert (result["updated"], result["need"]) == ("10.0.0", "nothing")
 
 
+def test_the_button_says_what_it_does(result: Result) -> None:
+    assert result["button"] == ["Update the server", "End it anyway", "Update the server"]
+
+
+def test_thumbnails_follow_their_files(result: Result) -> None:
+    assert result["thumbnails"] == [[0, 0], [8, 4], [4, 8], [4, 8]]
+
+
+def test_a_menu_keeps_no_submenus_of_earlier(result: Result) -> None:
+    assert result["submenus"] == 1
+
+
 def test_diagnostics_have_versions_and_no_names(result: Result) -> None:
     text = result["diagnostics"]
     krita = result.versions["krita"].split("-")[0].split(" ")[0]

@@ -232,6 +232,28 @@ def test_uv_and_its_licences_are_taken_from_its_wheel(
     assert set(files) == {"_server/uv-1.2/uv.exe", "licences/uv-1.2/LICENSE-MIT"}
 
 
+def test_what_a_packing_left_in_the_sources_is_packed_into_neither(
+    pyzmq: package.Pyzmq, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plugin = tmp_path / "krita_plugin" / "nst_krita"
+    leftovers = ("_wire/client.py", "_server/nst_krita-0.0.1.whl", "build.json", "host/__pycache__/x.pyc")
+    for name in ("__init__.py", "host/frames.py", *leftovers):
+        (plugin / name).parent.mkdir(parents=True, exist_ok=True)
+        (plugin / name).write_text("left")
+    monkeypatch.setattr(package, "PLUGIN", plugin)
+    monkeypatch.setattr(server_wheel, "PACKAGES", (plugin.parent,))
+    _, data = server_wheel.server_wheel()
+    (tmp_path / "wheel.zip").write_bytes(data)
+    names = zipfile.ZipFile(tmp_path / "wheel.zip").namelist()
+    assert {name for name in names if name.startswith("krita_plugin/")} == {
+        "krita_plugin/nst_krita/__init__.py",
+        "krita_plugin/nst_krita/host/frames.py",
+    }
+    files = package.plugin_files(pyzmq)
+    assert b"left" not in (files["_wire/client.py"], files["build.json"])
+    assert "_server/nst_krita-0.0.1.whl" not in files and "host/frames.py" in files
+
+
 def test_the_wheel_is_the_same_each_time_and_can_be_installed(tmp_path: Path) -> None:
     name, data = server_wheel.server_wheel()
     assert (name, data) == server_wheel.server_wheel()

@@ -189,6 +189,29 @@ def test_what_was_given_while_disconnected_is_given_again() -> None:
     assert job.unheard(known) == [("stop", {})]
 
 
+@pytest.mark.parametrize(
+    ("states", "said", "unsaid", "stop"),
+    [
+        (["running"], ["a → b is still being painted.", "It can go on"], "reached", "keep the best picture"),
+        (["queued"], ["a → b is waiting to be painted.", "It can go on"], "reached", "Cancel it"),
+        (["preparing", "queued"], ["2 pictures", "They can go on"], "reached", "Cancel them"),
+        (["sending"], ["a → b is still on its way", "not painted"], "go on", ""),
+        (["sending", "paused"], ["2 pictures", "One can go on", "not painted"], "They", "best picture"),
+        (["running", "running", "queued"], ["They can go on", "no picture yet"], "reached", "best pictures"),
+    ],
+)
+def test_quitting_promises_only_what_becomes_of_the_jobs(
+    states: list[str], said: list[str], unsaid: str, stop: str
+) -> None:
+    jobs = [new_job() for _ in states]
+    for job, state in zip(jobs, states, strict=True):
+        job.state = part("model.jobs").JobState(state)
+    words = part("model.jobs").quit_words(jobs)
+    assert all(each in f"{words.text} {words.more}" for each in said)
+    assert unsaid not in words.more
+    assert stop in words.stop and bool(words.stop) == bool(stop)
+
+
 def test_frames_that_come_after_the_ending_have_their_names() -> None:
     job = new_job()
     job.fail("The connection was lost.")

@@ -319,3 +319,17 @@ def test_damaged_measurements_are_passed_over(clock: Clock) -> None:
     settings.set("speeds", [1, {}, {"pixels": "x"}, {"device": "CPU", "coarse_to_fine": True, "pixels": 0}])
     options = part("model.options").Options()
     assert a_forecast(options).words(100, 100) == ""
+
+
+@pytest.mark.parametrize("saved", [5, None])
+def test_styles_that_cannot_be_loaded_leave_the_painters(saved: Any) -> None:
+    styles = a_list("/a.png")
+    with pytest.raises(TypeError):
+        styles.load(saved)
+    assert [known.path for known in styles.styles] == ["/a.png"]
+
+
+def test_a_weight_beyond_all_numbers_costs_that_style_alone() -> None:
+    styles = a_list()
+    assert styles.load([{"path": "/a.png", "weight": 10**400}, {"path": "/b.png"}]) == ""
+    assert [known.path for known in styles.styles] == ["/b.png"]

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -74,6 +75,10 @@ def test_it_ends_when_nobody_needs_it(tmp_path: Path) -> None:
         client = server.client()
         client.submit("long", iterations=60)
         client.expect("done", seconds=20)
+        # The job took longer than the idle time, and its client had nothing to say meanwhile.
+        time.sleep(0.2)
+        client.send("forget", job="long")
+        client.expect("forgotten")
         assert server.process.wait(5) == 0
         assert not server.file.exists()
 

@@ -16,30 +16,13 @@ from typing import Any
 
 import pytest
 import standin
-from server_process import SCRIPT, ServerProcess
 
 from krita_plugin import wheels
-from nst_server.wire.launch import installed_command, running_server
+from nst_server.wire.connection import Connection
+from nst_server.wire.launch import installed_command
 
 PLUGIN = Path(__file__).resolve().parent.parent / "krita_plugin"
 UV = Path(wheels.find_uv()[0])
-
-#: As uv 0.13 wrote it when there was no network.
-NO_NETWORK = """\
-Using Python 3.11.7 environment at: env
-error: Request failed after 3 retries in 6.8s
-  cause: Failed to fetch: https://download.pytorch.org/whl/cpu/torch/
-  cause: error sending request for url (https://download.pytorch.org/whl/cpu/torch/)
-  cause: client error (Connect)
-  cause: dns error""".splitlines()
-NO_PYTHON = """\
-error: Request failed after 3 retries in 8.1s
-  cause: Failed to download `https://github.com/astral-sh/python-build-standalone/releases/x.tar.gz`
-  cause: dns error""".splitlines()
-NO_VERSION = """\
-error: No solution found when resolving dependencies
-  cause: Because there is no version of torch, we can conclude that your requirements are unsatisfiable.\
-""".splitlines()
 
 
 @pytest.fixture(autouse=True)
@@ -69,52 +52,6 @@ def left_behind(tmp_path: Path) -> list[str]:
     return sorted(names - {"server", "lock", "cache", UV.name})
 
 
-# --- what uv says ---
-
-
-def test_progress_is_read_from_what_uv_says() -> None:
-    uv_output = part("backend.uv_output")
-    reading = uv_output.Reading("downloading")
-    assert reading.progress.stage == "resolving"
-    for line in ("Resolved 3 packages in 1s", "Downloading torch (500.0MiB)", "Downloading scipy (500.0KiB)"):
-        reading.hear(line)
-    total = 500 * 2**20 + 500 * 2**10
-    assert reading.progress == uv_output.Progress("downloading", 0.0, total)
-    reading.hear(" Downloaded scipy")
-    reading.arrived(unpacked=190 * 2**20)
-    assert reading.progress.done == pytest.approx(500 * 2**10 + 100 * 2**20)
-    reading.arrived(unpacked=5000 * 2**20)
-    assert reading.under_way and reading.progress.done < total
-    nearly = reading.progress.done
-    reading.arrived(unpacked=0)
-    assert reading.progress.done == nearly
-    reading.hear(" Downloaded torch")
-    assert not reading.under_way and reading.progress.done == total
-    reading.hear("Prepared 3 packages in 9s")
-    assert reading.progress == uv_output.Progress("installing")
-
-
-def test_a_python_that_is_fetched_counts_as_the_python() -> None:
-    reading = part("backend.uv_output").Reading("python")
-    reading.hear("Downloading cpython-3.14.1-linux-x86_64-gnu (download) (32.0MiB)")
-    assert (reading.progress.stage, reading.progress.total) == ("python", 32 * 2**20)
-
-
-def test_reasons_are_sentences() -> None:
-    uv_output = part("backend.uv_output")
-    assert uv_output.host_of(NO_NETWORK) == "download.pytorch.org"
-    assert uv_output.reason_of(NO_PYTHON) == "github.com cannot be reached. Is this computer online?"
-    assert uv_output.reason_of(NO_VERSION).startswith(
-        "No solution found when resolving dependencies: Because"
-    )
-    assert uv_output.host_of(NO_VERSION) == ""
-    full = ["error: Failed to install", "  cause: No space left on device (os error 28)"]
-    assert uv_output.reason_of(full) == "The disk is full."
-    untrusted = [NO_NETWORK[2], "  cause: invalid peer certificate: UnknownIssuer"]
-    assert uv_output.reason_of(untrusted).startswith("The certificate of download.pytorch.org is not trusted")
-    assert uv_output.reason_of([]) == "uv ended without a word."
-
-
 # --- installing ---
 
 
@@ -139,18 +76,63 @@ def test_install_writes_the_command_last_and_leaves_nothing_else(tmp_path: Path)
     assert "pip install" in (data / "logs" / "install.log").read_text()
 
 
-def test_update_changes_the_environment_in_place(tmp_path: Path) -> None:
-    installation = part("backend.installation")
+def test_update_makes_a_copy_and_switches_last(tmp_path: Path) -> None:
+    installation, running = part("backend.installation"), part("backend.running")
     new_installation(standin.server_wheel(tmp_path)).run(lambda _: None)
-    env = installation.own_environment()
-    order: list[str] = []
+    old = installation.own_environment()
+    library = next(old.rglob("site-packages")) / "large_library.py"
+    library.write_text("")
+    number = library.stat().st_ino
+    seen: list[Any] = []
+
+    def retire(*_: Any) -> None:
+        seen.append(installation.is_switching())
+        with pytest.raises(running.wire.connection.NoConnection, match="is being updated"):
+            running.command()
+
     new = standin.server_wheel(tmp_path, "10.0.0", device=standin.SERVER["nst_server/device.py"] + "# new\n")
-    work = new_installation(new, update=env, retire=lambda *_: order.append("server ended"))
-    work.run(lambda progress: order.append(progress.stage))
-    assert order[0] == "server ended"
-    assert installation.own_environment() == env
+    work = new_installation(new, update=old, retire=retire)
+    work.run(lambda _: seen.append((old / "pyvenv.cfg").exists() and not installation.is_switching()))
+    assert len(seen) > 3 and all(seen)
+    env = installation.own_environment()
+    assert env != old and not old.exists() and running.command()[0].startswith(str(env))
     assert installation.installed()["version"] == "10.0.0"
     assert "# new" in next(env.rglob("nst_server/device.py")).read_text()
+    assert next(env.rglob("large_library.py")).stat().st_ino == number
+
+
+@pytest.mark.parametrize("fails_at", ["uv", "trial", "retire"])
+def test_an_update_that_fails_leaves_the_server_that_works(tmp_path: Path, fails_at: str) -> None:
+    installation, running = part("backend.installation"), part("backend.running")
+    new_installation(standin.server_wheel(tmp_path)).run(lambda _: None)
+    old, record = installation.own_environment(), installation.installed()
+    files = {path: path.read_bytes() for path in old.rglob("nst_server/*.py")}
+
+    def retire(*_: Any) -> None:
+        raise running.StillNeeded("It does not end.")
+
+    changed = {"trial": {"device": "raise ImportError('no such library')\n"}}.get(fails_at, {})
+    new = standin.server_wheel(tmp_path, "10.0.0", **changed)
+    if fails_at == "uv":
+        new.write_bytes(b"no wheel")
+    options = {"retire": retire} if fails_at == "retire" else {}
+    with pytest.raises((installation.SetupFailed, running.StillNeeded)):
+        new_installation(new, update=old, **options).run(lambda _: None)
+    assert installation.installed() == record
+    assert files and {path: path.read_bytes() for path in old.rglob("nst_server/*.py")} == files
+    assert list((tmp_path / "data" / "server").glob("env-*")) == [old]
+
+
+def test_an_environment_is_known_by_another_way_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installation = part("backend.installation")
+    new_installation(standin.server_wheel(tmp_path)).run(lambda _: None)
+    (tmp_path / "home").symlink_to(tmp_path / "data")
+    monkeypatch.setenv("NST_DATA_DIR", str(tmp_path / "home"))
+    update = installation.own_environment()
+    new_installation(standin.server_wheel(tmp_path, "10.0.0"), update=update).run(lambda _: None)
+    assert installation.installed()["version"] == "10.0.0"
 
 
 def test_an_index_that_cannot_be_reached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -239,7 +221,7 @@ def test_two_kritas_do_not_install_at_once(tmp_path: Path) -> None:
     installation.server_folder().mkdir(parents=True)
     wheel = standin.server_wheel(tmp_path)
     with (
-        installation._only_one(),
+        installation._only_one("lock"),
         pytest.raises(installation.SetupFailed, match="Another Krita is installing"),
     ):
         new_installation(wheel).run(lambda _: None)
@@ -274,14 +256,14 @@ def setup(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     python = Path(sys.base_prefix) / "bin"
     monkeypatch.setenv("PATH", os.pathsep.join(map(str, (tmp_path / "bin", python))))
     monkeypatch.setenv("NST_SERVER_WHEEL", str(standin.server_wheel(tmp_path)))
-    return part("model.server_setup").ServerSetup(lambda call: call(), retire=lambda *_: None)
+    return part("model.server_setup").ServerSetup(lambda call: call(), retire=lambda *_, **__: None)
 
 
 def wait_until_idle(setup: Any) -> None:
-    deadline = time.monotonic() + 30
-    while setup.busy:
-        assert time.monotonic() < deadline, setup.words
-        time.sleep(0.02)
+    for thread in threading.enumerate():
+        if thread.name == "nst-installation":
+            thread.join(30)
+    assert not setup.busy, setup.words
 
 
 def test_the_page_asks_to_install_and_ends_with_a_server(setup: Any) -> None:
@@ -347,7 +329,41 @@ def test_another_version_is_offered_as_an_update(
     wait_until_idle(setup)
     assert setup.need is need.NOTHING
     assert part("backend.installation").installed()["version"] == "10.0.0"
-    assert part("backend.installation").own_environment() == before
+    assert part("backend.installation").own_environment() != before
+
+
+def test_a_server_that_tells_nothing_is_ended_at_the_second_press(
+    setup: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running, said = part("backend.running"), []
+
+    def retire(*_: Any, anyway: bool) -> None:
+        said.append(anyway)
+        if not anyway:
+            raise running.Untold("It does not tell.")
+
+    setup._retire = retire
+    setup.install()
+    wait_until_idle(setup)
+    assert (setup.problem, setup.may_lose_jobs) == ("It does not tell.", True)
+    setup.install()
+    wait_until_idle(setup)
+    assert (setup.problem, setup.may_lose_jobs) == ("", False)
+    assert said == [False, True]
+
+
+def test_the_file_of_a_server_that_is_gone_is_no_server(setup: Any, tmp_path: Path) -> None:
+    need = part("model.server_setup").Need
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    file = tmp_path / "data" / "run" / "server.json"
+    for pid, expected in ((gone.pid, need.INSTALL), (os.getpid(), need.NOTHING)):
+        Connection("ipc:///nowhere", pid=pid).write(file)
+        setup.look()
+        assert setup.need is expected
+    file.write_text("{")
+    setup.look()
+    assert setup.need is need.INSTALL
 
 
 def test_a_server_from_a_terminal_is_not_changed(setup: Any, tmp_path: Path) -> None:
@@ -384,37 +400,3 @@ def test_words_of_a_download() -> None:
     progress = part("backend.uv_output").Progress("downloading", 1200 * 2**20, 2973 * 2**20)
     words = part("model.server_setup").stage_words(progress)
     assert words == "downloading: about 1200 of 2973 MB"
-
-
-# --- the server that runs ---
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[ServerProcess]:
-    with ServerProcess(tmp_path, worker=SCRIPT, data=tmp_path / "data") as process:
-        yield process
-
-
-def test_a_server_without_jobs_is_ended(server: ServerProcess) -> None:
-    running = part("backend.running")
-    assert running.unfinished_jobs() == 0
-    running.retire(threading.Event(), lambda _: None)
-    assert server.process is not None and server.process.wait(10) == 0
-    assert running.unfinished_jobs() is None
-    running.retire(threading.Event(), lambda _: None)  # nothing to end is no error
-
-
-def test_a_server_at_work_is_waited_for(server: ServerProcess) -> None:
-    running, cancelled, heard = part("backend.running"), threading.Event(), []
-    client = server.client()
-    client.submit("at-work", iterations=100000)
-    client.expect("accepted")
-
-    def hear(progress: Any) -> None:
-        heard.append((progress.stage, progress.done))
-        cancelled.set()
-
-    with pytest.raises(running.Cancelled):
-        running.retire(cancelled, hear)
-    assert heard == [("waiting", 1)]
-    assert running_server() is not None

@@ -95,6 +95,16 @@ def test_strength_moves_from_content_to_style():
     assert difference(results[-1].image, content) > 0.05
 
 
+def test_the_palette_comes_evenly_with_the_strength():
+    content = picture()
+    view = View(Scene(content, [stripes()], TinyEncoder(), QUICK), (40, 32))
+    moved = [
+        difference(view.beginning(replace(QUICK, strength=s)), content) for s in (0.0, 0.1, 0.2, 0.25, 0.9)
+    ]
+    assert moved[3] > 0.02
+    assert [m / moved[3] for m in moved] == pytest.approx([0, 0.4, 0.8, 1, 1], abs=0.01)
+
+
 @pytest.mark.parametrize("layers", [{"conv1_1": 1.0}, {"conv1_1": 7.0}, {"conv3_1": 1.0}])
 @pytest.mark.parametrize("size", [(40, 32), (80, 64)])
 def test_the_content_itself_has_a_style_loss_near_one_at_any_layer_and_size(layers, size):
@@ -209,6 +219,22 @@ def test_histogram_keeps_the_palette():
     changed = steps(content)[-1].image
     assert (kept.mean((1, 2)) - content.mean((1, 2))).abs().max() < 0.1
     assert (changed.mean((1, 2)) - content.mean((1, 2))).abs().max() > 0.2
+
+
+def test_more_iterations_lower_the_loss_whatever_each_scale_is_held_to():
+    content, params = picture(192, 24), replace(QUICK, size=192)
+    few, many = (steps(content, params=replace(params, iterations=n))[-1] for n in (30, 90))
+    judge = objective(params, content)
+    assert judge(many.image).total < judge(few.image).total
+
+
+def test_what_the_encoder_hardly_sees_does_not_fill_with_flecks(monkeypatch):
+    params = replace(QUICK, iterations=90, coarse_to_fine=False)
+    calm = steps(params=params)[-1].losses
+    monkeypatch.setattr("nst_server.engine.objective._QUIET", 0.0)
+    flecked = steps(params=params)[-1].losses
+    assert calm["tv"] < 0.95 * flecked["tv"]
+    assert calm["style"] < 1.1 * flecked["style"]
 
 
 def test_total_variation_smooths():

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torchvision.models.vgg import cfgs, make_layers
 
-from nst_server.engine.vgg import Encoder, default_layers, normalised, pool
+from nst_server.engine.vgg import Encoder, convolve, default_layers, normalised, pool
 from nst_server.weights import convolutions
 from nst_server.wire.params import layer_names
 
@@ -56,10 +56,25 @@ def test_features_are_torchvisions_away_from_the_border():
         assert torch.allclose(found[name][inner], value[inner], atol=1e-5)
 
 
-def test_border_pixels_are_continued_outwards(encoder):
-    flat = torch.full((1, 3, 8, 8), 0.9)
-    found = encoder.features(flat, ["conv1_1"])["conv1_1"]
-    assert torch.allclose(found, found[:, :, 4:5, 4:5].expand_as(found), atol=1e-5)
+def test_a_plain_image_has_no_border(encoder):
+    found = encoder.features(torch.full((1, 3, 8, 8), 0.9), encoder.layers)
+    for value in found.values():
+        assert torch.allclose(value, value[:, :, :1, :1].expand_as(value), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("size", "mode"), [((5, 4), "reflect"), ((2, 2), "reflect"), ((1, 4), "replicate")])
+def test_beyond_the_border_lies_the_mirrored_image(size, mode):
+    """Value and gradient are those that autograd finds for PyTorch's own padding."""
+    generator = torch.Generator().manual_seed(3)
+    weight = torch.randn(6, 4, 3, 3, dtype=torch.float64, generator=generator)
+    bias = torch.randn(6, dtype=torch.float64, generator=generator)
+    x = torch.randn(1, 4, *size, dtype=torch.float64, generator=generator).requires_grad_()
+    expected = torch.relu(nn.functional.conv2d(nn.functional.pad(x, (1, 1, 1, 1), mode=mode), weight, bias))
+    found = convolve(x, weight, bias)
+    assert torch.allclose(found, expected)
+    (wanted,) = torch.autograd.grad(expected.square().sum(), x)
+    (got,) = torch.autograd.grad(found.square().sum(), x)
+    assert torch.allclose(got, wanted)
 
 
 def test_relu_names_and_unknown_layers(encoder):

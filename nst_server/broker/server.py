@@ -52,8 +52,8 @@ class Broker:
         self._sessions = Sessions(endpoint.socket, self._jobs, store)
         self._dispatcher = Dispatcher(self._jobs, store, self._sessions, executors)
         self._handlers = Handlers(self._jobs, store, self._sessions, self._dispatcher)
-        self._heard = time.monotonic()
-        self._purge_at = self._heard + _PURGE_SECONDS
+        self._needed = time.monotonic()
+        self._purge_at = self._needed + _PURGE_SECONDS
         self._stopping = False
 
     def stop(self) -> None:
@@ -107,7 +107,7 @@ class Broker:
                 identity, *parts = self._endpoint.socket.recv_multipart(zmq.DONTWAIT)
             except zmq.Again:
                 return
-            self._heard = time.monotonic()
+            self._needed = time.monotonic()
             self._handlers.receive(identity, parts)
 
     def purge(self) -> None:
@@ -117,11 +117,15 @@ class Broker:
             self._jobs.forget(job)
 
     def _idle(self) -> bool:
-        if not self._idle_exit or self._jobs.unfinished or len(self._handlers.uploads):
+        if not self._idle_exit:
+            return False
+        if self._jobs.unfinished or len(self._handlers.uploads):
+            # What comes of the work is still on its way to clients that have said nothing meanwhile.
+            self._needed = time.monotonic()
             return False
         # Other clients that are still there give a sign of life every few seconds.
         limit = min(self._idle_exit, _BYE_SECONDS) if self._handlers.said_bye else self._idle_exit
-        return time.monotonic() - self._heard > limit
+        return time.monotonic() - self._needed > limit
 
     def _on_change(self, change: Change) -> None:
         if change.kind == FORGOTTEN:

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from nst_server.cli import EXIT_INTERRUPTED
 from nst_server.cli.following import follow
 from nst_server.cli.pictures import from_wire
 from nst_server.cli.server import add_connection, running
@@ -34,6 +35,10 @@ def run(arguments: argparse.Namespace) -> int:
 
     with running(arguments, "nst attach") as client:
         client.attach(arguments.job, kept=folder is not None)
-        done, _ = follow(client, arguments.job, Progress(), keep, ours=False)
+        try:
+            done, _ = follow(client, arguments.job, Progress(), keep, ours=False)
+        except KeyboardInterrupt:
+            print(f"{arguments.job} goes on; follow it again with: nst attach {arguments.job}")
+            return EXIT_INTERRUPTED
     print(f"{arguments.job}: {done['reason']} after {done['iteration']} iterations")
     return 0

@@ -66,8 +66,12 @@ def run(arguments: argparse.Namespace) -> int:
         done, interrupted = _in_krita(arguments, params, content, style, recorder)
     else:
         job = new_job(Path(f"demo-{arguments.content}"))
+        content.save(arguments.out / "content.png")
+        style.save(arguments.out / "style.png")
         with for_call(arguments, "nst demo") as client:
-            client.submit(job, params, pictures.to_wire(content), [pictures.to_wire(style)], title="nst demo")
+            images = pictures.to_wire(content), [pictures.to_wire(style)]
+            # Who tries the demo has not agreed to 548 MB; who names the encoder has.
+            client.submit(job, params, *images, title="nst demo", download=params.encoder != "auto")
             done, interrupted = follow(client, job, recorder, recorder.keep)
             client.forget(job)
     made_by = f"encoder {done['encoder']}, {done['device']}"
@@ -134,11 +138,12 @@ def _first_job(client: Client, krita: subprocess.Popen[bytes]) -> str:
 
 def _wait(krita: subprocess.Popen[bytes], is_there: Callable[[], bool], problem: str) -> None:
     deadline = time.monotonic() + KRITA_SECONDS
+    hint = "Its own words are in krita.log in the folder of the demo."
     while not is_there():
         if krita.poll() is not None:
-            raise CliError("Krita has ended.", "The log is krita.log in the folder of the demo.", code=1)
+            raise CliError("Krita has ended.", hint, code=1)
         if time.monotonic() > deadline:
-            raise CliError(problem, "The log is krita.log in the folder of the demo.", code=1)
+            raise CliError(problem, hint, code=1)
         time.sleep(0.2)
 
 

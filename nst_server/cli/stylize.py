@@ -127,8 +127,8 @@ def _style_masks(text: str, styles: int) -> list[Image | None]:
     names = [name.strip() for name in text.split(",")]
     if len(names) != styles:
         raise CliError(
-            f"--style-masks: there are {len(names)} for {styles} styles.",
-            "Give a file for each style in their order, or - for one that acts everywhere.",
+            f"--style-masks: {len(names)} given, {styles} needed: one for each style.",
+            "Give the files in the order of the styles, or - for a style that acts everywhere.",
         )
     masks = [None if name in ("", "-") else pictures.read_mask(Path(name), "style mask") for name in names]
     for name, mask in zip(names, masks, strict=True):

@@ -53,7 +53,7 @@ class Progress:
         self._columns = columns or (lambda: shutil.get_terminal_size().columns)
         self._clock = clock
         self._shown_at = -math.inf
-        self._state = ""
+        self._state = self._told = ""
         self._where: list[str] = []
         self._latest: dict[str, Any] = {}
         self._open_line = False
@@ -115,8 +115,10 @@ class Progress:
         if state == RUNNING and self._where:
             text += " on " + ", ".join(self._where)
         moved = state != self._state or state == QUEUED
+        if text == self._told:
+            return
         if moved or self._due(REDRAW_SECONDS if self._live else PLAIN_SECONDS):
-            self._state = state
+            self._state, self._told = state, text
             self._write(text)
 
     def _progress(self, now: bool) -> None:

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from nst_server.engine.colour import apply_map, colour_moments, transfer_map
-from nst_server.engine.vgg import Encoder, canonical, convolve, normalised, nothing, pool
+from nst_server.engine.vgg import Encoder, canonical, convolve, mirrored, normalised, nothing, pool
 from nst_server.weights import convolutions
 
 _LONGEST_SIDE = 256  # px; the size at which the method was judged; a larger one teaches it no more
@@ -127,12 +127,10 @@ def _patches(maps: Sequence[Tensor], generator: torch.Generator) -> Tensor:
     found = []
     for x in maps:
         _, channels, height, width = x.shape
-        # A side of 1 px has nothing to reflect.
-        padded = functional.pad(x, (1, 1, 1, 1), mode="reflect" if min(height, width) > 1 else "replicate")
         count = min(_PATCHES // len(maps), height * width)
         places = torch.randperm(height * width, generator=generator)[:count]
         rows, columns = places // width, places % width
-        plane = padded[0].permute(1, 2, 0)
+        plane = mirrored(x)[0].permute(1, 2, 0)
         patches = torch.empty(count, 9, channels)
         for tap in range(9):
             patches[:, tap] = plane[rows + tap // 3, columns + tap % 3]

@@ -123,9 +123,8 @@ class Scene:
 
 
 def _fade(strength: float) -> float:
-    """0 at strength 0, rising smoothly to 1 at 0.25."""
-    t = min(1.0, 4 * strength)
-    return t * t * (3 - 2 * t)
+    """0 at strength 0, rising evenly to 1 at 0.25, as the distance to the styles' palette then falls."""
+    return min(1.0, 4 * strength)
 
 
 class View:

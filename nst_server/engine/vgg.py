@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -57,20 +57,43 @@ def normalised(image: Tensor) -> Tensor:
 
 
 def convolve(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Rectified 3×3 convolution [1, C, H, W] → [1, K, H, W]; beyond the border lies the mirrored image.
+    """Rectified 3×3 convolution [1, C, H, W] → [1, K, H, W] of the ``mirrored`` map; differentiable by ``x``.
 
-    VGG was trained with zeros there. To a picture they are a grey frame, an edge that is not in it, and
-    what a style loss makes of it is flecks along the border; mirrored, the outermost pixels are like others.
+    VGG was trained with zeros around. To a picture they are a grey frame, an edge that is not in it, and
+    a style loss answers it with flecks along the border; mirrored, the outermost pixels are as any other.
     """
-    return functional.relu_(functional.conv2d(_mirrored(_mirrored(x, 3), 2), weight, bias))
+    found: Tensor = _Convolution.apply(x, weight, bias)
+    return found
 
 
-def _mirrored(x: Tensor, axis: int) -> Tensor:
-    """``x`` one longer at both ends of ``axis``, reflected at its last positions; a single one is repeated."""
-    inner = min(1, x.shape[axis] - 1)
-    first, last = x.narrow(axis, inner, 1), x.narrow(axis, x.shape[axis] - 1 - inner, 1)
-    # Concatenation because reflection padding has no deterministic gradient on CUDA.
-    return torch.cat((first, x, last), dim=axis)
+def mirrored(x: Tensor) -> Tensor:
+    """``x`` [1, C, H, W] with one more position on every side: reflected, repeated where a side is 1 px."""
+    return functional.pad(x, (1, 1, 1, 1), mode="reflect" if min(x.shape[2:]) > 1 else "replicate")
+
+
+class _Convolution(torch.autograd.Function):
+    """The gradient by hand: PyTorch's of mirroring is not deterministic on CUDA, and that of a frozen,
+    rectified convolution needs nothing but its result, where autograd would keep the mirrored map too.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        found = functional.relu_(functional.conv2d(mirrored(x), weight, bias))
+        ctx.save_for_backward(found, weight)
+        return found
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        found, weight = ctx.saved_tensors
+        gradient = torch.ops.aten.threshold_backward(gradient, found, 0)
+        gradient = functional.conv_transpose2d(gradient, weight)
+        # How far from the border the position lies that was mirrored.
+        source = 1 if min(found.shape[2:]) > 1 else 0
+        for axis in (2, 3):
+            first, gradient, last = gradient.tensor_split((1, gradient.shape[axis] - 1), dim=axis)
+            gradient.narrow(axis, source, 1).add_(first)
+            gradient.narrow(axis, gradient.shape[axis] - 1 - source, 1).add_(last)
+        return gradient, None, None
 
 
 def pool(x: Tensor, pooling: str, gain: float = 1.0) -> Tensor:

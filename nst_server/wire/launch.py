@@ -44,7 +44,7 @@ def installed_command() -> list[str]:
 
 def answers(connection: Connection, seconds: float = 1.0) -> bool:
     """Whether a server answers ``hello`` there; one of another protocol does, and tells a client so."""
-    if _is_local(connection) and connection.pid and not _is_alive(connection.pid):
+    if has_ended(connection):
         return False
     context = zmq.Context()
     try:
@@ -60,6 +60,14 @@ def answers(connection: Connection, seconds: float = 1.0) -> bool:
         return False
     finally:
         context.destroy(0)
+
+
+def has_ended(connection: Connection) -> bool:
+    """Whether it names a process of this computer that is gone, as after a power failure.
+
+    Where that cannot be known (outside of POSIX, inside a Flatpak's box) it counts as there.
+    """
+    return _is_local(connection) and bool(connection.pid) and not _is_alive(connection.pid)
 
 
 def running_server(file: Path | None = None) -> Connection | None:

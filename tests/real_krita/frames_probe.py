@@ -1,5 +1,7 @@
 """Frames inserted into real documents while a painter paints, undoes, deletes, flattens and closes."""
 
+import dataclasses
+import struct
 import time
 
 from krita import Selection
@@ -64,6 +66,7 @@ def steps(probe):
     yield from painting(probe, host, pen)
     yield from undoing(probe, host, pen)
     yield from elsewhere(probe, host, pen)
+    yield from conversions(probe, host, pen)
     yield from limits(probe, host, pen)
     yield from replacing(probe, host, pen)
     yield from disappearing(probe, host, pen)
@@ -254,6 +257,50 @@ def elsewhere(probe, host, pen):
     except ValueError as error:
         found["short"] = str(error)
     probe.record(elsewhere=found)
+    yield from probe.closed(handle)
+
+
+def conversions(probe, host, pen):
+    """A job removed while its first frame's conversion is put away, and a frame that cannot be converted."""
+    from nst_krita.host import conversion, frames
+
+    handle = yield from layered(probe)
+    job = Job(host, pen)
+    close = conversion.Converter.close
+    removed = []
+
+    def close_while_the_painter_cancels(converter):
+        removed.append(job.frames.remove())
+        close(converter)
+
+    wider = host.PixelBlock(bytes((1, 20, 30, 255)) * SIDE, SIDE, 1, dtype="uint8", channels="BGRA")
+    wider = dataclasses.replace(wider, data=struct.pack("<4H", 1, 2, 3, 65535) * SIDE, dtype="uint16")
+    conversion.Converter.close = close_while_the_painter_cancels
+    job.frames.put(host.Frame(1, "wider", wider))
+    yield lambda: bool(removed)
+    yield 0.8
+    conversion.Converter.close = close
+    probe.record(put_away={"tree": tree(handle), "told": job.told(), "pending": job.frames.pending})
+
+    job = Job(host, pen)
+    raised, step, convert = [], frames.Conversion.step, job.frames._convert
+
+    def fail(_conversion):
+        frames.Conversion.step = step
+        return 1 / 0
+
+    def convert_and_tell(*arguments):
+        try:
+            convert(*arguments)
+        except ZeroDivisionError as error:
+            raised.append(type(error).__name__)
+
+    frames.Conversion.step, job.frames._convert = fail, convert_and_tell
+    job.put(1)
+    job.put(2)
+    yield job.has(2)
+    probe.record(failing={"told": job.told(), "raised": raised})
+    job.frames.close()
     yield from probe.closed(handle)
 
 

@@ -63,6 +63,7 @@ def steps(probe):
     yield from layers(probe, host, handle, document, node, refused)
     yield from selections(probe, host, handle, document, node, refused)
     yield from documents(probe, host, document, node, refused)
+    yield from hidden_regions(probe, host, refused)
     probe.record(refused=refused)
     yield from profiles(probe, host)
     yield from timing(probe, host)
@@ -146,6 +147,29 @@ def documents(probe, host, document, node, refused):
     refused["opacity frames"] = refusal(lambda: host.must_hold_frames(host.current()))
     flat.setModified(False)
     flat.close()
+    yield 0.5
+
+
+def hidden_regions(probe, host, refused):
+    """A paint layer marks a region while it is hidden as well; of a group Krita then has no picture."""
+    handle = probe.document(20, 20)
+    yield 0.5
+    group = handle.createGroupLayer("group")
+    inner = handle.createNode("inner", "paintlayer")
+    inner.setPixelData(opaque(4, 4), 3, 4, 4, 4)
+    group.addChildNode(inner, None)
+    handle.rootNode().addChildNode(group, None)
+    yield 0.5
+    document = host.current()
+    shown = host.read_alpha(document, host.Layer(group))
+    group.setVisible(False)
+    inner.setVisible(False)
+    yield 0.5
+    hidden = host.read_alpha(document, host.Layer(inner))
+    probe.record(regions=[block.description for block in (shown, hidden)])
+    refused["hidden region"] = refusal(lambda: host.read_alpha(document, host.Layer(group)))
+    handle.setModified(False)
+    handle.close()
     yield 0.5
 
 

@@ -57,11 +57,13 @@ def steps(probe):
     yield 0.3
     probe.record(update=setup.question)
     _grab(probe, "update")
+    probe.record(button=_texts_of_the_button(probe, setup))
     probe.click(_found(probe, "nst_install"))
     yield lambda: setup.busy
     yield (lambda: not setup.busy, LONGEST)
     probe.record(updated=_record(probe)["version"], need=setup.need.value)
     yield from menu(probe, root, clipboard)
+    yield from pictures(probe)
     began = time.monotonic()
     root.close()
     probe.record(closing_seconds=time.monotonic() - began)
@@ -92,6 +94,43 @@ def menu(probe, root, clipboard):
     _grab(probe, "remote")
     root.server.use_local()
     probe.record(local=root.connection.words)
+
+
+def pictures(probe):
+    """A file that is not there yet, then there, then another picture; a menu that is filled repeatedly."""
+    from nst_krita.ui import menus, thumbnails
+
+    path, seen = probe.out / "picture.png", []
+
+    def ask():
+        thumbnails.with_picture(str(path), lambda picture: seen.append([picture.width(), picture.height()]))
+
+    ask()
+    yield lambda: len(seen) == 1
+    for sides in ((8, 4), (4, 8)):
+        image = probe.QtGui.QImage(*sides, probe.QtGui.QImage.Format.Format_RGB32)
+        image.fill(0)
+        image.save(str(path))
+        count = len(seen)
+        ask()
+        yield lambda count=count: len(seen) > count
+    ask()  # known by now: at once
+    probe.record(thumbnails=list(seen))
+    filled = menus.PictureMenu(_docker(probe))
+    for _ in range(3):
+        filled.clear()
+        filled.submenu("Recent")
+        yield 0.2
+    probe.record(submenus=len(filled.findChildren(menus.PictureMenu)))
+
+
+def _texts_of_the_button(probe, setup):
+    """Before, after and without the failure that a server does not tell of its jobs."""
+    button, texts = _found(probe, "nst_install", "QPushButton"), []
+    for untold in (False, True, False):
+        setup.may_lose_jobs = untold
+        texts.append(button.text())
+    return texts
 
 
 class _Waits:
