@@ -64,7 +64,8 @@ def _krita() -> str:
     if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         raise SetupError(
             "There is no display for Krita's window.",
-            "Run it in a desktop session, or under: xvfb-run -a -s '-screen 0 1600x1000x24 -noreset' nst demo --krita",
+            "Run it in a desktop session, or under: "
+            "xvfb-run -a -s '-screen 0 1600x1000x24 -noreset' nst demo --krita",
         )
     krita = shutil.which("krita")
     if krita is None:

@@ -78,9 +78,7 @@ def plugin_files(pyzmq: Pyzmq, server: Mapping[str, bytes] | None = None) -> dic
     files = {
         path.relative_to(PLUGIN).as_posix(): path.read_bytes()
         for path in sorted(PLUGIN.rglob("*"))
-        if path.is_file()
-        and not _NEVER.intersection(path.parts)
-        and path.relative_to(PLUGIN).parts[0] not in GENERATED
+        if path.is_file() and is_source(path)
     }
     if "__init__.py" not in files:
         raise SetupError(f"{PLUGIN} is not the plugin: it has no __init__.py.", "Install nst-krita again.")
@@ -91,6 +89,13 @@ def plugin_files(pyzmq: Pyzmq, server: Mapping[str, bytes] | None = None) -> dic
     files["licences/README.txt"] = NOTICE.encode()
     files["build.json"] = json.dumps(build(pyzmq), indent=1, sort_keys=True).encode() + b"\n"
     return files
+
+
+def is_source(path: Path) -> bool:
+    """Whether a file of a source tree belongs to it: not made by packing, nor left by a program."""
+    if path.is_relative_to(PLUGIN) and path.relative_to(PLUGIN).parts[0] in GENERATED:
+        return False
+    return not _NEVER.intersection(path.parts)
 
 
 def build(pyzmq: Pyzmq) -> dict[str, object]:

@@ -45,10 +45,10 @@ def server_wheel() -> tuple[str, bytes]:
         )
     information = f"nst_krita-{version}.dist-info"
     files = {
-        path.relative_to(package.parent).as_posix(): path.read_bytes()
-        for package in PACKAGES
-        for path in package.rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
+        path.relative_to(source.parent).as_posix(): path.read_bytes()
+        for source in PACKAGES
+        for path in source.rglob("*")
+        if path.is_file() and package.is_source(path)
     }
     files[f"{information}/METADATA"] = metadata.encode()
     files[f"{information}/WHEEL"] = _WHEEL.encode()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 from .backend import wire
+from .backend.files import write_whole
 
 MAX_RECENT = 12
 
@@ -30,11 +30,9 @@ class Settings:
         if self._values.get(name) == value:
             return
         self._values[name] = value
-        draft = self._path.with_name(f"{self._path.name}.{os.getpid()}")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            draft.write_text(json.dumps(self._values, indent=1), encoding="utf-8")
-            draft.replace(self._path)
+            write_whole(self._path, json.dumps(self._values, indent=1))
         except OSError:
             pass
 

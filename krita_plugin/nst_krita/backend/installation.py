@@ -1,7 +1,8 @@
 """Installing the server from inside Krita: an environment of its own in the user's data folder, made by uv.
 
 Knows neither Qt nor Krita. Nothing that exists is changed before the new environment has been made and
-tried: the last step writes ``installed.json``, which tells the plugin how to start the server.
+tried, by an update as well: the last step writes ``installed.json``, which tells the plugin how to start
+the server. Then the earlier environment is removed.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any, Callable, TextIO
 
 from . import wire
+from .files import write_whole
 from .uv_output import Progress, Reading, SetupFailed, host_of, reason_of
 from .uv_process import Cancelled, environment, run_lines
 
@@ -101,9 +103,9 @@ def python_of(env: Path) -> Path:
 
 @dataclass
 class Installation:
-    """One installation, or an update of the environment that an earlier one made.
+    """One installation, or an update: that begins with a copy of ``update``, an earlier one's environment.
 
-    ``retire`` ends the running server, so that its files can be replaced; it may raise Cancelled when
+    ``retire`` ends the running server before its files are removed; it may raise Cancelled when
     ``cancelled`` is set meanwhile. All of it runs in the calling thread.
     """
 
@@ -130,7 +132,7 @@ class Installation:
         try:
             log.parent.mkdir(parents=True, exist_ok=True)
             server_folder().mkdir(parents=True, exist_ok=True)
-            with log.open("w", encoding="utf-8", errors="replace") as self._log, _only_one():
+            with log.open("w", encoding="utf-8", errors="replace") as self._log, _only_one("lock"):
                 return self._install()
         except OSError as error:
             raise SetupFailed(f"{error.filename or 'A file'}: {error.strerror}.") from error
@@ -141,22 +143,21 @@ class Installation:
         _sweep(keep=own_environment())
         self._check_space(needed_bytes(self.cpu_only))
         uv = self._own_uv()
-        env = self.update or server_folder() / f"env-{time.strftime('%Y%m%d-%H%M%S')}"
+        env = server_folder() / f"env-{time.time_ns():x}"
         try:
             if self.update:
-                self.retire(self.cancelled, self._report)
+                self._copy_environment(self.update, env)
             else:
                 self._make_environment(uv, env)
             self._install_wheel(uv, env)
             device = self._try(env)
-            if not self.update:
+            with _only_one("switch"):
                 self.retire(self.cancelled, self._report)
+                self._record(env)
         except BaseException:
-            if not self.update:
-                shutil.rmtree(str(env), ignore_errors=True)
+            shutil.rmtree(str(env), ignore_errors=True)
             _sweep_downloads()
             raise
-        self._record(env)
         _sweep(keep=env)
         # Its files are also those of the environment; alone they would take their room once more.
         shutil.rmtree(str(server_folder() / "cache"), ignore_errors=True)
@@ -194,6 +195,21 @@ class Installation:
                 f"No Python that serves ({PYTHON}) was found, and it could not be fetched: "
                 f"{reason_of(lines)} Install Python from python.org, then try again."
             )
+
+    def _copy_environment(self, old: Path, env: Path) -> None:
+        """The same files under a second name, which takes seconds and no room: uv replaces files, and never
+        writes into them."""
+        self._report(Progress("resolving"))
+
+        def link(source: str, target: str) -> None:
+            if self.cancelled.is_set():
+                raise Cancelled
+            try:
+                os.link(source, target)
+            except OSError:  # not every file system can
+                shutil.copy2(source, target)
+
+        shutil.copytree(str(old), str(env), symlinks=True, copy_function=link)
 
     def _install_wheel(self, uv: Path, env: Path) -> None:
         self._report(Progress("resolving"))
@@ -240,7 +256,6 @@ class Installation:
         return run_lines(words, folder, environment(folder), self._log, hear, self.cancelled)
 
     def _record(self, env: Path) -> None:
-        launch = wire.load("launch")
         record = {
             **installed(),  # with the Kritas that the installer of the command line knows
             "command": [str(python_of(env)), "-m", "nst_server", "serve", "--no-download"],
@@ -248,10 +263,18 @@ class Installation:
             "version": version_of(self.wheel),
             "environment": str(env),
         }
-        file = wire.connection.data_dir() / launch.INSTALLED
-        draft = file.with_name(f"{file.name}.{os.getpid()}")
-        draft.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-        draft.replace(file)
+        write_whole(_record_file(), json.dumps(record, indent=1) + "\n")
+
+
+def is_switching() -> bool:
+    """Whether this Krita or another one is just replacing the server: none may be started meanwhile."""
+    if not server_folder().is_dir():
+        return False
+    try:
+        with _only_one("switch"):
+            return False
+    except SetupFailed:
+        return True
 
 
 def _record_file() -> Path:
@@ -261,7 +284,8 @@ def _record_file() -> Path:
 def _sweep(keep: Path | None) -> None:
     """Remove environments that are not in use, be they half made or replaced."""
     for env in server_folder().glob("env-*"):
-        if env != keep:
+        # Resolved: the folder may be reached by another way than when it was recorded.
+        if keep is None or env.resolve() != keep.resolve():
             shutil.rmtree(str(env), ignore_errors=True)
     _sweep_downloads()
 
@@ -288,10 +312,13 @@ def _size(folder: Path) -> int:
 
 
 class _only_one:  # noqa: N801 (reads as a condition)
-    """A block that one process at a time may enter; raises SetupFailed in the others."""
+    """A block that one thread of all processes at a time may enter; raises SetupFailed in the others."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
 
     def __enter__(self) -> None:
-        self._file = (server_folder() / "lock").open("a")
+        self._file = (server_folder() / self._name).open("a")
         try:
             if os.name == "nt":
                 import msvcrt

@@ -105,9 +105,12 @@ class Network(QtCore.QThread):
         if self.isRunning():
             self._post(self._leave)
 
-    def restart_server(self) -> None:
-        """End the local server and start it anew; an "error" (``of``: restart) if it is at work or stays."""
-        self._post(self._restart)
+    def restart_server(self, anyway: bool = False) -> None:
+        """End the local server and start it anew; an "error" (``of``: restart) if it is at work or stays.
+
+        Where it does not tell whether it is at work the error's ``code`` is "untold"; ``anyway`` ends it.
+        """
+        self._post(lambda: self._restart(anyway))
 
     def taken(self, size: int) -> None:
         """Say that a frame of ``size`` bytes no longer waits."""
@@ -223,16 +226,18 @@ class Network(QtCore.QThread):
         self._close()
         self._say("closed")
 
-    def _restart(self) -> None:
+    def _restart(self, anyway: bool) -> None:
         try:
-            unfinished = running.unfinished_jobs()
+            unfinished = running.unfinished_jobs(anyway)
             if unfinished:
-                raise running.StillNeeded(f"The server has {unfinished} unfinished jobs.")
+                raise running.StillNeeded(f"Jobs that the server has still to finish: {unfinished}.")
             self._leave()
             running.stop()
         except running.StillNeeded as error:
-            hint = "Restart it when they have ended."
-            self._say("error", of="restart", code="", message=str(error), hint=hint)
+            hint, code = "Restart it when they have ended.", ""
+            if isinstance(error, running.Untold):
+                hint, code = "Press End it anyway if nobody needs them.", "untold"
+            self._say("error", of="restart", code=code, message=str(error), hint=hint)
             return
         self._used = time.monotonic()
         self._connect()
@@ -241,7 +246,7 @@ class Network(QtCore.QThread):
         if self._quitting:
             raise wire.connection.NoConnection("Krita quits.")
         self._say("starting")
-        return wire.load("launch").installed_command()
+        return running.command()
 
     def _submit(self, request: Request) -> None:
         if self._quitting:  # its pictures could not be sent any more

@@ -9,12 +9,14 @@ import time
 from pathlib import Path
 from typing import Any, Callable
 
-from . import wire
+from . import installation, wire
 from .uv_output import Progress
 from .uv_process import Cancelled
 
 #: How often a server that is at work is asked again, in seconds.
 ASK_SECONDS = 2.0
+#: What it is given to answer, in seconds: it promises a second, on a machine that is at work as well.
+ANSWER_SECONDS = 3.0
 #: What it is given to end: it stops its workers first.
 END_SECONDS = 10.0
 
@@ -23,13 +25,27 @@ class StillNeeded(Exception):
     """The server cannot be ended now, or from here; the message says why."""
 
 
-def retire(cancelled: threading.Event, report: Callable[[Progress], None]) -> None:
+class Untold(StillNeeded):
+    """The server does not tell whether it has jobs: only the painter can say that it may be ended."""
+
+
+def command() -> list[str]:
+    """How the local server is started. Raises NoConnection where it is missing or just being replaced."""
+    if installation.is_switching():
+        raise wire.connection.NoConnection(
+            "The server is being updated at this moment. Press Start again when that has ended."
+        )
+    return list(wire.load("launch").installed_command())
+
+
+def retire(cancelled: threading.Event, report: Callable[[Progress], None], anyway: bool = False) -> None:
     """End the local server of this user if there is one, after the jobs that it has.
 
-    Raises Cancelled when that is set, StillNeeded where the server cannot be ended from here.
+    ``anyway``: also where it does not tell of any. Raises Cancelled when that is set, Untold, and StillNeeded
+    where the server cannot be ended from here.
     """
     while True:
-        unfinished = unfinished_jobs()
+        unfinished = unfinished_jobs(anyway)
         if unfinished is None:
             return
         if unfinished == 0:
@@ -40,31 +56,36 @@ def retire(cancelled: threading.Event, report: Callable[[Progress], None]) -> No
             raise Cancelled
 
 
-def unfinished_jobs() -> int | None:
+def unfinished_jobs(anyway: bool = False) -> int | None:
     """How many jobs the local server has before it, of all clients; None if no server runs.
 
-    A server of another protocol does not tell, and counts as one that has none.
+    Raises Untold where it speaks another protocol or does not answer in time; ``anyway``: that counts as 0.
     """
-    launch = wire.load("launch")
-    found = launch.running_server()
-    if found is None:
+    try:
+        found = wire.connection.Connection.read(wire.connection.connection_file())
+    except wire.connection.NoConnection:
+        return None
+    if not wire.load("launch").answers(found, ANSWER_SECONDS):
         return None
     client = wire.load("client").Client(lambda: found, name="Krita (before a restart)")
     try:
-        client.wait_connected(2.0)
+        client.wait_connected(ANSWER_SECONDS)
         client.status()
-        unfinished, deadline = 0, time.monotonic() + 3.0
+        unfinished, deadline = 0, time.monotonic() + ANSWER_SECONDS
         while time.monotonic() < deadline:
             for event in client.poll(0.2):
                 if event.type == "status":
                     unfinished += sum(1 for job in event["jobs"] if _is_unfinished(job))
                     if not event.get("more"):
                         return unfinished
-        return unfinished
-    except wire.connection.NoConnection:
-        return 0
+        reason = "It does not answer."
+    except wire.connection.NoConnection as error:
+        reason = str(error)
     finally:
         client.close()
+    if anyway:
+        return 0
+    raise Untold(f"The running server does not tell whether it has jobs, which would end with it. {reason}")
 
 
 def stop() -> None:

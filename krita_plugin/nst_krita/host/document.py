@@ -97,6 +97,15 @@ class KritaDocument(Document):
         return QtCore.QRect(0, 0, *self.size)
 
     @property
+    def selected(self) -> QtCore.QRect | None:
+        """The selection's rectangle inside the canvas, feathering included; None without a selection."""
+        selection = self.handle.selection()
+        if selection is None:
+            return None
+        area = QtCore.QRect(selection.x(), selection.y(), selection.width(), selection.height())
+        return area.intersected(self.canvas)
+
+    @property
     def colours(self) -> Colours:
         return Colours(self.handle.colorModel(), self.handle.colorDepth(), self.handle.colorProfile())
 

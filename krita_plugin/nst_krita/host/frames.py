@@ -95,12 +95,8 @@ class FrameInserter(QtCore.QObject):
         self._newest: str | None = nodes[-1].uniqueId().toString() if nodes else None
         if self._group() is None or (replace and not nodes):
             self._group_id = None
-        self._steps = 0
-        self._busy = False
-        self._removing = False
-        self._told_gone = False
-        self._closed = False
-        self._idle_turns = 0
+        self._steps = self._idle_turns = 0
+        self._busy = self._removing = self._told_gone = self._closed = False
         self._timer = QtCore.QTimer(self)
         self._timer.setInterval(POLL_MS)
         self._timer.timeout.connect(self._poll)
@@ -261,26 +257,26 @@ class FrameInserter(QtCore.QObject):
             self._timer.setInterval(0)
             return
         self._coming = None
-        conversion.close()
         self._insert(Frame(frame.key, frame.name, conversion.block, frame.final))
 
     def _convert(self, frame: Frame, conversion: Conversion) -> None:
-        problem = ""
-        self._busy = True
+        problem, has_failed, self._busy = "", True, True
         try:
             conversion.step()
+            has_failed = False
         except HostError as error:
             problem = str(error)
         finally:
+            is_dropped = self._coming is None  # meanwhile: Krita has run its event loop
+            if has_failed or is_dropped:
+                self._coming = None
+                conversion.close()
             self._busy = False
-        if self._coming is None:  # dropped meanwhile: Krita has run its event loop
-            conversion.close()
+            if has_failed and not is_dropped:
+                self._on_skipped(frame.key)
             if self._removing:
                 self.remove()
-        elif problem:
-            self._coming = None
-            conversion.close()
-            self._on_skipped(frame.key)
+        if problem and not is_dropped:
             self._on_gone(problem)
 
     def _next_frame(self) -> Frame | None:

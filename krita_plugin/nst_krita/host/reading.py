@@ -66,12 +66,11 @@ def read_content(document: KritaDocument, layer: Layer) -> Content:
     must_have_colour(document.colours)
     document.handle.waitForDone()
     area = _content_area(document, layer)
-    selection = document.handle.selection()
+    chosen = document.selected
     mask = None
-    if selection is not None:
-        chosen = QtCore.QRect(selection.x(), selection.y(), selection.width(), selection.height())
+    if chosen is not None:
         area = area.intersected(chosen)
-        mask = None if area.isEmpty() else _read_selection(selection, area)
+        mask = None if area.isEmpty() else _read_selection(document.handle.selection(), area)
         if area.isEmpty() or (mask is not None and mask.data.count(0) == len(mask.data)):
             raise HostError(
                 f"The selection holds nothing of “{layer.name}”.",
@@ -149,12 +148,17 @@ def _read(node: Any, area: QtCore.QRect, colours: Colours, *, shown: bool) -> Pi
     # From here on the node is not asked again: Krita runs its event loop, and the document can be closed.
     raw, source = pixels(area.x(), area.y(), width, height), colours_of(node)
     if raw.isEmpty():
-        raise HostError(f"“{node.name()}” has no pixels of its own.", "Choose a visible paint layer.")
+        raise no_pixels(node)
     target = exchange(colours)
     channels, dtype = FORMATS[target.model, target.depth]
     space, icc = colour_space(target)
     data = converted(raw, width, height, source, target)
     return PixelBlock(data, width, height, area.x(), area.y(), channels, dtype, space, icc)
+
+
+def no_pixels(node: Any) -> HostError:
+    """Why a layer cannot be read of which Krita keeps no picture."""
+    return HostError(f"“{node.name()}” has no pixels of its own.", "Choose a visible paint layer.")
 
 
 def _read_selection(selection: Any, area: QtCore.QRect) -> PixelBlock | None:

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import struct
 
-from ..qt import QtCore, to_bytes
+from ..qt import to_bytes
 from .document import Document, KritaDocument
 from .errors import HostError
 from .layers import Layer
-from .reading import PixelBlock
+from .reading import PixelBlock, no_pixels
 
 
 def read_selection(document: KritaDocument) -> PixelBlock:
     """The present selection inside the canvas, with its feathering; channels MASK. Raises HostError."""
     document.source()
-    selection = document.handle.selection()
+    area = document.selected
     nothing = HostError("Nothing is selected.", "Select the part where the style is to paint first.")
-    if selection is None:
+    if area is None:
         raise nothing
-    area = QtCore.QRect(selection.x(), selection.y(), selection.width(), selection.height())
-    area = area.intersected(document.canvas)
+    selection = document.handle.selection()
     data = to_bytes(selection.pixelData(area.x(), area.y(), area.width(), area.height()))
     if not data.strip(b"\0"):
         raise nothing
@@ -27,13 +26,19 @@ def read_selection(document: KritaDocument) -> PixelBlock:
 
 
 def read_alpha(document: KritaDocument, layer: Layer) -> PixelBlock:
-    """Where the layer has paint, hidden or not, inside the canvas; channels MASK. Raises HostError."""
+    """Where the layer has paint inside the canvas; channels MASK. A paint layer may be hidden, others not.
+
+    Raises HostError.
+    """
     layer = document.source(layer.id)
     document.handle.waitForDone()
     area = layer.bounds.intersected(document.canvas)
     node = layer.node
-    # Layers of other kinds have no pixels of their own, only what Krita draws for them.
-    pixels = node.pixelData if layer.kind == "paintlayer" else node.projectionPixelData
+    has_own = layer.kind == "paintlayer"
+    # Others have only what Krita draws for them, while they are visible.
+    if not has_own and not layer.is_shown:
+        raise no_pixels(node)
+    pixels = node.pixelData if has_own else node.projectionPixelData
     data = to_bytes(pixels(area.x(), area.y(), area.width(), area.height()))
     alpha = alpha_of(data, area.width() * area.height(), node.colorDepth())
     if not alpha.strip(b"\0"):
@@ -60,12 +65,8 @@ def extent(document: Document) -> tuple[int, int]:
     """Width and height in px of what a job would work on at most: the canvas, or the selection's frame."""
     if not isinstance(document, KritaDocument) or not document.is_open:
         return 0, 0
-    selection = document.handle.selection()
-    if selection is None:
-        return document.size
-    area = QtCore.QRect(selection.x(), selection.y(), selection.width(), selection.height())
-    area = area.intersected(document.canvas)
-    return area.width(), area.height()
+    area = document.selected
+    return document.size if area is None else (area.width(), area.height())
 
 
 _tables: dict[str, bytes] = {}

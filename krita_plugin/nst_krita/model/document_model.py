@@ -140,6 +140,7 @@ class Insertion:
 
     def _on_inserted(self, sequence: int) -> None:
         self._drop(sequence)
+        self._fetched.discard(sequence)
         self._network.tell("ack", self._job.id, sequence)
         self._keep(sequence)
         self._refresh()
@@ -259,7 +260,7 @@ def job_again(record: JobRecord, document: host.Document) -> Job:
     job.frames = {frame.sequence: frame.iteration for frame in record.frames.values()}
     if layers is Layers.EVERY:
         came = range(1, max(record.seen, default=0))
-        job.left_out = tuple(sequence for sequence in came if sequence not in record.seen)
+        job.left_out = tuple(sorted(set(came).difference(record.seen)))
     return job
 
 

@@ -9,6 +9,7 @@ from ..backend.network import Network
 from .history import History, JobRecord
 from .options import Layers
 from .properties import Observable, Property
+from .styles import file_name
 from .words import tr
 
 
@@ -31,6 +32,7 @@ class Documents(Observable):
         self._kept: dict[str, dict[int, bool]] = {}  # job → sequence → final, as the server says
         self._asked: set[str] = set()
         self._silent: set[str] = set()  # jobs of which no running server has told
+        self._dropped: set[str] = set()  # jobs that are not offered in this session
         self._current = ""
         self._followed: Collection[str] = ()
         self._settings_offered: set[str] = set()
@@ -54,6 +56,7 @@ class Documents(Observable):
     def add(self, document: host.Document, record: JobRecord) -> None:
         """A job was started in that document."""
         self.history(document).add(record)
+        self._dropped.discard(record.id)
         self._settings_offered.discard(document.id)
         self.write(document)
         self._refresh()
@@ -65,6 +68,11 @@ class Documents(Observable):
             if record is not None and record.is_open:
                 record.is_open = False
                 self.write(document)
+        self._refresh()
+
+    def drop(self, job: str) -> None:
+        """Offer that job no longer in this session: another server may have its frames."""
+        self._dropped.add(job)
         self._refresh()
 
     def look(self, document: host.Document, followed: Collection[str]) -> None:
@@ -102,7 +110,7 @@ class Documents(Observable):
             self._drop_complete(event.job)
         elif event.type == "error" and event.get("code") == "unknown_job":
             self._asked.discard(event.job)
-            self.end(event.job)
+            self.drop(event.job)
         else:
             return False
         self._refresh()
@@ -120,7 +128,8 @@ class Documents(Observable):
         if self._current not in self._known:
             return []
         history = self._known[self._current][1]
-        return [r for r in history.jobs.values() if r.is_open and r.id not in self._followed]
+        passed_over = {*self._followed, *self._dropped}
+        return [r for r in history.jobs.values() if r.is_open and r.id not in passed_over]
 
     def _refresh(self) -> None:
         offers = []
@@ -130,7 +139,7 @@ class Documents(Observable):
             offers.append(Offer("", words, tr("Use settings")))
         for record in self._waiting():
             if record.id in self._kept:
-                offers.append(Offer(record.id, _words(record, self._kept[record.id]), tr("Insert")))
+                offers.append(_offer(record, _missing(record, self._kept[record.id])))
             elif record.id in self._silent:
                 words = tr("“{}” was being painted when this was closed").format(record.style_name)
                 offers.append(Offer(record.id, words, tr("Insert")))
@@ -146,19 +155,17 @@ def _missing(record: JobRecord, kept: dict[int, bool]) -> int:
     return int(any(sequence > max(record.seen, default=0) for sequence in missing))
 
 
-def _words(record: JobRecord, kept: dict[int, bool]) -> str:
-    count = _missing(record, kept)
+def _offer(record: JobRecord, count: int) -> Offer:
     if not count:
-        return tr("“{}” is still being painted").format(record.style_name)
+        return Offer(record.id, tr("“{}” is still being painted").format(record.style_name), tr("Follow"))
     text = (
         tr("{} frame of “{}” came while this was closed")
         if count == 1
         else tr("{} frames of “{}” came while this was closed")
     )
-    return text.format(count, record.style_name)
+    return Offer(record.id, text.format(count, record.style_name), tr("Insert"))
 
 
 def _style_names(settings: dict[str, Any]) -> str:
-    paths = [str(style.get("path", "")) for style in settings.get("styles", ())]
-    names = [path.replace("\\", "/").rsplit("/", 1)[-1].rsplit(".", 1)[0] for path in paths]
-    return " + ".join([*names, *map(str, settings.get("others", ()))]) or tr("other settings")
+    names = [file_name(style["path"]).rsplit(".", 1)[0] for style in settings.get("styles", ())]
+    return " + ".join([*names, *settings.get("others", ())]) or tr("other settings")

@@ -31,7 +31,7 @@ class Forecast(Observable):
 
     def watch(self, job: Job, event: Any) -> None:
         """Measure ``job``, which has just followed ``event``."""
-        if job.state is JobState.PAUSED or event.type == "disconnected":
+        if job.state is JobState.PAUSED:
             self._running.pop(job.id, None)
         elif event.type == "state" and job.state is JobState.RUNNING and not job.iteration:
             self._running.setdefault(job.id, (time.monotonic(), 0))

@@ -11,13 +11,22 @@ Its form in the document (JSON)::
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import dataclass, field
-from typing import Any, Mapping, NamedTuple
+from typing import Any, Mapping, NamedTuple, Sequence
+
+from ..backend import wire
 
 VERSION = 1
 #: Jobs that a document remembers; the oldest are dropped first.
 MAX_JOBS = 30
+#: Live changes of a job that made no layer so far: frames of the latest ones may be on their way.
+MAX_UNUSED = 32
+#: Frames of a job that a document can tell of: all up to the highest are looked through at Insert.
+MAX_SEQUENCE = 10_000
+#: What reading a stranger's JSON raises where it is not what it should be.
+_DAMAGED = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
 
 
 class FrameRecord(NamedTuple):
@@ -58,6 +67,9 @@ class JobRecord:
     def change(self, revision: int, values: Mapping[str, Any]) -> None:
         """From that revision on the job has these live parameters."""
         self.changes[revision] = {**self._changes_at(revision), **values}
+        used = {self._base(frame.revision) for frame in self.frames.values()}
+        for unused in [known for known in sorted(self.changes) if known not in used][:-MAX_UNUSED]:
+            del self.changes[unused]
 
     def settings_of(self, layer: str) -> dict[str, Any]:
         """The settings that made that layer; those of the latest revision for a layer that is no frame."""
@@ -74,8 +86,11 @@ class JobRecord:
         return {**self.settings, "options": {**options, **changes}, "styles": styles}
 
     def _changes_at(self, revision: int) -> Mapping[str, Any]:
-        known = [number for number in self.changes if number <= revision]
-        return self.changes[max(known)] if known else {}
+        return self.changes.get(self._base(revision), {})
+
+    def _base(self, revision: int) -> int:
+        """The latest change up to that revision; 0, which is none, for those of Start."""
+        return max((number for number in self.changes if number <= revision), default=0)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -94,20 +109,57 @@ class JobRecord:
 
     @classmethod
     def from_json(cls, value: Any) -> JobRecord:
-        """Raises KeyError, TypeError, ValueError or AttributeError where it is not one."""
+        """Raises one of _DAMAGED where it is not one."""
+        _must_be_writable(value)
+        if not wire.messages.is_job(value["id"]):
+            raise ValueError("no job id")
         texts = [str(value[name]) for name in ("id", "title", "style", "layers", "source")]
         return cls(
             *texts,
-            settings=dict(value["settings"]),
-            changes={int(revision): dict(values) for revision, values in value["changes"].items()},
+            settings=_settings(value["settings"]),
+            changes={int(revision): _live(values) for revision, values in value["changes"].items()},
             group=str(value["group"]),
-            frames={
-                str(layer): FrameRecord(*(int(number) for number in frame))
-                for layer, frame in value["frames"].items()
-            },
-            seen=[int(sequence) for sequence in value["seen"]],
+            frames={layer: _frame(*frame) for layer, frame in value["frames"].items()},
+            seen=[_count(sequence, MAX_SEQUENCE) for sequence in value["seen"]],
             is_open=bool(value["open"]),
         )
+
+
+def _must_be_writable(value: Any) -> None:
+    """Infinite numbers and lone surrogates can be read from JSON, but neither be written nor sent."""
+    json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8")
+
+
+def _count(value: Any, highest: int) -> int:
+    if not isinstance(value, int) or not 0 <= value <= highest:
+        raise ValueError(f"{value!r} is no number from 0 to {highest}")
+    return value
+
+
+def _frame(sequence: Any, iteration: Any, revision: Any) -> FrameRecord:
+    return FrameRecord(
+        _count(sequence, MAX_SEQUENCE),
+        _count(iteration, wire.params.MAX_ITERATIONS),
+        _count(revision, 2**53),
+    )
+
+
+def _settings(value: Mapping[str, Any]) -> dict[str, Any]:
+    """SETTINGS of a stranger, with styles and names that are ones; {} stays so."""
+    if not value:
+        return {}
+    return {
+        "options": dict(value.get("options", {})),
+        "styles": [dict(style) for style in value.get("styles", ()) if isinstance(style["path"], str)],
+        "others": [name for name in value.get("others", ()) if isinstance(name, str)],
+    }
+
+
+def _live(values: Mapping[str, Any]) -> dict[str, Any]:
+    weights = values.get("style_weights", ())
+    if not isinstance(weights, Sequence):
+        raise TypeError("weights are a list")
+    return dict(values)
 
 
 class History:
@@ -141,8 +193,9 @@ class History:
         while True:
             value = {"version": VERSION, "settings": settings, "jobs": jobs}
             text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-            if len(text.encode("utf-8")) <= limit:
-                return text
+            data = text.encode("utf-8", "replace")  # Krita's names may hold half of a character
+            if len(data) <= limit:
+                return data.decode("utf-8")
             jobs, settings = (jobs[1:], settings) if jobs else ([], None)
 
     @classmethod
@@ -154,13 +207,13 @@ class History:
             if value["version"] != VERSION:
                 return history
             settings, jobs = value["settings"], list(value["jobs"])
-        except (ValueError, KeyError, TypeError, RecursionError):
+        except _DAMAGED:
             return history
-        history.settings = settings if isinstance(settings, dict) else None
+        with contextlib.suppress(*_DAMAGED):
+            _must_be_writable(settings)
+            history.settings = _settings(settings) or None
         for entry in jobs:
-            try:
+            with contextlib.suppress(*_DAMAGED):
                 record = JobRecord.from_json(entry)
-            except (KeyError, TypeError, ValueError, AttributeError):
-                continue
-            history.jobs[record.id] = record
+                history.jobs[record.id] = record
         return history

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from enum import Enum
-from typing import Any, Mapping, Sequence
+from typing import Any, Mapping, NamedTuple, Sequence
 
 from ..backend import wire
 from .options import LIVE, Layers
@@ -40,6 +40,7 @@ class Job(Observable):
     ``fraction``: 0 to 1 of the work at hand, None when it is unknown. ``losses``: the total loss at the
     latest iterations. ``inserted``: sequences of the frames that are layers now; ``left_out``: of those
     that are kept on the server only. ``wanted``: the command ("stop" or "cancel") that ends it, once given;
+    ``is_lost``: whether it was given up here, while a server may have more of it.
     ``wants_pause``: whether it shall pause or go on, until the server says that it does. ``locks``: whether
     its frames become locked layers. ``styles``: the docker's, for their shares; empty for a job of an
     earlier session.
@@ -77,6 +78,7 @@ class Job(Observable):
         self.total = params.iterations
         self.wanted = ""
         self.wants_pause: bool | None = None
+        self.is_lost = False
         self.locks = False
         self.frames: dict[int, int] = {}  # sequence → iteration
         self.words = tr("sending the picture")
@@ -133,6 +135,11 @@ class Job(Observable):
         if not self.has_ended:
             self.words, self.fraction = sentence(*parts), None
             self.state = JobState.FAILED
+
+    def lose(self, *parts: str) -> None:
+        """Give it up here, with a reason and a hint; a server may go on with it, or keep its frames."""
+        self.is_lost = True
+        self.fail(*parts)
 
     def frame_name(self, sequence: int, is_final: bool) -> str:
         """The name of the layer for that frame."""
@@ -219,3 +226,53 @@ class Job(Observable):
     def _iteration_words(self, seconds_left: float | None = None) -> str:
         words = tr("iteration {} of {}").format(self.iteration, self.total)
         return tr("{}, {} left").format(words, duration(seconds_left)) if seconds_left else words
+
+
+class QuitWords(NamedTuple):
+    """What to ask before Krita quits; ``on`` and ``stop`` are answers, ``stop`` "" where there is no such."""
+
+    text: str
+    more: str
+    on: str
+    stop: str
+
+
+def quit_words(jobs: Sequence[Job]) -> QuitWords:
+    """The question what shall become of these unfinished jobs, at least one."""
+    sending = sum(job.state is JobState.SENDING for job in jobs)
+    begun = sum(job.state not in (JobState.SENDING, JobState.QUEUED, JobState.PREPARING) for job in jobs)
+    going_on = len(jobs) - sending
+    if len(jobs) > 1:
+        text = tr("{} pictures are not finished.").format(len(jobs))
+    elif begun:
+        text = tr("{} is still being painted.").format(jobs[0].title)
+    elif sending:
+        text = tr("{} is still on its way to the server.").format(jobs[0].title)
+    else:
+        text = tr("{} is waiting to be painted.").format(jobs[0].title)
+    parts = []
+    if going_on == 1:
+        parts.append(
+            tr("It can go on without Krita. Open the document again later, and its frames are offered.")
+            if not sending
+            else tr("One can go on without Krita. Open its document again later, and its frames are offered.")
+        )
+    elif going_on:
+        parts.append(
+            tr("They can go on without Krita. Open the document again later, and its frames are offered.")
+            if not sending
+            else tr("{} can go on without Krita. Their documents offer the frames later.").format(going_on)
+        )
+    if sending:
+        parts.append(
+            tr("What has not reached the server when Krita quits is not painted; press Start again later.")
+        )
+    on = tr("Let it go on") if len(jobs) == 1 else tr("Let them go on")
+    if not going_on:
+        return QuitWords(text, sentence(*parts), tr("Quit without it") if sending == 1 else tr("Quit"), "")
+    if not begun:
+        return QuitWords(text, sentence(*parts), on, tr("Cancel it") if len(jobs) == 1 else tr("Cancel them"))
+    if begun < going_on:
+        parts.append(tr("Stop cancels those that have no picture yet."))
+    stop = tr("Stop, and keep the best picture") if begun == 1 else tr("Stop, and keep the best pictures")
+    return QuitWords(text, sentence(*parts), on, stop)

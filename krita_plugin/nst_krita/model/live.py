@@ -13,7 +13,7 @@ from .options import Options
 from .style_list import StyleList
 from .words import about, sentence
 
-#: A slider that is being dragged sends one change in so many ms.
+#: A slider that is being dragged sends a change every so many ms, so that the picture follows the hand.
 LIVE_MS = 150
 
 
@@ -36,8 +36,9 @@ class LiveChanges:
         self._timer = timer(LIVE_MS, self._send)
 
     def start(self) -> None:
-        """Something has been moved: send it once the hand rests."""
-        self._timer.start()
+        """Something has been moved: send it, and what is moved until then, in LIVE_MS."""
+        if not self._timer.isActive():
+            self._timer.start()
 
     def _send(self) -> None:
         """Let the latest job follow the sliders, if they are still about its styles."""

@@ -69,7 +69,7 @@ class Root(Observable):
         self._restore()
         self.presets = Presets(settings, self.options, self.styles)
         self.forecast = Forecast(settings, self.options, self.connection)
-        self._in_use = SettingsInUse(self.options, self.styles, self.documents)
+        self._in_use = SettingsInUse(settings, self.options, self.styles, self.documents)
         self.stops_at_quit = False
         self._earlier = Earlier(settings, self.documents)
         self._earlier.observe(lambda: setattr(self, "earlier", self._earlier.shown), "shown")
@@ -139,11 +139,10 @@ class Root(Observable):
         for ended in [known for known in self.jobs if known.has_ended]:
             if not self._insertions[ended.id].pending:
                 self.dismiss(ended)
-        self._in_use.mark()
-        record = record_of(job, self._in_use.now())
+        record = record_of(job, self._in_use.start(job.id))
         self._follow(job, document, origin.above, record)
-        self.documents.add(document, record)
         self._network.submit(request)
+        self.documents.add(document, record)
         self._remember()
 
     def toggle_pause(self, job: Job) -> None:
@@ -170,6 +169,8 @@ class Root(Observable):
             job.note = tr("Frames wait until you have finished the stroke or left the transform tool.")
             return
         insertion.close()
+        if job.left_out and not insertion.is_homeless:
+            self.documents.drop(job.id)
         del self._insertions[job.id]
         self.jobs = tuple(known for known in self.jobs if known is not job)
         if not self.jobs:
@@ -262,6 +263,7 @@ class Root(Observable):
             if job.left_out:
                 self._earlier.add(job.id, job.title)
             self.dismiss(job)
+        self._remember()
 
     # What happens.
 
@@ -272,7 +274,7 @@ class Root(Observable):
             return
         if event.type == "unreachable":
             for job in self.jobs:
-                job.fail(event.get("reason", ""))
+                job.lose(event.get("reason", ""))
             return
         job = next((known for known in self.jobs if known.id == event.job), None)
         if job is None:
@@ -302,19 +304,22 @@ class Root(Observable):
 
     def _ended(self, job: Job) -> None:
         insertion = self._insertions.get(job.id)
-        if insertion is not None and not insertion.pending and not insertion.is_homeless:
+        is_complete = not job.left_out and not job.is_lost
+        if insertion is not None and not insertion.pending and not insertion.is_homeless and is_complete:
             self.documents.end(job.id)
         self._retire()
-        self._remember()
 
     def _refused(self, job: Job, event: Any) -> None:
         if event.get("code") != "unknown_job":
             self.message = sentence(event.get("message", ""), event.get("hint", ""))
             return
         if job.lost(event.fields):
-            job.fail(tr("The server no longer knows this job."), tr("Press Start to begin anew."))
+            job.lose(tr("The server no longer knows this job."), tr("Press Start to begin anew."))
+            self.documents.drop(job.id)
         if job.left_out and event.get("of") == "frames":
-            job.left_out, job.note = (), tr("The server no longer keeps these frames.")
+            job.is_lost, job.left_out = True, ()
+            job.note = tr("The server no longer keeps these frames.")
+            self.documents.drop(job.id)
 
     def _frame(self, job: Job, event: Any) -> None:
         if event["kept"]:
@@ -357,7 +362,8 @@ class Root(Observable):
         unfinished = [
             (job.id, job.title)
             for job in self.jobs
-            if job.wanted != "cancel" and (not job.has_ended or self._insertions[job.id].pending)
+            if job.wanted != "cancel"
+            and (not job.has_ended or job.left_out or self._insertions[job.id].pending)
         ]
         self._earlier.keep(unfinished)
 

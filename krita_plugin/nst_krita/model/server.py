@@ -50,7 +50,7 @@ class Server:
         """Use the server of that connection file from now on, or say why not."""
         try:
             wire.connection.Connection.read(Path(path))
-        except (wire.connection.NoConnection, TypeError) as error:
+        except wire.connection.NoConnection as error:
             self._say(tr("{} Choose the server.json of the other server.").format(error))
             return
         if self._may_change():
@@ -66,13 +66,16 @@ class Server:
     def restart(self) -> None:
         """End the local server and start it anew, as after an update."""
         if self._may_change():
-            self._network.restart_server()
+            anyway, self.setup.may_lose_jobs = self.setup.may_lose_jobs, False
+            self._network.restart_server(anyway)
 
     def watch(self, event: Any) -> None:
         """Offer installation, update or restart where an event shows that it is needed."""
         if event.type == "connected":
             self.setup.read()
             self.setup.look(running_version=str(event.get("server", "")))
+        elif event.type == "error" and event.get("code") == "untold":
+            self.setup.may_lose_jobs = True
         elif event.type == "error" and event.get("of") == "hello":
             self.setup.look(refused=event.get("code") == "version")
         elif event.type == "unreachable" and self.setup.need is Need.NOTHING:
@@ -127,7 +130,7 @@ def name_of(file: Path) -> str:
     """What the docker calls the server of a connection file: its host, or the file's name."""
     try:
         endpoint = wire.connection.Connection.read(file).endpoint
-    except (wire.connection.NoConnection, TypeError):
+    except wire.connection.NoConnection:
         return file.stem
     host = endpoint.partition("://")[2].rpartition(":")[0] if endpoint.startswith("tcp://") else ""
     return file.stem if not host or host in _LOOPBACK else host

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import json
 import sys
 import threading
@@ -41,7 +43,8 @@ class ServerSetup(Observable):
     """What the docker's page about the server shows.
 
     ``busy``: an installation runs. ``fraction``: of it, 0 to 1. ``words``: what it does, or how it ended.
-    ``problem``: why it failed; the log then says more.
+    ``problem``: why it failed; the log then says more. ``may_lose_jobs``: it failed because the server that
+    runs does not tell whether it has jobs; beginning once more ends it all the same.
     """
 
     need = Property(Need.NOTHING)
@@ -49,6 +52,7 @@ class ServerSetup(Observable):
     words = Property("")
     fraction = Property(0.0)
     problem = Property("")
+    may_lose_jobs = Property(False)
     cpu_only = Property(False)
 
     def __init__(
@@ -72,8 +76,9 @@ class ServerSetup(Observable):
         if self.busy or wheel is None or uv is None:
             return
         update = installation.own_environment() if self.need is Need.UPDATE else None
-        self._installation = Installation(wheel, uv, self.cpu_only, update, self._retire)
-        self.busy, self.problem, self.fraction = True, "", 0.0
+        retire = functools.partial(self._retire, anyway=self.may_lose_jobs)
+        self._installation = Installation(wheel, uv, self.cpu_only, update, retire)
+        self.busy, self.problem, self.may_lose_jobs, self.fraction = True, "", False, 0.0
         self.words = tr("beginning")
         self._thread = threading.Thread(
             target=self._run, args=(self._installation,), daemon=True, name="nst-installation"
@@ -89,7 +94,7 @@ class ServerSetup(Observable):
     def read(self) -> None:
         """How the installation ended is no news any more."""
         if not self.busy:
-            self.words = self.problem = ""
+            self.words, self.problem, self.may_lose_jobs = "", "", False
 
     def close(self) -> None:
         """Krita quits: uv is ended, the next start finds nothing half made."""
@@ -140,7 +145,7 @@ class ServerSetup(Observable):
     def question(self) -> str:
         """What the page says before anything is pressed."""
         if self.need is Need.UPDATE:
-            text = tr("The server is version {}, this plugin brought {}. ")
+            text = tr("The server is version {}, this plugin brought another one, {}. ")
             if not self.makes_environment:
                 text += tr("Updating takes a minute, and waits for running jobs.")
             else:
@@ -152,7 +157,7 @@ class ServerSetup(Observable):
                 installation.installed().get("version", "?"), installation.version_of(wheel) if wheel else "?"
             )
         if self.need is Need.RESTART:
-            return tr("An older server is still running. Restart it when its jobs have ended.")
+            return tr("Another version of the server is still running. Restart it when its jobs have ended.")
         if not self.can_install:
             return tr(
                 "The server, which does the painting, is not installed, and this copy of the plugin cannot "
@@ -172,10 +177,13 @@ class ServerSetup(Observable):
 
     @staticmethod
     def _is_startable() -> bool:
-        if wire.connection.connection_file().exists():
-            return True  # one that was started in a terminal
+        launch = wire.load("launch")
+        with contextlib.suppress(wire.connection.NoConnection):
+            started = wire.connection.Connection.read(wire.connection.connection_file())
+            if not launch.has_ended(started):
+                return True  # one that was started in a terminal
         try:
-            wire.load("launch").installed_command()
+            launch.installed_command()
         except wire.connection.NoConnection:
             return False
         return True
@@ -184,16 +192,16 @@ class ServerSetup(Observable):
 
     def _run(self, work: Installation) -> None:
         problem = device = ""
-        cancelled = False
+        cancelled = untold = False
         try:
             device = work.run(lambda progress: self._tell(lambda: self._show(progress)))
         except Cancelled:
             cancelled = True
         except (SetupFailed, running.StillNeeded) as error:
-            problem = str(error)
+            problem, untold = str(error), isinstance(error, running.Untold)
         except Exception as error:  # whatever it was, the painter is to be told
             problem = f"{type(error).__name__}: {error}"
-        self._tell(lambda: self._ended(device, cancelled, problem, work.note))
+        self._tell(lambda: self._ended(device, cancelled, problem, untold, work.note))
 
     def _tell(self, call: Callable[[], None]) -> None:
         if not self._closing:
@@ -207,9 +215,9 @@ class ServerSetup(Observable):
         self.fraction = max(self.fraction, begin + part * (end - begin))
         self.words = stage_words(progress)
 
-    def _ended(self, device: str, cancelled: bool, problem: str, note: str) -> None:
+    def _ended(self, device: str, cancelled: bool, problem: str, untold: bool, note: str) -> None:
         self._installation = self._thread = None
-        self.busy, self.problem = False, problem
+        self.busy, self.problem, self.may_lose_jobs = False, problem, untold
         if cancelled:
             self.words = tr("Cancelled. What was downloaded is kept for the next try.")
         elif problem:
@@ -226,7 +234,7 @@ def stage_words(progress: Progress) -> str:
         done, total = round(progress.done / 2**20), round(progress.total / 2**20)
         return tr("{}: about {} of {} MB").format(what, done, total)
     return {
-        "waiting": tr("waiting until {} jobs have ended").format(round(progress.done)),
+        "waiting": tr("waiting for running jobs: {}").format(round(progress.done)),
         "python": tr("looking for a Python"),
         "resolving": tr("finding out what is needed"),
         "downloading": tr("downloading"),

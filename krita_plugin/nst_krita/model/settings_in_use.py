@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping
+from typing import Any, Mapping, Sequence
 
 from .. import host
+from ..settings import Settings
 from .documents import Documents
 from .history import JobRecord
 from .options import Options
 from .style_list import StyleList
+from .styles import file_name, is_own_file
 from .words import sentence, tr
+
+#: Jobs started here that are remembered: a document that tells of one of them is the painter's own.
+MAX_STARTED = 200
 
 
 class SettingsInUse:
@@ -18,8 +23,9 @@ class SettingsInUse:
     ``others`` are the names of styles that came from Krita and cannot be had again from a file.
     """
 
-    def __init__(self, options: Options, styles: StyleList, documents: Documents) -> None:
-        self._options, self._styles, self._documents = options, styles, documents
+    def __init__(self, settings: Settings, options: Options, styles: StyleList, documents: Documents) -> None:
+        self._settings, self._options, self._styles = settings, options, styles
+        self._documents = documents
         self._used = self.now()
 
     def now(self) -> dict[str, Any]:
@@ -27,9 +33,11 @@ class SettingsInUse:
         others = [style.name for style in self._styles.styles if not style.path]
         return {"options": self._options.to_json(), "styles": self._styles.to_json(), "others": others}
 
-    def mark(self) -> None:
-        """A job is made with what the docker shows."""
+    def start(self, job: str) -> dict[str, Any]:
+        """A job is made with what the docker shows; returns that."""
         self._used = self.now()
+        self._settings.set("started", [*self._settings.get("started", list), job][-MAX_STARTED:])
+        return self._used
 
     def use(self, settings: Mapping[str, Any]) -> str:
         """Have these settings, with the defaults for all that they do not name.
@@ -39,22 +47,35 @@ class SettingsInUse:
         if not settings.get("styles") and not settings.get("others"):
             return tr("The settings of this job are not known.")
         self._options.replace(settings.get("options"))
-        problem = self._styles.load(settings.get("styles", ()))
-        self.mark()
-        others = ", ".join(str(name) for name in settings.get("others", ()))
-        hint = tr("Not from a file: {}. Add it again with +.").format(others) if others else ""
-        return sentence(problem, hint)
+        styles = settings.get("styles", ())
+        problem = self._styles.load([style for style in styles if is_own_file(style["path"])])
+        self._used = self.now()
+        foreign = [file_name(style["path"]) for style in styles if not is_own_file(style["path"])]
+        return sentence(
+            problem,
+            _to_add_again(
+                foreign, tr("“{}” is not a file of this computer."), tr("Not files of this computer: {}.")
+            ),
+            _to_add_again(
+                settings.get("others", ()), tr("The style {} came from Krita."), tr("Styles from Krita: {}.")
+            ),
+        )
 
     def meet(self, document: host.Document, busy: bool) -> str:
         """The painter sees ``document`` for the first time: have the settings used last in it.
 
-        They are only offered where the docker shows something that was set and not used yet, or while a
-        job may follow the docker (``busy``). Returns what could not be had.
+        They are only offered where the docker shows something that was set and not used yet, or that no
+        document brings back; while a job may follow the docker (``busy``); and in a document of somebody
+        else, whose styles are not opened unasked. Returns what could not be had.
         """
-        settings = self._documents.history(document).settings
+        history = self._documents.history(document)
+        settings = history.settings
         if not settings or settings == self.now():
             return ""
-        if self._used == self.now() and not busy:
+        started = self._settings.get("started", list)
+        is_own = any(job in started for job in history.jobs)
+        is_safe = all(style.path and style.region is None for style in self._styles.styles)
+        if is_own and is_safe and self._used == self.now() and not busy:
             return self.use(settings)
         self._documents.offer_settings(document)
         return ""
@@ -77,3 +98,11 @@ class SettingsInUse:
         if record is None:
             return tr("The active layer is no frame. Choose one that a job has made.")
         return self.use(record.settings_of(document.source().id))
+
+
+def _to_add_again(names: Sequence[str], one: str, several: str) -> str:
+    if not names:
+        return ""
+    if len(names) == 1:
+        return sentence(one.format(names[0]), tr("Add it again with +."))
+    return sentence(several.format(", ".join(names)), tr("Add them again with +."))

@@ -90,23 +90,25 @@ class StyleList(Observable):
 
     def load(self, saved: Sequence[Any]) -> str:
         """Have these styles, as ``to_json`` gave them; returns what could not be had, in a sentence."""
+        loaded = [self._load(entry) for entry in saved]
         for style in self.styles:
             self.remove(style)
-        missing = [problem for problem in map(self._load, saved) if problem]
-        return " ".join(missing[:1])
+        for made, _problem in loaded:
+            if made is not None:
+                self.add(made)
+        return next((problem for _made, problem in loaded if problem), "")
 
-    def _load(self, entry: Any) -> str:
+    def _load(self, entry: Any) -> tuple[Style | None, str]:
         try:
             path = str(entry["path"])
             weight = _number(entry, "weight", 0.0, 1.0)
             scale = _number(entry, "scale", MIN_SCALE, MAX_SCALE)
-        except (KeyError, TypeError, ValueError, AttributeError):
-            return ""
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
+            return None, ""
         style, problem = self._open_file(path)
         if style is not None:
             style.weight, style.scale = weight, scale
-            self.add(style)
-        return problem
+        return style, problem
 
 
 def _number(entry: Mapping[str, Any], name: str, low: float, high: float) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +62,20 @@ class KritaStyle(Style):
 
     def picture(self) -> Any:
         return host.read_style(self._choice)
+
+
+def is_own_file(path: str, on_windows: bool = os.name == "nt") -> bool:
+    r"""Whether ``path`` names, from the root, a file of this computer.
+
+    Windows tells whatever computer ``\\computer\share`` names who the painter is, with a hash of the
+    password: such a path must not be opened only because a document says so.
+    """
+    return re.match(r"[A-Za-z]:[\\/]" if on_windows else "/(?!/)", path) is not None
+
+
+def file_name(path: str) -> str:
+    """The last part of a path of any system."""
+    return path.replace("\\", "/").rsplit("/", 1)[-1]
 
 
 def load_picture(path: str) -> host.PixelBlock:

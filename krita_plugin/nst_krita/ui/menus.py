@@ -34,6 +34,12 @@ class PictureMenu(QtWidgets.QMenu):
         self.side = side
         self.setToolTipsVisible(True)
 
+    def clear(self) -> None:
+        """Take everything out. Qt forgets the entries of submenus, and keeps the submenus."""
+        super().clear()
+        for menu in self.findChildren(PictureMenu):
+            menu.deleteLater()
+
     def submenu(self, title: str) -> PictureMenu:
         """A menu in this one."""
         menu = PictureMenu(self, title, self.side)

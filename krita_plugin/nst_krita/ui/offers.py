@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Callable
+
 from ..model.documents import Offer
 from ..model.root import Root
 from ..model.words import tr
@@ -30,18 +32,25 @@ class OffersView(QtWidgets.QWidget):
         self.setVisible(bool(self._root.documents.offers))
 
     def _line(self, offer: Offer) -> QtWidgets.QWidget:
-        made = QtWidgets.QWidget()
+        words = QtWidgets.QLabel(offer.words)
+        words.setWordWrap(True)
         take = QtWidgets.QPushButton(offer.verb)
         take.setObjectName("nst_take")
         take.clicked.connect(lambda *_: self._root.take(offer))
-        decline = QtWidgets.QPushButton(tr("Drop"))
-        decline.setToolTip(tr("Do not offer it any more."))
-        decline.clicked.connect(lambda *_: self._root.decline(offer))
-        line = QtWidgets.QHBoxLayout(made)
-        line.setContentsMargins(0, 0, 0, 0)
-        words = QtWidgets.QLabel(offer.words)
-        words.setWordWrap(True)
-        line.addWidget(words, 1)
-        line.addWidget(take)
-        line.addWidget(decline)
-        return made
+        return offer_row(words, take, lambda: self._root.decline(offer))
+
+
+def offer_row(
+    words: QtWidgets.QLabel, take: QtWidgets.QPushButton, decline: Callable[[], None]
+) -> QtWidgets.QWidget:
+    """What is offered, the button that takes it, and one that calls ``decline``."""
+    made = QtWidgets.QWidget()
+    dismiss = QtWidgets.QPushButton(tr("Dismiss"))
+    dismiss.setToolTip(tr("Do not offer it any more."))
+    dismiss.clicked.connect(lambda *_: decline())
+    line = QtWidgets.QHBoxLayout(made)
+    line.setContentsMargins(0, 0, 0, 0)
+    line.addWidget(words, 1)
+    line.addWidget(take)
+    line.addWidget(dismiss)
+    return made

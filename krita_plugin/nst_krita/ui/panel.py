@@ -13,7 +13,7 @@ from ..qt import QtCore, QtWidgets
 from .elided import ElidedLabel
 from .fields import form
 from .job_view import JobView
-from .offers import OffersView
+from .offers import OffersView, offer_row
 from .preset_button import PresetButton
 from .server_menu import ServerMenu
 from .setup_page import SetupPage
@@ -131,19 +131,11 @@ class Panel(QtWidgets.QScrollArea):
             self._earlier.addWidget(self._earlier_row(job_id, title))
 
     def _earlier_row(self, job_id: str, title: str) -> QtWidgets.QWidget:
-        row = QtWidgets.QWidget()
         fetch = QtWidgets.QPushButton(tr("Fetch"))
         fetch.setToolTip(tr("Insert its frames above the active layer of this document."))
-        fetch.clicked.connect(lambda: self._root.fetch_earlier(job_id, title))
-        drop = QtWidgets.QPushButton(tr("Drop"))
-        drop.setToolTip(tr("Do not offer it any more."))
-        drop.clicked.connect(lambda: self._root.forget_earlier(job_id))
-        line = QtWidgets.QHBoxLayout(row)
-        line.setContentsMargins(0, 0, 0, 0)
-        line.addWidget(ElidedLabel(tr("Earlier: {}").format(title)), 1)
-        line.addWidget(fetch)
-        line.addWidget(drop)
-        return row
+        fetch.clicked.connect(lambda *_: self._root.fetch_earlier(job_id, title))
+        words = ElidedLabel(tr("Earlier: {}").format(title))
+        return offer_row(words, fetch, lambda: self._root.forget_earlier(job_id))
 
     def _show_server(self) -> None:
         connection = self._root.connection

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..model.jobs import quit_words
 from ..model.root import Root
 from ..model.words import tr
 from ..qt import QtCore, QtGui, QtWidgets
@@ -31,7 +32,12 @@ class QuitQuestion(QtCore.QObject):
             window.installEventFilter(self)
 
     def eventFilter(self, window: QtCore.QObject, event: QtCore.QEvent) -> bool:
-        if event.type() != QtCore.QEvent.Type.Close or not self._is_the_end(window):
+        if event.type() != QtCore.QEvent.Type.Close:
+            return False
+        if not self._is_asking:
+            # An earlier answer does not hold where Krita's question whether to save kept it from quitting.
+            self._root.stops_at_quit = False
+        if not self._is_the_end(window):
             return False
         if self._is_asking or not self._ask(window):
             event.ignore()
@@ -46,27 +52,21 @@ class QuitQuestion(QtCore.QObject):
 
     def _ask(self, window: Any) -> bool:
         """Whether Krita may quit; and then what becomes of the jobs."""
-        names = [job.title for job in self._root.unfinished]
+        words = quit_words(self._root.unfinished)
         box = QtWidgets.QMessageBox(window)
         box.setObjectName("nst_quit")
         box.setIcon(QtWidgets.QMessageBox.Icon.Question)
         box.setWindowTitle(tr("Neural Style Transfer"))
-        box.setText(
-            tr("{} is still being painted.").format(names[0])
-            if len(names) == 1
-            else tr("{} pictures are still being painted.").format(len(names))
-        )
-        box.setInformativeText(
-            tr("They can go on without Krita. Open the document again later, and its frames are offered.")
-            if len(names) > 1
-            else tr("It can go on without Krita. Open the document again later, and its frames are offered.")
-        )
+        box.setText(words.text)
+        box.setInformativeText(words.more)
         roles = QtWidgets.QMessageBox.ButtonRole
-        on = box.addButton(tr("Let it go on"), roles.AcceptRole)
-        stop = box.addButton(tr("Stop, and keep the best picture"), roles.DestructiveRole)
+        on = box.addButton(words.on, roles.AcceptRole)
+        on.setObjectName("nst_quit_on")
         stay = box.addButton(tr("Do not quit"), roles.RejectRole)
-        for button, name in ((on, "nst_quit_on"), (stop, "nst_quit_stop"), (stay, "nst_quit_stay")):
-            button.setObjectName(name)
+        stay.setObjectName("nst_quit_stay")
+        stop = box.addButton(words.stop, roles.DestructiveRole) if words.stop else None
+        if stop is not None:
+            stop.setObjectName("nst_quit_stop")
         box.setDefaultButton(on)
         box.setEscapeButton(stay)
         self._is_asking = True
@@ -74,8 +74,9 @@ class QuitQuestion(QtCore.QObject):
             box.exec()
         finally:
             self._is_asking = False
-        self._root.stops_at_quit = box.clickedButton() is stop
-        return box.clickedButton() in (on, stop)
+        chosen = box.clickedButton()
+        self._root.stops_at_quit = chosen is not None and chosen is stop
+        return chosen is not None and chosen is not stay
 
 
 def _main_windows() -> list[Any]:

@@ -64,7 +64,7 @@ class SetupPage(QtWidgets.QFrame):
         self._outcome.setText(setup.words if is_done else "")
         self._doing.say(setup.words if setup.busy else "")
         self._bar.setValue(round(_STEPS * setup.fraction))
-        self._press.setText(tr(_PRESS.get(setup.need, "")))
+        self._press.setText(tr("End it anyway" if setup.may_lose_jobs else _PRESS.get(setup.need, "")))
         self._device.setCurrentIndex(int(setup.cpu_only))
         for widget, is_shown in (
             (self._question, is_needed and not setup.busy),
