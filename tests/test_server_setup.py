@@ -244,6 +244,18 @@ def test_uv_sees_nothing_of_kritas_python(tmp_path: Path) -> None:
     assert seen["UV_CACHE_DIR"] == str(tmp_path / "cache")
 
 
+@pytest.mark.parametrize("has_them", [True, False])
+def test_the_systems_certificates_are_used_where_there_are_any(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_them: bool
+) -> None:
+    process, file = part("backend.uv_process"), tmp_path / "certificates.crt"
+    monkeypatch.setattr(process.sys, "platform", "linux")
+    monkeypatch.setattr(process, "LINUX_CERTIFICATES", (str(file),))
+    if has_them:
+        file.touch()
+    assert ("UV_SYSTEM_CERTS" in process.environment(tmp_path, {})) == has_them
+
+
 # --- the page ---
 
 

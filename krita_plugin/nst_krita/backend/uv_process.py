@@ -22,6 +22,14 @@ QUIET_TICKS = 8
 NICENESS = 10
 #: What a program is given to end by itself, in seconds.
 END_SECONDS = 0.5
+#: Where distributions keep the certificates that they trust. Without any, uv's own are taken: told to use the
+#: system's, uv would not even begin.
+LINUX_CERTIFICATES = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+)
 
 
 class Cancelled(Exception):
@@ -42,7 +50,8 @@ def environment(folder: Path, given: Mapping[str, str] = os.environ) -> dict[str
         places = kept.get("PATH", "").split(os.pathsep)
         kept["PATH"] = os.pathsep.join(place for place in places if not place.startswith(bundle))
     kept.setdefault("UV_HTTP_TIMEOUT", "120")  # slow lines carry many wheels at a time
-    kept.setdefault("UV_SYSTEM_CERTS", "1")  # offices and schools have certificates of their own
+    if sys.platform != "linux" or any(map(os.path.exists, LINUX_CERTIFICATES)):
+        kept.setdefault("UV_SYSTEM_CERTS", "1")  # offices and schools have certificates of their own
     return {
         **kept,
         "UV_CACHE_DIR": str(folder / "cache"),
