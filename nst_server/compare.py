@@ -39,6 +39,7 @@ _DIRECTIONS = 64  # at least
 _QUANTILES = 1024
 _SAMPLES = 16_384  # at most; four times as many moved strokes by 0.01 and colours by 0.3 ΔE at most
 
+_PLAIN = 1e-4  # less than any edge of 8-bit colours, more than what rounding makes of none
 _STEP = 2 / 255  # a step of 8-bit colour below which a line is not seen
 _MASKING = 0.25  # of the mean step around: among many strong ones a line is seen less
 _REACH = 6  # lines to either side that a line is compared with
@@ -94,8 +95,10 @@ def measures(
     if any(picture.shape != content.shape for picture in pictures):
         raise ValueError("The pictures and the content are not of one size.")
     style = resize(style, fit_longest((style.shape[2], style.shape[1]), max(content.shape[1:])))
-    if min(*content.shape[1:], *style.shape[1:]) < SMALLEST:
-        raise ValueError(f"An image is less than {SMALLEST} px wide or high at the pictures' scale.")
+    for name, image in (("content", content), ("style", style)):
+        if min(image.shape[1:]) < SMALLEST:
+            size = f"{image.shape[2]}×{image.shape[1]} px at the pictures' scale"
+            raise ValueError(f"The {name} is {size}: less than {SMALLEST} px wide or high.")
     if grid is not None and not 1 < grid < max(content.shape[1:]):
         raise ValueError(f"There is no line of a grid of {grid} px in the pictures.")
     shown = [content, *pictures]
@@ -163,12 +166,16 @@ def colour_distance(image: Tensor, target: Tensor) -> float:
 
 
 def edge_correlation(image: Tensor, content: Tensor) -> float:
-    """Pearson's correlation of two images' edge strengths, in [-1, 1]; 0 if one of them is plain.
+    """Pearson's correlation of two images' edge strengths, in [-1, 1]; of plain ones 0, or 1 if both are.
 
     Edge strength is the length of the colour gradient over all channels (Di Zenzo 1986), so that a change of
     palette is no change of drawing.
     """
-    first, second = (_edges(x) - _edges(x).mean() for x in (image, content))
+    edges = [_edges(x) for x in (image, content)]
+    plain = [float(x.max()) < _PLAIN for x in edges]
+    if any(plain):
+        return float(all(plain))
+    first, second = (x - x.mean() for x in edges)
     return float((first * second).sum() / (first.norm() * second.norm()).clamp_min(_TINY))
 
 

@@ -199,6 +199,39 @@ def test_chunks_that_nobody_asked_for(client: RawClient) -> None:
     client.expect("accepted", job=job)
 
 
+def test_chunks_in_another_order_are_asked_for_again(client: RawClient) -> None:
+    style = client.image(1280, 1260, seed=secrets.randbits(30))
+    digest, job = style["digest"], new_job()
+    data = client.blobs.pop(digest)
+    client.submit(job, iterations=1, more={"styles": [style]})
+    needs = [client.expect("need", digest=digest)["offset"] for _ in range(4)]
+    for offset in reversed(needs):
+        client.send("blob", data[offset : offset + CHUNK_BYTES], digest=digest, offset=offset)
+    assert client.expect("error")["code"] == "unexpected_blob"
+    client.blobs[digest] = data
+    client.log.clear()
+    client.expect("accepted", seconds=5, job=job)
+    assert "error" not in [message.type for message in client.log]
+
+
+def test_the_slower_of_two_clients_with_one_image_is_not_blamed(
+    server: ServerProcess, client: RawClient
+) -> None:
+    slow, job, late = server.client(), new_job(), new_job()
+    style = slow.image(seed=secrets.randbits(30))
+    data = slow.blobs.pop(style["digest"])
+    slow.submit(late, iterations=1, more={"styles": [style]})
+    need = slow.expect("need", digest=style["digest"])
+    client.blobs[style["digest"]] = data
+    client.submit(job, iterations=1, more={"styles": [style]})
+    client.expect("accepted", job=job)
+    slow.expect("accepted", job=late)
+    slow.send("blob", data, digest=style["digest"], offset=need["offset"])
+    slow.quiet(0.3, "error")
+    slow.send("blob", data, digest=style["digest"], offset=need["offset"])
+    assert slow.expect("error")["code"] == "unexpected_blob"
+
+
 def test_a_chunk_of_a_wrong_length_is_asked_for_once_more(client: RawClient) -> None:
     style = client.image(1280, 1260, seed=secrets.randbits(30))
     digest, job = style["digest"], new_job()

@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 from server_process import SCRIPT, ServerProcess
 
+from nst_server.cli import main
 from nst_server.wire.params import FIELDS
 
 
@@ -109,6 +110,9 @@ def test_style_masks_say_where_each_style_acts(
         (["STYLE", "STYLE", "--style-masks", "BLACK"], "is black everywhere"),
         (["STYLE", "STYLE", "-o", "no/such/folder/out.png"], "the folder no/such/folder is not there"),
         (["STYLE", "STYLE", "-o", "out"], "no ending of a known format"),
+        (["STYLE", "STYLE", "-o", "o.gif"], "Use one of .png, .jpg"),
+        (["STYLE", "STYLE", "--style-masks", ""], "--style-masks: no file is named"),
+        (["STYLE", "STYLE", "--frames-dir", "NOISE"], "--frames-dir: "),
         (["CONTENT", "STYLE", "-o", "out.jpg"], "a JPEG cannot be transparent"),
         (["STYLE", "STYLE", "-o", "/proc/out.png"], "/proc/out.png cannot be written"),
         (["STYLE", "STYLE", "--weights", "none.pth"], "none.pth is not a file"),
@@ -169,6 +173,33 @@ def test_a_second_interruption_cancels(images: tuple[Path, Path], tmp_path: Path
     assert not out.exists()
 
 
+def test_three_quick_interruptions_leave_nothing_running(
+    server: ServerProcess, images: tuple[Path, Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "o.png"
+    out.write_bytes(b"of an earlier run")
+    command = [sys.executable, "-m", "nst_server", "stylize", *map(str, images), "-o", str(out)]
+    command += ["--iterations", "1000000", "--size", "32", "--encoder", "built-in", "--frames", "1"]
+    environment = {**os.environ, "NST_DATA_DIR": str(server.data)}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stderr is not None
+        job = process.stderr.readline().split()[1]
+        assert any(line.startswith("kept the frame") for line in process.stderr)
+        for _ in range(3):
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.03)
+        try:
+            _, told = process.communicate(timeout=15)
+        finally:
+            process.kill()
+    assert process.returncode == 130
+    assert "goes on" not in told
+    assert out.read_bytes() == b"of an earlier run"
+    listing = nst(server, "jobs").stdout.splitlines()
+    (line,) = [line for line in listing if line.startswith(job)]
+    assert line.split()[1] in ("cancelling", "cancelled", "done")
+
+
 def test_jobs_attach_and_cancel(server: ServerProcess, tmp_path: Path) -> None:
     client = server.client()
     client.submit("seen-from-outside", iterations=1_000_000, size=32, frames="1", coarse_to_fine=False)
@@ -210,6 +241,36 @@ def test_no_server_says_how_to_start_one(tmp_path: Path) -> None:
     )
     assert run.returncode == 1
     assert "nst serve" in run.stderr
+
+
+def test_a_server_that_was_killed_is_not_waited_for(images: tuple[Path, Path], tmp_path: Path) -> None:
+    with ServerProcess(tmp_path) as server:
+        command = [sys.executable, "-m", "nst_server", "stylize", *map(str, images)]
+        command += ["-o", str(tmp_path / "o.png"), "--iterations", "1000000", "--size", "32"]
+        command += ["--encoder", "built-in", "--frames", "1"]
+        environment = {**os.environ, "NST_DATA_DIR": str(server.data)}
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
+            assert process.stderr is not None
+            try:
+                assert any(line.startswith("kept the frame") for line in process.stderr)
+                server.stop(signal.SIGKILL)
+                _, told = process.communicate(timeout=20)
+            finally:
+                process.kill()
+    assert process.returncode == 1
+    assert "nst: The server has ended" in told
+    assert "Run the command again" in told
+
+
+def test_an_interruption_while_loading_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(name: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("importlib.import_module", interrupt)
+    assert main(["stylize"]) == 130
+    assert capsys.readouterr().err == "nst: interrupted.\n"
 
 
 def test_help_shows_every_parameter_with_its_default(server: ServerProcess) -> None:

@@ -142,6 +142,13 @@ def test_drawing_fades_with_blur_noise_and_displacement(content: Tensor) -> None
     assert left(torch.full_like(content, 0.5)) == 0
 
 
+def test_plain_pictures_have_the_same_drawing(content: Tensor) -> None:
+    plain = torch.full_like(content, 0.3)
+    rounded = plain + 1e-7 * seeded(*content.shape)
+    assert edge_correlation(rounded, plain) == 1
+    assert edge_correlation(content, plain) == edge_correlation(plain, content) == 0
+
+
 def test_a_seam_is_found_in_a_photograph_and_under_strokes(content: Tensor, style: Tensor) -> None:
     # Strong strokes hide a faint seam from the eye as well.
     for picture, strength in ((content, 0.12), (style, 0.3)):
@@ -185,8 +192,10 @@ def test_figures_are_the_same_every_time(content: Tensor, style: Tensor) -> None
 def test_refuses_what_it_cannot_measure(content: Tensor, style: Tensor) -> None:
     with pytest.raises(ValueError, match="one size"):
         measures([content[:, 1:]], content, style)
-    with pytest.raises(ValueError, match="32 px"):
+    with pytest.raises(ValueError, match=r"content is 128×20 px.*32 px"):
         measures([content[:, :20]], content[:, :20], style)
+    with pytest.raises(ValueError, match=r"style is .*32 px"):
+        measures([content], content, style[:, :8])
     with pytest.raises(ValueError, match="grid of 500"):
         measures([content], content, style, grid=500)
 
@@ -286,6 +295,12 @@ def test_wrong_input_is_told_in_a_sentence(
     assert "larger.png is 64×60 px" in (said := told(larger, content, style))
     assert "is 64×48 px" in said
     assert "less than 32 px" in told(tiny, tiny, style)
+    clear = tmp_path / "clear.png"
+    Image.new("RGBA", (64, 48)).save(clear)
+    assert "clear.png is wholly transparent" in told(content, content, str(clear))
+    gone = str(tmp_path / "gone.png")  # of two errors the one told shows that nothing was read before
+    assert "--json" in (said := told(gone, content, style, "--json", str(tmp_path)))
+    assert "cannot be written" in said
     assert "grid of 1 px" in told(content, content, style, "--grid", "1")
     assert "--weights" in (said := told(content, content, style, "--weights", str(text)))
     assert "notes.txt" in said

@@ -179,6 +179,8 @@ def test_worker_dies_or_does_not_start() -> None:
     )
     assert "want of memory" in words
     assert "smaller size" in words
+    assert "kept frame" not in words
+    assert "last kept frame" in local._failed("a", "it was ended", True, has_frames=True)["hint"]
     words = told("failed", local._failed("a", "ImportError: libtorch is not here", False).fields)
     assert "cannot start: ImportError: libtorch is not here" in words
     assert "Run: nst doctor" in words

@@ -394,6 +394,25 @@ def test_command_line_takes_a_folder_and_packs(home: Path, capsys: pytest.Captur
     assert (home / "out/plugin.zip").is_file()
 
 
+@pytest.mark.parametrize(
+    ("output", "words"),
+    [
+        ("", "--output: no file is named"),
+        ("plugin.txt", "plugin.txt' does not end in .zip"),
+        ("folder.zip", "folder.zip is there and is not a file"),
+        ("device.zip", "device.zip is there and is not a file"),
+        ("file/plugin.zip", "--output: .*file/plugin.zip cannot be written"),
+    ],
+)
+def test_only_a_zip_that_can_be_written_is_packed(home: Path, output: str, words: str) -> None:
+    home.joinpath("folder.zip").mkdir()
+    home.joinpath("device.zip").symlink_to("/dev/full")
+    home.joinpath("file").touch()
+    with pytest.raises(CliError, match=words):
+        nst_krita("package", "--offline", "-o", str(home / output) if output else "")
+    assert home.joinpath("device.zip").is_symlink()
+
+
 def test_command_line_turns_errors_into_a_sentence_and_a_hint(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

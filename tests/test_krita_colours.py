@@ -167,7 +167,7 @@ def test_frames_of_another_document_are_converted(colours: Result, document: str
 def test_frames_are_converted_between_strokes(colours: Result) -> None:
     held, turns = colours["strips"]["held"], colours["strips"]["turns"]
     assert held == [1, [], 1], "nothing goes on while the pen is down"
-    assert len(turns) == 7, "the first and the last turn, and five strips"
+    assert len(turns) == 8, "to begin, five strips, to put the converter away, to insert"
     assert not any(turns), "a turn began inside another one"
     pixel, is_even = colours["strips"]["inks"]
     assert is_even and pixel.endswith("ff")

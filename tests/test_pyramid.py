@@ -95,6 +95,23 @@ def test_cover_crops_and_contain_leaves_a_margin():
     assert float(contain[:, 5, 5].min()) > 0.9
 
 
+@pytest.mark.parametrize(("given", "size"), [((64, 43), (26, 26)), ((10, 4), (30, 31)), ((37, 50), (64, 20))])
+def test_cover_is_the_middle_of_the_whole_resized(given, size):
+    image = picture(*given)
+    factor = max(size[0] / given[0], size[1] / given[1])
+    whole = resize(image, (round(given[0] * factor), round(given[1] * factor)))
+    left, top = (whole.shape[2] - size[0]) // 2, (whole.shape[1] - size[1]) // 2
+    cover = fit_image(image, size, "cover", torch.zeros(3, size[1], size[0]))
+    torch.testing.assert_close(cover, whole[:, top : top + size[1], left : left + size[0]], atol=1e-4, rtol=0)
+
+
+def test_cover_computes_only_what_shows():
+    # Whole, it would be 400 × 26 million pixels: 126 GB.
+    slope = torch.linspace(0, 1, 65_535)[None, :, None].expand(3, -1, 1)
+    cover = fit_image(slope, (400, 10), "cover", torch.zeros(3, 10, 400))
+    torch.testing.assert_close(cover, torch.full((3, 10, 400), 0.5), atol=1e-4, rtol=0)
+
+
 def test_hidden_colours_are_replaced_by_those_around():
     image = torch.full((3, 17, 23), 0.25)
     influence = torch.ones(17, 23)

@@ -8,7 +8,15 @@ from types import SimpleNamespace
 import pytest
 
 from nst_server.cli import terminal
-from nst_server.cli.terminal import Progress, bar, duration, progress_line, shortened, state_line
+from nst_server.cli.terminal import (
+    Progress,
+    bar,
+    duration,
+    in_one_line,
+    progress_line,
+    shortened,
+    state_line,
+)
 from nst_server.wire.events import Event
 
 LOSSES = {"total": 12.345, "content": 1.0, "style": 11.3}
@@ -133,6 +141,11 @@ def test_cutting_keeps_the_width() -> None:
     assert shortened("abcdef", 4, "...") == "a..."
     assert shortened("abcdef", 6) == "abcdef"
     assert shortened("abcdef", 0) == ""
+
+
+def test_a_title_cannot_steer_the_terminal() -> None:
+    assert in_one_line("a\x1b[2Jb\nc\0d\u202ee") == r"a\x1b[2Jb\nc\x00d\u202ee"
+    assert in_one_line("Größe – 影\u3000絵") == "Größe – 影\u3000絵"
 
 
 def test_a_terminal_redraws_one_line() -> None:

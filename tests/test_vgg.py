@@ -6,6 +6,7 @@ import torch
 from torch import nn
 from torchvision.models.vgg import cfgs, make_layers
 
+from nst_server.engine.memory import bytes_per_pixel
 from nst_server.engine.vgg import Encoder, convolve, default_layers, normalised, pool
 from nst_server.weights import convolutions
 from nst_server.wire.params import layer_names
@@ -177,3 +178,12 @@ def test_default_layers_exist():
     for name in ("vgg19", "vgg16", "built-in"):
         layers = default_layers(name)
         assert set(layers.content) | set(layers.style) <= set(layer_names(name))
+
+
+def test_memory_counts_the_places_that_max_pooling_keeps():
+    state = random_state(deepest=3)
+    most, average = (
+        bytes_per_pixel(Encoder("vgg19", state, pooling=kind), ["conv2_1"], torch.device("cpu"))
+        for kind in ("max", "average")
+    )
+    assert most - average == 64 * 8 / 4  # channels, bytes of an int64, pixels before pooling

@@ -3,6 +3,7 @@
 import hashlib
 import http.server
 import io
+import pickle
 import re
 import shutil
 import socket
@@ -332,6 +333,14 @@ def test_command_line(server, tmp_path, capsys, monkeypatch):
         command.run(parsed("import", str(tmp_path / "nowhere.pth")))
     assert caught.value.hint
     assert caught.value.code == 1
+
+
+def test_a_pickle_of_something_else_gets_one_sentence(tmp_path, recwarn):
+    own = tmp_path / "own.pt"
+    own.write_bytes(pickle.dumps({"a": 1}, protocol=4))
+    with pytest.raises(CliError, match="not a file of weights alone"):
+        command.run(parsed("import", str(own)))
+    assert not recwarn.list
 
 
 def test_where_they_are_is_known_without_torch():

@@ -20,7 +20,8 @@ TICK_MS = 500
 #: The docker and the canvas need some turns of the event loop before they can be used.
 SETTLE_TICKS = 4
 FINAL = "final"
-DOCKER, DOCKER_HEIGHT = "nst_krita_docker", 560
+#: Of the dockers that the demo is about, in px.
+HEIGHTS = {"nst_krita_docker": 560, "KisLayerBox": 330}
 
 
 class Demo(Extension):
@@ -69,8 +70,9 @@ class Demo(Extension):
 def _fill_screen(window):
     """Make room for canvas and docker, also where no window manager would maximise."""
     window.setGeometry(window.screen().availableGeometry())
-    dockers = [docker for docker in Krita.instance().dockers() if docker.objectName() == DOCKER]
-    window.resizeDocks(dockers, [DOCKER_HEIGHT for _ in dockers], QtCore.Qt.Orientation.Vertical)
+    dockers = [docker for docker in Krita.instance().dockers() if docker.objectName() in HEIGHTS]
+    heights = [HEIGHTS[docker.objectName()] for docker in dockers]
+    window.resizeDocks(dockers, heights, QtCore.Qt.Orientation.Vertical)
 
 
 def _has_final(node):

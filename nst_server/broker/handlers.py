@@ -265,8 +265,9 @@ class Handlers:
             chunk = message.chunk or b""
             self.uploads.receive(session, message["digest"], message["offset"], chunk, time.monotonic())
         except Unexpected as error:
-            hint = 'Answer each "need" with exactly one chunk.'
+            hint = 'Answer each "need" with exactly one chunk, in their order.'
             self._sessions.send(session, error_about(message, "unexpected_blob", "offset", str(error), hint))
+            self.uploads.ask(session)
         except WrongLength as error:
             self._sessions.send(
                 session, error_about(message, "wrong_length", "bytes", str(error), LENGTH_HINT)

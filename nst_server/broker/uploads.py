@@ -6,8 +6,10 @@ A blob is received once, whoever waits for it. Chunks go straight to the store.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from weakref import WeakKeyDictionary
 
 from nst_server.broker.sessions import Session, Sessions
 from nst_server.jobs import Job
@@ -62,9 +64,8 @@ class _Upload:
     asked: dict[Session, set[int]] = field(default_factory=dict)
     senders: set[Session] = field(default_factory=set)
     next: int = 0
-    #: Of each client: how many chunks had a wrong length, and how many that come were sent before it heard.
+    #: Of each client: how many chunks had a wrong length.
     wrong_lengths: dict[Session, int] = field(default_factory=dict)
-    overtaken: dict[Session, int] = field(default_factory=dict)
 
 
 class Uploads:
@@ -87,6 +88,8 @@ class Uploads:
         self._refuse = refuse
         self._uploads: dict[str, _Upload] = {}
         self._pending: dict[str, Pending] = {}
+        #: Of each client: the needs (digest, offset) that it has not answered, whoever sends the image first.
+        self._open: WeakKeyDictionary[Session, Counter[tuple[str, int]]] = WeakKeyDictionary()
 
     def __len__(self) -> int:
         return len(self._pending)
@@ -158,21 +161,27 @@ class Uploads:
     def receive(self, session: Session, digest: str, offset: int, chunk: bytes, now: float) -> None:
         """Take a chunk.
 
-        Raises Unexpected if it was not asked of this client, WrongLength if ``ask`` asks for it once more.
+        Raises Unexpected if it was not asked of this client or is not its turn, WrongLength for its length;
+        then ``ask`` asks for what is missing.
         """
-        upload = self._uploads.get(digest)
-        asked = upload.asked.get(session, set()) if upload else set()
-        if upload is not None and offset > upload.part.offset and upload.overtaken.get(session):
-            upload.overtaken[session] -= 1
-            return
-        if upload is None or (offset not in asked and session not in upload.senders):
+        needs = self._open.get(session, Counter())
+        if not needs[digest, offset]:
             raise Unexpected(f"Nobody asked for {digest[:12]}… from byte {offset}.")
-        asked.discard(offset)
+        needs[digest, offset] -= 1
+        upload = self._uploads.get(digest)
+        if upload is None:
+            # The image came from another client meanwhile, or nobody waits for it any more.
+            return
+        if offset > upload.part.offset:
+            # One that was asked for again comes again, and one of two clients is enough.
+            if needs[digest, offset] or upload.source is not session:
+                return
+            self._draw_from(upload, session)
+            raise Unexpected(f"Bytes {upload.part.offset} to {offset} of {digest[:12]}… are still missing.")
+        upload.asked.get(session, set()).discard(offset)
         # A chunk that is here already was asked of two clients, or twice of a slow one.
         if offset == upload.part.offset:
             self._append(upload, session, offset, chunk, now)
-        elif offset > upload.part.offset:
-            raise Unexpected(f"Bytes {upload.part.offset} to {offset} of {digest[:12]}… are still missing.")
         self.ask(session)
 
     def tick(self, now: float) -> None:
@@ -225,7 +234,6 @@ class Uploads:
             for pending in [p for p in upload.waiting if p.session is session]:
                 self._give_up(pending, upload.digest, problem, LENGTH_HINT)
             return
-        upload.overtaken[session] = len(upload.asked.get(session, ()))
         if upload.source is session:
             self._draw_from(upload, session)
         raise WrongLength(problem)
@@ -279,6 +287,7 @@ class Uploads:
                 job = next((p.job.id for p in upload.waiting if p.session is session), "")
                 self._sessions.send(session, Message("need", {"job": job, **fields}))
                 asked.add(upload.next)
+                self._open.setdefault(session, Counter())[upload.digest, upload.next] += 1
                 upload.next += length
                 count += 1
 

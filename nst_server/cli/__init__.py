@@ -36,7 +36,14 @@ def build_parser(names: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``nst`` with ``argv``; returns the exit code: 0 done, 1 failed, 2 wrong input, 130 interrupted."""
-    argv = sys.argv[1:] if argv is None else argv
+    try:
+        return _run(sys.argv[1:] if argv is None else argv)
+    except KeyboardInterrupt:
+        print("nst: interrupted.", file=sys.stderr)
+        return EXIT_INTERRUPTED
+
+
+def _run(argv: Sequence[str]) -> int:
     # The server must answer within a second of its start: it does not load what the others need.
     names = argv[:1] if argv[:1] and argv[0] in COMMANDS else COMMANDS
     arguments = build_parser(names).parse_args(argv)
@@ -50,9 +57,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         if error.hint:
             print(f"     {error.hint}", file=sys.stderr)
         return error.code
-    except KeyboardInterrupt:
-        print("nst: interrupted.", file=sys.stderr)
-        return EXIT_INTERRUPTED
     except BrokenPipeError:
         # The reader of our output has gone (nst jobs | head); Python would complain once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

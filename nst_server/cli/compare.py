@@ -45,8 +45,12 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the subcommand; returns 0. Raises CliError."""
     names: list[Path] = arguments.pictures
+    if arguments.json:
+        _check_writable(arguments.json)
     content = pictures.read(arguments.content, "content")
     style = pictures.read(arguments.style, "style")
+    if not any(style[1][3::4]):
+        raise CliError(f"style: {arguments.style} is wholly transparent.", "Choose one with colours in it.")
     painted = [pictures.read(name, "picture") for name in names]
     for name, (pixels, _) in zip(names, painted, strict=True):
         if (pixels.width, pixels.height) != (content[0].width, content[0].height):
@@ -124,6 +128,19 @@ def _json(arguments: argparse.Namespace, rows: Sequence[Measure]) -> str:
         ],
     }
     return json.dumps(found, indent=2, ensure_ascii=False)
+
+
+def _check_writable(file: Path) -> None:
+    """Raise CliError before the work where ``file`` cannot be written."""
+    was_there = file.exists()
+    try:
+        file.open("ab").close()
+    except OSError as error:
+        raise CliError(
+            f"--json: {file} cannot be written: {error.strerror}.", "Name a file in a folder that is there."
+        ) from error
+    if not was_there:
+        file.unlink()
 
 
 def _size(pixels: Pixels) -> str:

@@ -6,14 +6,17 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 from nst_server.cli.errors import CliError
 from nst_server.wire.client import Client
 from nst_server.wire.events import Event
+from nst_server.wire.messages import CANCELLING, ENDINGS, RUNNING
 
 #: The server promises ``cancelled`` within 2 s; a little more for a loaded machine.
 CANCEL_SECONDS = 5.0
+#: Whoever presses Ctrl-C a third time waits no longer than this: a server that is there has heard it by then.
+LEAVE_SECONDS = 0.5
 
 
 class Watcher(Protocol):
@@ -35,14 +38,16 @@ def follow(
     """Follow ``job`` to its end, showing ``progress`` and handing over each frame.
 
     Returns ``done``, and whether the user interrupted: Ctrl-C stops the job, which keeps its best picture so
-    far; a second one cancels it. Raises CliError where it was rejected, failed or was cancelled, and
-    KeyboardInterrupt where the user's interruption left no picture, or the job is not ``ours`` to stop.
+    far; a second one cancels it, a third does not wait for that. Raises CliError where it was rejected,
+    failed or was cancelled, and KeyboardInterrupt where the user's interruption left no picture, or the job
+    is not ``ours`` to stop.
     """
     interruptions = _Interruptions(client, job, progress)
     try:
         with interruptions if ours else nullcontext():
             for event in client.follow(job, tick=interruptions.obey):
                 progress.show(event)
+                interruptions.heed(event)
                 if event.type == "connected":
                     interruptions.repeat()
                 elif event.type == "frame":
@@ -53,6 +58,8 @@ def follow(
                 elif event.type in ("rejected", "failed", "cancelled", "error"):
                     _raise(event)
                 elif event.type == "done":
+                    if interruptions.count > 1:
+                        raise KeyboardInterrupt
                     return event, interruptions.count > 0
     finally:
         progress.close()
@@ -72,6 +79,7 @@ class _Interruptions:
         self._progress = progress
         self._obeyed = 0
         self._cancelled_at = 0.0
+        self._has_begun = self._is_heard = False
 
     def __enter__(self) -> None:
         self._before = signal.signal(signal.SIGINT, self._interrupt)
@@ -81,25 +89,36 @@ class _Interruptions:
 
     def _interrupt(self, *_: Any) -> None:
         self.count += 1
-        if self.count == 2:
-            # Whoever presses it once more does not want to wait for the server.
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def heed(self, event: Event) -> None:
+        """Note what the event says about the job: whether it has a picture, and knows that it shall end."""
+        state = event.get("state")
+        self._has_begun |= event.type in ("progress", "frame") or state == RUNNING
+        self._is_heard |= event.type in ENDINGS or state == CANCELLING
 
     def obey(self) -> None:
-        """Do what the user wants. Raises KeyboardInterrupt where the server is not there to do it."""
-        if self._cancelled_at and time.monotonic() - self._cancelled_at > CANCEL_SECONDS:
-            raise KeyboardInterrupt
+        """Do what the user wants. Raises KeyboardInterrupt where the server does not do it in time."""
+        if self.count and self._client.welcome is None:
+            self._leave()
+        if self._cancelled_at:
+            patience = LEAVE_SECONDS if self.count > 2 else CANCEL_SECONDS
+            if time.monotonic() - self._cancelled_at > patience or (self.count > 2 and self._is_heard):
+                self._leave()
         if self.count == self._obeyed:
             return
-        if self._client.welcome is None:
-            raise KeyboardInterrupt
         self._obeyed = self.count
         if self.count == 1:
             self._client.stop(self._job)
-            self._progress.note("Stopping; the best picture so far is kept. Ctrl-C again discards it.")
+            kept = "; the best picture so far is kept. Ctrl-C again discards it."
+            self._progress.note(f"Stopping{kept if self._has_begun else '; there is no picture yet.'}")
         else:
             self._client.cancel(self._job)
-            self._cancelled_at = time.monotonic()
+            self._cancelled_at = self._cancelled_at or time.monotonic()
+
+    def _leave(self) -> NoReturn:
+        if not self._is_heard:
+            self._progress.note(f"{self._job} goes on; end it with: nst cancel {self._job}")
+        raise KeyboardInterrupt
 
     def repeat(self) -> None:
         """Tell the server once more: what it was told may have been lost with the connection."""

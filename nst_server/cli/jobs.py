@@ -8,6 +8,7 @@ from typing import Any
 
 from nst_server.cli.errors import CliError
 from nst_server.cli.server import add_connection, running
+from nst_server.cli.terminal import in_one_line
 from nst_server.wire.client import Client
 from nst_server.wire.events import Event
 
@@ -32,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
         place = f" (behind {job['position']})" if job["state"] == "queued" and job["position"] else ""
         print(
             f"{job['job']:34} {job['state'] + place:20} {job['iteration']:>5}/{job['total']:<5}"
-            f" {job['kept_frames']:>3} frames  {job['title']}"
+            f" {job['kept_frames']:>3} frames  {in_one_line(job['title'])}"
         )
     return 0
 

@@ -77,18 +77,34 @@ def run(args: argparse.Namespace) -> int:
 
 def _package(args: argparse.Namespace) -> int:
     platforms = list(wheels.PLATFORMS) if args.platform == "all" else [args.platform]
-    output = args.output or Path("dist") / f"nst_krita-{__version__}-{args.platform}.zip"
+    output = Path("dist") / f"nst_krita-{__version__}-{args.platform}.zip"
+    if args.output is not None:
+        output = args.output
+        _check_zip(output)
     pyzmq = package.find_pyzmq(platforms, offline=args.offline)
     # Where pyzmq could not be fetched, uv cannot be either.
     with_uv = args.platform != "all" and not pyzmq.note
     server = server_wheel.server_files(args.platform if with_uv else None)
-    package.write_zip(package.plugin_files(pyzmq, server), output)
+    try:
+        package.write_zip(package.plugin_files(pyzmq, server), output)
+    except OSError as error:
+        raise CliError(f"--output: {output} cannot be written: {error.strerror}.", code=1) from error
     print(f"wrote {output} ({output.stat().st_size / 1e6:.1f} MB)")
     print(pyzmq.note or "It serves:")
     print(pyzmq.served)
     print(_WITH_UV if with_uv else _WITHOUT_UV)
     print("In Krita: Tools ▸ Scripts ▸ Import Python Plugin from File…")
     return 0
+
+
+def _check_zip(output: Path) -> None:
+    """Raise CliError where no zip that Krita imports can be written to ``output``."""
+    if not output.name:
+        raise CliError("--output: no file is named.", "Name one that ends in .zip.")
+    if output.suffix.lower() != ".zip":
+        raise CliError(f"--output: {str(output)!r} does not end in .zip.", "Krita imports nothing else.")
+    if output.exists() and not output.is_file():
+        raise CliError(f"--output: {output} is there and is not a file.", "Name another one.")
 
 
 def _install(args: argparse.Namespace) -> int:

@@ -18,17 +18,23 @@ _PILLOW_MODES = {
     ("GRAYA", "uint8"): ("LA", "LA"),
     ("GRAY", "uint8"): ("L", "L"),
 }
+# Tags of TIFF 6.0, and a value of the second.
+_BITS, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0
 
 
 def read(path: Path, role: str) -> WireImage:
-    """Read an image file as RGBA uint8 sRGB. Raises CliError naming ``role`` ("content", "style", …)."""
+    """Read an image file as RGBA uint8 sRGB. Raises CliError naming ``role`` ("content", "style", …).
+
+    Grey of 16 bits, and of floats from 0 to 1, is rounded to 8.
+    """
     return to_wire(_open(path, role))
 
 
 def read_mask(path: Path, role: str, size: tuple[int, int] | None = None) -> WireImage:
     """Read an image file as coverage of ``size`` (width, height), or of its own.
 
-    White covers, black and transparent do not. Raises CliError naming ``role`` ("mask", "style mask").
+    White covers, black and transparent do not. Raises CliError naming ``role`` ("mask", "style mask"),
+    also where nothing is covered.
     """
     picture = _open(path, role)
     coverage = picture.convert("L")
@@ -37,6 +43,8 @@ def read_mask(path: Path, role: str, size: tuple[int, int] | None = None) -> Wir
     if size is not None and coverage.size != size:
         coverage = coverage.resize(size, Image.Resampling.BILINEAR)
     data = coverage.tobytes()
+    if not any(data):
+        raise CliError(f"{role}: {path} is black everywhere.", "Paint white where it is to act.")
     return Pixels(digest_of(data), *coverage.size, bytes=len(data), channels="MASK"), data
 
 
@@ -76,7 +84,7 @@ def from_wire(pixels: Pixels, data: bytes) -> Image.Image:
 def _open(path: Path, role: str) -> Image.Image:
     hint = "Use a PNG, JPEG, TIFF or WebP file."
     try:
-        picture = Image.open(path)
+        picture: Image.Image = Image.open(path)
         picture.load()
     except FileNotFoundError:
         raise CliError(f"{role}: {path} is not there.") from None
@@ -86,7 +94,36 @@ def _open(path: Path, role: str) -> Image.Image:
         raise CliError(f"{role}: {path} is not an image that can be read.", hint) from error
     except (OSError, ValueError) as error:
         raise CliError(f"{role}: {path} cannot be read: {error}.", hint) from error
+    if picture.mode == "F" or picture.mode.startswith("I"):
+        picture = _shallow(picture, path, role)
     return _to_srgb(ImageOps.exif_transpose(picture))
+
+
+def _shallow(picture: Image.Image, path: Path, role: str) -> Image.Image:
+    """Grey of more than 8 bits, or of floats, in 8: Pillow itself cuts off what exceeds 255."""
+    import numpy as np
+
+    upright = ImageOps.exif_transpose(picture)
+    values = np.asarray(upright)
+    low, high = values.min(), values.max()
+    white = 1 if picture.mode == "F" else 65_535
+    tags = getattr(picture, "tag_v2", {})  # of a TIFF file
+    if tags.get(_BITS) == (12,):
+        white = 4_095
+    elif picture.mode == "I" and tags and high <= 255:
+        white = 255  # masks are often kept so; other formats of this mode have 16 bits
+    if not (low >= 0 and high <= white):  # so that NaN is refused too
+        raise CliError(
+            f"{role}: {path} has values from {low:g} to {high:g}; from 0 to {white} can be read.",
+            "Save it with 8 or 16 bits.",
+        )
+    numbers = np.rint(values * (255 / white)).astype(np.uint8)
+    grey = Image.fromarray(255 - numbers if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO else numbers)
+    grey.info = dict(upright.info)
+    hidden = grey.info.pop("transparency", None)
+    if hidden is not None:
+        grey.putalpha(Image.fromarray(np.where(values == hidden, 0, 255).astype(np.uint8)))
+    return grey
 
 
 def _to_srgb(picture: Image.Image) -> Image.Image:

@@ -7,14 +7,14 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from nst_server.cli.errors import CliError
 from nst_server.wire.client import Client
 from nst_server.wire.connection import Connection, NoConnection, connection_file, data_dir
-from nst_server.wire.launch import ensure_server, start_server, wait_for_server
+from nst_server.wire.launch import ensure_server, has_ended, start_server, wait_for_server
 
 #: How long a server started by a call outlives it: the next call finds it warm.
 IDLE_SECONDS = 30
@@ -87,15 +87,42 @@ def for_call(arguments: argparse.Namespace, name: str) -> Iterator[Client]:
 
 @contextmanager
 def _client(file: Path, name: str, hint: str = "") -> Iterator[Client]:
-    client = Client(lambda: Connection.read(file), name=name)
+    client = Client(lambda: _find(file, known), name=name)
     try:
-        Connection.read(file)  # without one there is nobody to wait for
-        client.wait_connected(5)
-        yield client
+        known = Connection.read(file)  # without one there is nobody to wait for
+        if not _has_ended(known):
+            client.wait_connected(5)
+            yield client
+            return
+        raise NoConnection("No server is running: the one that was has ended without a word.")
     except NoConnection as error:
         raise CliError(str(error), hint, code=1) from error
     finally:
         client.close()
+
+
+def _find(file: Path, known: Connection) -> Connection:
+    """Where the server is now. Raises CliError where the one that is ``known`` has ended for good."""
+    try:
+        found = Connection.read(file)
+        if not _has_ended(found):
+            return found
+    except NoConnection:
+        if not _has_ended(known):
+            raise
+    raise CliError(
+        "The server has ended, and with it what it was computing.",
+        "Run the command again. What was kept before shows after `nst serve` in `nst jobs`.",
+        code=1,
+    )
+
+
+def _has_ended(connection: Connection) -> bool:
+    if os.name == "posix" and connection.pid > 0:
+        # One that this command started counts as there until its exit status has been taken.
+        with suppress(ChildProcessError):
+            os.waitpid(connection.pid, os.WNOHANG)
+    return has_ended(connection)
 
 
 @contextmanager

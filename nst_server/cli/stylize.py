@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from PIL.Image import Image as Picture
+
 from nst_server.cli import EXIT_DONE, EXIT_INTERRUPTED, pictures
 from nst_server.cli.errors import CliError
 from nst_server.cli.following import follow
@@ -17,6 +19,9 @@ from nst_server.cli.terminal import Progress
 from nst_server.wire.client import Image
 from nst_server.wire.events import Event
 from nst_server.wire.params import STARTS, Params
+
+#: Of the files that can be written.
+ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
 
 
 def add_parser(commands: Any) -> None:
@@ -61,21 +66,24 @@ def run(arguments: argparse.Namespace) -> int:
     content = pictures.read(arguments.content, "content")
     styles = [pictures.read(path, "style") for path in arguments.styles]
     size = (content[0].width, content[0].height)
-    style_masks = _style_masks(arguments.style_masks, len(styles)) if arguments.style_masks else []
+    text = arguments.style_masks
+    style_masks = [] if text is None else _style_masks(text, len(styles))
     mask = pictures.read_mask(arguments.mask, "mask", size) if arguments.mask else None
     start_image = pictures.read(start, "start") if start else None
     check_writable(arguments.output)
     if arguments.output.suffix.lower() in (".jpg", ".jpeg") and (mask or pictures.is_transparent(content)):
         raise CliError("--output: a JPEG cannot be transparent, and this picture is in parts.", "Use .png.")
     if arguments.frames_dir:
-        arguments.frames_dir.mkdir(parents=True, exist_ok=True)
+        _make_folder(arguments.frames_dir)
+
+    final: list[Picture] = []
 
     def keep(frame: Event) -> None:
         picture = pictures.from_wire(frame.pixels, frame.data or b"")
         if arguments.frames_dir:
             picture.save(arguments.frames_dir / f"iteration-{frame['iteration']:04d}.png")
         if frame["final"]:
-            picture.save(arguments.output)
+            final.append(picture)
 
     job = new_job(arguments.content)
     print(f"job {job}", file=sys.stderr)
@@ -91,6 +99,9 @@ def run(arguments: argparse.Namespace) -> int:
             title=arguments.content.name,
         )
         done, interrupted = follow(client, job, Progress(), keep)
+        # Not before the end: the job may still be cancelled, and the picture of an earlier run stays then.
+        for picture in final:
+            picture.save(arguments.output)
         client.forget(job)
     for note in done["notes"]:
         print(f"note: {note}")
@@ -109,9 +120,9 @@ def check_writable(output: Path) -> None:
     """Raise CliError now, not after minutes of computing, where ``output`` cannot be written."""
     if not output.parent.is_dir():
         raise CliError(f"--output: the folder {output.parent} is not there.", "Make it first.")
-    if output.suffix.lower() not in (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp"):
+    if output.suffix.lower() not in ENDINGS:
         raise CliError(
-            f"--output: {output.name} has no ending of a known format.", "Use for instance out.png."
+            f"--output: {output.name} has no ending of a known format.", f"Use one of {', '.join(ENDINGS)}."
         )
     was_there = output.exists()
     try:
@@ -122,19 +133,26 @@ def check_writable(output: Path) -> None:
         output.unlink()
 
 
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CliError(
+            f"--frames-dir: {folder} cannot be made: {error.strerror}.", "Name a folder, there or not."
+        ) from error
+
+
 def _style_masks(text: str, styles: int) -> list[Image | None]:
     """A mask, or None, for each style from the text of ``--style-masks``. Raises CliError."""
+    if not text.strip():
+        raise CliError("--style-masks: no file is named.", "Name one for each style, or - for everywhere.")
     names = [name.strip() for name in text.split(",")]
     if len(names) != styles:
         raise CliError(
             f"--style-masks: {len(names)} given, {styles} needed: one for each style.",
             "Give the files in the order of the styles, or - for a style that acts everywhere.",
         )
-    masks = [None if name in ("", "-") else pictures.read_mask(Path(name), "style mask") for name in names]
-    for name, mask in zip(names, masks, strict=True):
-        if mask is not None and not any(mask[1]):
-            raise CliError(f"--style-masks: {name} is black everywhere.", "Paint white where the style acts.")
-    return masks
+    return [None if name in ("", "-") else pictures.read_mask(Path(name), "style mask") for name in names]
 
 
 def _params_and_start(arguments: argparse.Namespace) -> tuple[Params, Path | None]:

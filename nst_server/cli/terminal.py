@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import time
+import unicodedata
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TextIO
 
@@ -230,6 +231,14 @@ def shortened(text: str, width: int, dots: str = "…") -> str:
     if len(text) <= width:
         return text
     return text[: max(width - len(dots), 0)] + dots[: max(width, 0)]
+
+
+def in_one_line(text: str) -> str:
+    """The text with what a terminal would obey (ESC, newlines, changes of direction) spelt out: ``\\x1b``."""
+    return "".join(
+        c if c.isprintable() or unicodedata.category(c) == "Zs" else c.encode("unicode_escape").decode()
+        for c in text
+    )
 
 
 def coloured(line: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,11 @@ def run(arguments: argparse.Namespace) -> int:
         elif arguments.action == "fetch":
             print(weights.fetch(arguments.name, _Meter(arguments.name)))
         else:
-            print(weights.keep(weights.load(arguments.file)))
+            with warnings.catch_warnings():
+                # torch says so of most pickles that are no weights; what is wrong with the file is said next.
+                warnings.filterwarnings("ignore", "Detected pickle protocol", UserWarning)
+                loaded = weights.load(arguments.file)
+            print(weights.keep(loaded))
     except weights.WeightsError as error:
         raise CliError(error.message, error.hint, code=1) from error
     return 0

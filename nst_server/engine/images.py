@@ -25,7 +25,8 @@ _INTENT = imagecodecs.CMS.INTENT.RELATIVE_COLORIMETRIC
 
 
 class ImageError(ValueError):
-    """An image that cannot be used. ``field`` of its description, ``problem``, and ``hint``: what to do."""
+    """An image that cannot be used. ``field`` of its description ("": all of it), ``problem``, and ``hint``:
+    what to do."""
 
     def __init__(self, field: str, problem: str, hint: str) -> None:
         super().__init__(f"{field}: {problem} {hint}")

@@ -21,7 +21,7 @@ def bytes_per_pixel(encoder: Encoder, layers: Collection[str], device: torch.dev
     kept: dict[int, int] = {}
 
     def note(tensor: Tensor) -> Tensor:
-        if tensor.requires_grad:
+        if tensor.requires_grad or not tensor.is_floating_point():  # the latter: places of max pooling
             kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
         return tensor
 

@@ -5,7 +5,11 @@ Sizes are (width, height) in whole pixels; images are [3, H, W] in [0, 1].
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, interpolate
 
@@ -88,13 +92,40 @@ def fit_image(image: Tensor, size: Size, fit: str, around: Tensor) -> Tensor:
         scaled = max(1, round(width * size[1] / height)), size[1]
     else:
         scaled = size[0], max(1, round(height * size[0] / width))
-    image = resize(image, scaled)
-    left, top = abs(scaled[0] - size[0]) // 2, abs(scaled[1] - size[1]) // 2
     if fit == "cover":
-        return image[:, top : top + size[1], left : left + size[0]]
+        return _resized_middle(image, scaled, size)
+    left, top = (size[0] - scaled[0]) // 2, (size[1] - scaled[1]) // 2
     whole = around.clone()
-    whole[:, top : top + scaled[1], left : left + scaled[0]] = image
+    whole[:, top : top + scaled[1], left : left + scaled[0]] = resize(image, scaled)
     return whole
+
+
+def _resized_middle(image: Tensor, scaled: Size, size: Size) -> Tensor:
+    """The middle ``size`` of ``image`` [C, H, W] at ``scaled``, as ``resize`` has it.
+
+    Only what shows is computed: of a picture a few pixels wide, the whole could take millions of rows.
+    """
+    columns, left, right = _seen(image.shape[2], scaled[0], size[0])
+    rows, top, bottom = _seen(image.shape[1], scaled[1], size[1])
+    # PyTorch's bicubic filter is Pillow's, but resizes whole images only; Pillow takes fractions of pixels.
+    resized = [
+        np.asarray(
+            Image.fromarray(channel).resize(size, Image.Resampling.BICUBIC, box=(left, top, right, bottom))
+        )
+        for channel in image[:, rows, columns].float().cpu().numpy()
+    ]
+    return torch.from_numpy(np.stack(resized)).to(image).clamp(0, 1)
+
+
+def _seen(length: int, scaled: int, shown: int) -> tuple[slice, float, float]:
+    """What to read of ``length`` px for the middle ``shown`` of ``scaled`` px; within it, where that lies."""
+    left = (scaled - shown) // 2
+    start, stop = left * length / scaled, (left + shown) * length / scaled
+    margin = (
+        math.ceil(2 * max(1.0, length / scaled)) + 1
+    )  # px; a bicubic filter reaches 2 of the coarser ones
+    first, last = max(0, math.floor(start) - margin), min(length, math.ceil(stop) + margin)
+    return slice(first, last), start - first, min(stop, length) - first
 
 
 def fill_transparent(image: Tensor, influence: Tensor) -> Tensor:

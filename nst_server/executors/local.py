@@ -60,6 +60,7 @@ class _Current:
     job: str
     task: Mapping[str, Any]
     sent: bool = False
+    has_frames: bool = False
     kill_at: float | None = None
 
 
@@ -211,7 +212,7 @@ class LocalExecutor(Executor):
         log.error("the worker ended: %s (%d in a row)", reason, self._failures)
         if current is not None and (current.sent or self._failures >= MAX_FAILURES):
             self._current = None
-            yield _failed(current.job, reason, current.sent)
+            yield _failed(current.job, reason, current.sent, current.has_frames)
 
     def _last_words(self, code: int | None) -> str:
         """Why the worker ended: the last line that it printed, else its exit status."""
@@ -304,6 +305,7 @@ class LocalExecutor(Executor):
         current = self._current
         if current is None or message.get("job") != current.job:
             return
+        current.has_frames |= message.type == "frame"
         if message.type in _ENDINGS:
             self._current = None
             self._failures = 0
@@ -329,15 +331,14 @@ def _amended(task: Mapping[str, Any], command: str, fields: Mapping[str, Any]) -
     return {**task, **fields} if command == "update" else task
 
 
-def _failed(job: str, reason: str, computing: bool) -> Message:
+def _failed(job: str, reason: str, computing: bool, has_frames: bool = False) -> Message:
+    again = "Continue from the last kept frame" if has_frames else "Start it again"
     return Message(
         "failed",
         {
             "job": job,
             "code": "worker_died" if computing else "no_worker",
             "message": f"The process that computes {'died' if computing else 'cannot start'}: {reason}.",
-            "hint": "Continue from the last kept frame, at a smaller size if memory is short."
-            if computing
-            else "Run: nst doctor",
+            "hint": f"{again}, at a smaller size if memory is short." if computing else "Run: nst doctor",
         },
     )

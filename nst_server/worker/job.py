@@ -38,8 +38,8 @@ class BadImage(Exception):
     """An image that cannot be used; ``field`` of the submission names it."""
 
     def __init__(self, field: str, error: images.ImageError) -> None:
-        super().__init__(f"{field}.{error.field}: {error.problem}")
-        self.field = f"{field}.{error.field}"
+        self.field = f"{field}.{error.field}" if error.field else field
+        super().__init__(f"{self.field}: {error.problem}")
         self.hint = error.hint
 
 
@@ -258,7 +258,7 @@ class Run:
         rows, columns = (seen.any(axis).nonzero().flatten().tolist() for axis in (1, 0))
         if not rows:
             problem = "The style is wholly transparent."
-            raise BadImage(field, images.ImageError("channels", problem, "Choose one with colours in it."))
+            raise BadImage(field, images.ImageError("", problem, "Choose one with colours in it."))
         place = (..., slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
         return _opaque(images.Picture(picture.rgb[place], picture.alpha[place]))
 
@@ -282,8 +282,8 @@ class Run:
             mask = self._read_mask(field, image)[None]
             mask = fit_image(mask, size, self._reins.params.fit, torch.zeros(1, size[1], size[0]))[0]
             if not bool((mask > 0).any()):
-                problem, hint = "The mask is 0 all over the content.", "Paint it where the style acts."
-                raise BadImage(field, images.ImageError("channels", problem, hint))
+                problem = "The mask has no value above 0 where the content lies."
+                raise BadImage(field, images.ImageError("", problem, "Paint it where the style acts."))
             masks.append(mask)
         return Regions.of(masks, size) if masks else None
 
