@@ -1,5 +1,10 @@
-"""What the tests have in common: real Krita is never skipped quietly."""
+"""What the tests have in common: real Krita is never skipped quietly; the plugin's modules without it."""
 
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
 from real_krita.policy import (
     pytest_deselected,
     pytest_runtest_setup,
@@ -8,3 +13,16 @@ from real_krita.policy import (
 )
 
 __all__ = ["pytest_deselected", "pytest_runtest_setup", "pytest_sessionfinish", "pytest_terminal_summary"]
+
+PLUGIN = Path(__file__).resolve().parent.parent / "krita_plugin"
+
+
+@pytest.fixture
+def plugin(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """The plugin's modules can be imported, new ones for each test, and keep their data in ``tmp_path``."""
+    monkeypatch.syspath_prepend(str(PLUGIN))
+    monkeypatch.setenv("NST_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.delenv("NST_CONNECTION_FILE", raising=False)
+    yield
+    for name in [name for name in sys.modules if name.split(".")[0] == "nst_krita"]:
+        del sys.modules[name]

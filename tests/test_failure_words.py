@@ -5,18 +5,18 @@ from __future__ import annotations
 
 import ast
 import errno
-import importlib
 import json
 import os
 import shutil
 import sys
 from collections import namedtuple
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from plugin_parts import part
 from server_process import SCRIPT, ServerProcess
 
 from nst_server import weights
@@ -34,20 +34,9 @@ from nst_server.wire.params import Params
 from nst_server.wire.pixels import Pixels, digest_of
 from nst_server.worker.job import BadImage, failure
 
+pytestmark = pytest.mark.usefixtures("plugin")
+
 PLUGIN = Path(__file__).resolve().parent.parent / "krita_plugin"
-
-
-@pytest.fixture(autouse=True)
-def plugin_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    monkeypatch.syspath_prepend(str(PLUGIN))
-    monkeypatch.setenv("NST_DATA_DIR", str(tmp_path / "data"))
-    yield
-    for name in [name for name in sys.modules if name.split(".")[0] == "nst_krita"]:
-        del sys.modules[name]
-
-
-def part(name: str) -> Any:
-    return importlib.import_module(f"nst_krita.{name}")
 
 
 def new_job() -> Any:

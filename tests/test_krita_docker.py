@@ -6,11 +6,11 @@ import json
 import shutil
 from pathlib import Path
 
+import packed_plugin
 import pytest
 from PIL import ImageOps
 from real_krita import Profile, Result, run_probe
 
-from krita_plugin import package, wheels
 from nst_server.demo import inputs
 
 HERE = Path(__file__).parent
@@ -34,18 +34,7 @@ NAMES = ("swirls", "mirrored swirls", "a study of swirls after the night sky, th
 @pytest.fixture(scope="module")
 def plugin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The plugin as it is packed, in a folder."""
-    this = wheels.this_platform()
-    pyzmq = package.find_pyzmq(
-        [this] if this in wheels.PLATFORMS else [], offline=this not in wheels.PLATFORMS
-    )
-    folder = tmp_path_factory.mktemp("plugin")
-    for name, data in package.plugin_files(pyzmq).items():
-        path = folder / "nst_krita" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-    for file in (package.DESKTOP, package.ACTION):
-        shutil.copy(file, folder)
-    return folder
+    return packed_plugin.unpack(tmp_path_factory.mktemp("plugin"))
 
 
 def probed(plugin: Path, folder: Path, per_cent: int) -> Result:

@@ -10,12 +10,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import packed_plugin
 import pytest
 from PIL import Image
 from real_krita import Profile, Result, run_probe
 from server_process import ServerProcess
 
-from krita_plugin import package, wheels
+from krita_plugin import package
 from nst_server.demo import inputs
 from nst_server.wire.connection import Connection, NoConnection
 
@@ -35,11 +36,7 @@ def profile() -> Iterator[Profile]:
 @pytest.fixture(scope="module")
 def environment(profile: Profile) -> dict[str, str]:
     """The files that the probes use, as Krita sees them."""
-    this = wheels.this_platform()
-    pyzmq = package.find_pyzmq(
-        [this] if this in wheels.PLATFORMS else [], offline=this not in wheels.PLATFORMS
-    )
-    package.write_zip(package.plugin_files(pyzmq), profile.outside / "nst_krita.zip")
+    package.write_zip(packed_plugin.files(), profile.outside / "nst_krita.zip")
     inputs.content_photo().resize(SIZE).save(profile.outside / "content.png", icc_profile=None)
     style = inputs.style_painting()
     style.resize((style.width // 3, style.height // 3)).save(profile.outside / "style.png")

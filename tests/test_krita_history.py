@@ -5,19 +5,18 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import signal
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import packed_plugin
 import pytest
 from PIL import Image
 from real_krita import Profile, Result, run_probe
 from server_process import SCRIPT, ServerProcess
 
-from krita_plugin import package, wheels
 from nst_server.wire.connection import Connection, NoConnection
 
 HERE = Path(__file__).parent
@@ -29,17 +28,7 @@ BYE_SECONDS = 30 + 15
 @pytest.fixture(scope="module")
 def profile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Profile]:
     """The home of one painter, the plugin in it."""
-    this = wheels.this_platform()
-    pyzmq = package.find_pyzmq(
-        [this] if this in wheels.PLATFORMS else [], offline=this not in wheels.PLATFORMS
-    )
-    folder = tmp_path_factory.mktemp("plugin")
-    for name, data in package.plugin_files(pyzmq).items():
-        path = folder / "nst_krita" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-    for file in (package.DESKTOP, package.ACTION):
-        shutil.copy(file, folder)
+    folder = packed_plugin.unpack(tmp_path_factory.mktemp("plugin"))
     with Profile() as made:
         made.install(folder)
         Image.radial_gradient("L").resize((40, 40)).convert("RGB").save(made.outside / "starry.png")

@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from plugin_parts import part
 
 ROOT = Path(__file__).resolve().parent.parent
 PLUGIN = ROOT / "krita_plugin"
-
-
-@pytest.fixture(autouse=True)
-def plugin_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    monkeypatch.syspath_prepend(str(PLUGIN))
-    monkeypatch.setenv("NST_DATA_DIR", str(tmp_path))
-    yield
-    for name in [name for name in sys.modules if name.split(".")[0] == "nst_krita"]:
-        del sys.modules[name]
-
-
-def part(name: str) -> Any:
-    return importlib.import_module(f"nst_krita.{name}")
+pytestmark = pytest.mark.usefixtures("plugin")
 
 
 def event_of(kind: str, **fields: Any) -> Any:

@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
 import json
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
+from plugin_parts import part
+
+pytestmark = pytest.mark.usefixtures("plugin")
 
 PLUGIN = Path(__file__).resolve().parent.parent / "krita_plugin"
-
-
-@pytest.fixture(autouse=True)
-def plugin_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    monkeypatch.syspath_prepend(str(PLUGIN))
-    monkeypatch.setenv("NST_DATA_DIR", str(tmp_path))
-    yield
-    for name in [name for name in sys.modules if name.split(".")[0] == "nst_krita"]:
-        del sys.modules[name]
-
-
-def part(name: str) -> Any:
-    return importlib.import_module(f"nst_krita.{name}")
 
 
 def style(path: str) -> Any:

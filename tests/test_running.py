@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from plugin_parts import part
 from server_process import SCRIPT, ServerProcess
 
 from nst_server.wire.launch import running_server
 
+pytestmark = pytest.mark.usefixtures("plugin")
+
 PLUGIN = Path(__file__).resolve().parent.parent / "krita_plugin"
-
-
-@pytest.fixture(autouse=True)
-def plugin(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    monkeypatch.syspath_prepend(str(PLUGIN))
-    monkeypatch.setenv("NST_DATA_DIR", str(tmp_path / "data"))
-    monkeypatch.delenv("NST_CONNECTION_FILE", raising=False)
-    yield
-    for name in [name for name in sys.modules if name.split(".")[0] == "nst_krita"]:
-        del sys.modules[name]
-
-
-def part(name: str) -> Any:
-    return importlib.import_module(f"nst_krita.backend.{name}")
 
 
 @pytest.fixture
@@ -38,7 +25,7 @@ def server(tmp_path: Path) -> Iterator[ServerProcess]:
 
 
 def test_a_server_without_jobs_is_ended(server: ServerProcess) -> None:
-    running = part("running")
+    running = part("backend.running")
     assert running.unfinished_jobs() == 0
     running.retire(threading.Event(), lambda _: None)
     assert server.process is not None and server.process.wait(10) == 0
@@ -49,7 +36,7 @@ def test_a_server_without_jobs_is_ended(server: ServerProcess) -> None:
 def test_a_server_of_another_protocol_is_ended_only_when_the_painter_says_so(
     server: ServerProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    running = part("running")
+    running = part("backend.running")
     monkeypatch.setattr(running.wire.load("client"), "PROTOCOL_VERSION", (99, 0))
     with pytest.raises(running.Untold, match="does not tell whether it has jobs"):
         running.retire(threading.Event(), lambda _: None)
@@ -59,7 +46,7 @@ def test_a_server_of_another_protocol_is_ended_only_when_the_painter_says_so(
 
 
 def test_silence_is_not_taken_for_idleness(server: ServerProcess, monkeypatch: pytest.MonkeyPatch) -> None:
-    running = part("running")
+    running = part("backend.running")
     monkeypatch.setattr(running.wire.load("client").Client, "status", lambda _: None)
     monkeypatch.setattr(running, "ANSWER_SECONDS", 1.0)
     with pytest.raises(running.Untold, match="does not answer"):
@@ -68,7 +55,7 @@ def test_silence_is_not_taken_for_idleness(server: ServerProcess, monkeypatch: p
 
 
 def test_a_server_at_work_is_waited_for(server: ServerProcess) -> None:
-    running, cancelled, heard = part("running"), threading.Event(), []
+    running, cancelled, heard = part("backend.running"), threading.Event(), []
     client = server.client()
     client.submit("at-work", iterations=100000)
     client.expect("accepted")

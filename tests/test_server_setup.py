@@ -3,42 +3,34 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import json
 import os
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import standin
+from plugin_parts import part
 
 from krita_plugin import wheels
 from nst_server.wire.connection import Connection
 from nst_server.wire.launch import installed_command
+
+pytestmark = pytest.mark.usefixtures("plugin")
 
 PLUGIN = Path(__file__).resolve().parent.parent / "krita_plugin"
 UV = Path(wheels.find_uv()[0])
 
 
 @pytest.fixture(autouse=True)
-def plugin(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    monkeypatch.syspath_prepend(str(PLUGIN))
-    monkeypatch.setenv("NST_DATA_DIR", str(tmp_path / "data"))
+def no_settings_of_uv(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UV_HTTP_RETRIES", "0")
-    for name in ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "NST_CONNECTION_FILE", "NST_SERVER_WHEEL"):
+    for name in ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "NST_SERVER_WHEEL"):
         monkeypatch.delenv(name, raising=False)
-    yield
-    for name in [name for name in sys.modules if name.split(".")[0] == "nst_krita"]:
-        del sys.modules[name]
-
-
-def part(name: str) -> Any:
-    return importlib.import_module(f"nst_krita.{name}")
 
 
 def new_installation(wheel: Path, **options: Any) -> Any:

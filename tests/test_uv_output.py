@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from plugin_parts import part
+
+pytestmark = pytest.mark.usefixtures("plugin")
 
 PLUGIN = Path(__file__).resolve().parent.parent / "krita_plugin"
 
@@ -30,22 +29,8 @@ error: No solution found when resolving dependencies
 """.splitlines()
 
 
-@pytest.fixture(autouse=True)
-def plugin(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    monkeypatch.syspath_prepend(str(PLUGIN))
-    monkeypatch.setenv("NST_DATA_DIR", str(tmp_path / "data"))
-    monkeypatch.delenv("NST_CONNECTION_FILE", raising=False)
-    yield
-    for name in [name for name in sys.modules if name.split(".")[0] == "nst_krita"]:
-        del sys.modules[name]
-
-
-def part(name: str) -> Any:
-    return importlib.import_module(f"nst_krita.backend.{name}")
-
-
 def test_progress_is_read_from_what_uv_says() -> None:
-    uv_output = part("uv_output")
+    uv_output = part("backend.uv_output")
     reading = uv_output.Reading("downloading")
     assert reading.progress.stage == "resolving"
     for line in ("Resolved 3 packages in 1s", "Downloading torch (500.0MiB)", "Downloading scipy (500.0KiB)"):
@@ -67,13 +52,13 @@ def test_progress_is_read_from_what_uv_says() -> None:
 
 
 def test_a_python_that_is_fetched_counts_as_the_python() -> None:
-    reading = part("uv_output").Reading("python")
+    reading = part("backend.uv_output").Reading("python")
     reading.hear("Downloading cpython-3.14.1-linux-x86_64-gnu (download) (32.0MiB)")
     assert (reading.progress.stage, reading.progress.total) == ("python", 32 * 2**20)
 
 
 def test_reasons_are_sentences() -> None:
-    uv_output = part("uv_output")
+    uv_output = part("backend.uv_output")
     assert uv_output.host_of(NO_NETWORK) == "download.pytorch.org"
     assert uv_output.reason_of(NO_PYTHON) == "github.com cannot be reached. Is this computer online?"
     assert uv_output.reason_of(NO_VERSION).startswith(
