@@ -181,7 +181,9 @@ def test_three_quick_interruptions_leave_nothing_running(
     command = [sys.executable, "-m", "nst_server", "stylize", *map(str, images), "-o", str(out)]
     command += ["--iterations", "1000000", "--size", "32", "--encoder", "built-in", "--frames", "1"]
     environment = {**os.environ, "NST_DATA_DIR": str(server.data)}
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    ) as process:
         assert process.stderr is not None
         job = process.stderr.readline().split()[1]
         assert any(line.startswith("kept the frame") for line in process.stderr)
@@ -189,15 +191,16 @@ def test_three_quick_interruptions_leave_nothing_running(
             process.send_signal(signal.SIGINT)
             time.sleep(0.03)
         try:
-            _, told = process.communicate(timeout=15)
+            written, told = process.communicate(timeout=15)
         finally:
             process.kill()
     assert process.returncode == 130
     assert "goes on" not in told
-    assert out.read_bytes() == b"of an earlier run"
+    # The first one may have ended the job before the second was heard: then its picture is kept.
+    assert (out.read_bytes() == b"of an earlier run") == ("stopped after" not in written)
     listing = nst(server, "jobs").stdout.splitlines()
-    (line,) = [line for line in listing if line.startswith(job)]
-    assert line.split()[1] in ("cancelling", "cancelled", "done")
+    left = [line.split()[1] for line in listing if line.startswith(job)]
+    assert set(left) <= {"cancelling", "cancelled", "done"}
 
 
 def test_jobs_attach_and_cancel(server: ServerProcess, tmp_path: Path) -> None:

@@ -273,9 +273,9 @@ def wait_until_idle(setup: Any) -> None:
 def test_the_page_asks_to_install_and_ends_with_a_server(setup: Any) -> None:
     need = part("model.server_setup").Need
     assert setup.need is need.INSTALL and setup.can_install
-    assert "6 GB" in setup.question and "free" in setup.question
+    assert "about 6 GB" in setup.question and "free" in setup.question
     setup.cpu_only = True
-    assert "6 GB" not in setup.question
+    assert "about 6 GB" not in setup.question
     seen: list[tuple[float, str]] = []
     setup.observe(lambda: seen.append((setup.fraction, setup.words)), "words")
     setup.install()

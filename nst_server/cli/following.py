@@ -85,7 +85,8 @@ class _Interruptions:
         self._before = signal.signal(signal.SIGINT, self._interrupt)
 
     def __exit__(self, *_: object) -> None:
-        signal.signal(signal.SIGINT, self._before)
+        # Once interrupted the program only ends: one more Ctrl-C must not kill it while it writes the picture.
+        signal.signal(signal.SIGINT, signal.SIG_IGN if self.count else self._before)
 
     def _interrupt(self, *_: Any) -> None:
         self.count += 1
