@@ -85,7 +85,7 @@ class _Interruptions:
         self._before = signal.signal(signal.SIGINT, self._interrupt)
 
     def __exit__(self, *_: object) -> None:
-        # Once interrupted the program only ends: one more Ctrl-C must not kill it while it writes the picture.
+        # Once interrupted the program only ends: no further Ctrl-C must kill it while it writes the picture.
         signal.signal(signal.SIGINT, signal.SIG_IGN if self.count else self._before)
 
     def _interrupt(self, *_: Any) -> None:
