@@ -21,9 +21,10 @@ from torch.nn import functional
 from nst_server import weights
 from nst_server.engine.images import from_blob
 from nst_server.engine.losses import gram_matrix
-from nst_server.engine.pyramid import fit_longest, resize
+from nst_server.engine.pyramid import resize
 from nst_server.engine.vgg import Encoder
 from nst_server.wire.pixels import Pixels
+from nst_server.wire.scales import fit_longest
 
 #: Shorter side below which an image has too few patches for a statistic.
 SMALLEST = 32  # px
@@ -126,9 +127,9 @@ def measures(
     return rows
 
 
-def on_paper(pixels: Pixels, data: bytes) -> Tensor:
+def on_paper(pixels: Pixels, data: bytes, icc: bytes | None = None) -> Tensor:
     """The image [3, H, W] that ``data`` holds; what is transparent is white paper. Raises ImageError."""
-    picture = from_blob(pixels, data)
+    picture = from_blob(pixels, data, icc)
     if picture.alpha is None:
         return picture.rgb
     return picture.rgb * picture.alpha + (1 - picture.alpha)

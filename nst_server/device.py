@@ -7,10 +7,15 @@ import os
 import platform
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+
+# On any machine, many processors or few: a typical laptop has so many.
+_THREADS = 4
 
 CHOICES = "auto, cpu, cuda:0, cuda:1, … or mps"
 
@@ -74,17 +79,42 @@ def memory_available(device: torch.device) -> int:
 
 
 def plan(device: torch.device, encoder_digest: str) -> dict[str, Any]:
-    """Everything beside parameters and seed that decides the bits of a result; JSON values."""
+    """What decides the bits of a result beside parameters, seed and what the memory allowed; JSON values."""
+    tensor_cores = device.type == "cuda" and torch.backends.cudnn.allow_tf32
     return {
         "encoder": encoder_digest,
         "device": str(device),
-        "hardware": describe(device) if device.type != "cpu" else platform.processor() or platform.machine(),
+        "hardware": describe(device) if device.type != "cpu" else _processor(),
         "threads": torch.get_num_threads(),
-        "precision": "float32",
+        "precision": "tf32" if tensor_cores else "float32",
         "layout": "channels_last",
         "execution": "eager",
         "torch": torch.__version__,
     }
+
+
+@contextmanager
+def reproducible(wanted: bool = True) -> Iterator[None]:
+    """Within, if ``wanted``, nothing but the kind of hardware decides how PyTorch computes.
+
+    Sums depend on how many threads share them, and some sums on CUDA on which thread comes first. Where
+    PyTorch has no other way on CUDA, it takes that one and warns; on the CPU it always has.
+    """
+    if not wanted:
+        yield
+        return
+    threads, tf32 = torch.get_num_threads(), torch.backends.cudnn.allow_tf32
+    torch.set_num_threads(_THREADS)
+    torch.backends.cudnn.allow_tf32 = False
+    # Nothing here reads what it has not written; filling that with NaN takes time.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(False)
+        torch.backends.cudnn.allow_tf32 = tf32
+        torch.set_num_threads(threads)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -98,6 +128,15 @@ def is_out_of_memory(error: BaseException) -> bool:
 def is_taken(error: BaseException) -> bool:
     """Whether ``error`` says that another program has the device to itself (CUDA's exclusive modes)."""
     return isinstance(error, RuntimeError) and "busy or unavailable" in str(error)
+
+
+def _processor() -> str:
+    """The processor's model and the instructions that PyTorch uses of it."""
+    model = ""
+    if sys.platform == "linux":
+        found = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())
+        model = found[1] if found else ""
+    return f"{model or platform.processor() or platform.machine()}, {torch.backends.cpu.get_cpu_capability()}"
 
 
 def _system_memory() -> int:

@@ -5,7 +5,7 @@ the store writes it down, the sessions tell the clients. A job moves
 
     queued → preparing → running → done | cancelled | failed
 
-and may be paused or cancelling on top of that.
+and may be paused or cancelling on top of that. It is queued once more where what computed it has ended.
 """
 
 from __future__ import annotations
@@ -30,6 +30,11 @@ ACCEPTED, STATE, UPDATED, PROGRESS = "accepted", "state", "updated", "progress"
 FRAME, PREVIEW, ACKNOWLEDGED, ENDED, FORGOTTEN = "frame", "preview", "acknowledged", "ended", "forgotten"
 
 
+#: How often a job is begun without getting as far as a checkpoint: it may be what ends the process, or the
+#: machine.
+MAX_BEGINNINGS = 2
+
+
 @dataclass(eq=False)
 class Job:
     """One job. Only ``Jobs`` changes it."""
@@ -51,6 +56,12 @@ class Job:
     stage: str = QUEUED
     paused: bool = False
     cancelling: bool = False
+    #: Whether it shall end with its best picture.
+    stopping: bool = False
+    #: How often it was begun since its last checkpoint.
+    beginnings: int = 0
+    #: Whether it has a checkpoint, and with it a picture.
+    saved: bool = False
     position: int = 0
     revision: int = 0
     #: What a ``state`` message says beyond the state: what, done, total, unit; device, encoder.
@@ -69,6 +80,11 @@ class Job:
         if self.cancelling:
             return CANCELLING
         return PAUSED if self.paused else self.stage
+
+    @property
+    def is_again(self) -> bool:
+        """Whether it was begun before: in another process, or another life of the server."""
+        return self.saved or self.beginnings > 0 or self.kept_frames > 0
 
     @property
     def images(self) -> dict[str, Pixels]:
@@ -117,8 +133,15 @@ class Jobs:
         return self._unfinished
 
     def restore(self, job: Job) -> None:
-        """Add a job that ended in an earlier life of the server. Nothing is announced."""
+        """Add a job of an earlier life of the server, the oldest first. Nothing is announced.
+
+        What had not ended waits for a device.
+        """
         self._jobs[job.id] = job
+        if job.ending is None:
+            job.position = len(self._waiting)
+            self._waiting.append(job)
+            self._unfinished += 1
 
     def accept(self, job: Job) -> None:
         """Put a new job at the end of the queue."""
@@ -137,14 +160,42 @@ class Jobs:
 
     def next(self) -> Job | None:
         """The job that a free device should take, or None."""
-        return next((job for job in self._waiting if not job.paused), None)
+        return next((job for job in self._waiting if job.stopping or not job.paused), None)
 
     def begin(self, job: Job, detail: Mapping[str, Any]) -> None:
         """A device has taken the job."""
         self._leave_queue(job)
         job.stage = PREPARING
         job.detail = detail
+        job.beginnings += 1
+        self._tell(UPDATED, job)
         self._tell(STATE, job)
+
+    def save(self, job: Job) -> None:
+        """The device has written a checkpoint."""
+        if self._silent(job):
+            return
+        job.saved = True
+        job.beginnings = 0
+        self._tell(UPDATED, job)
+
+    def spare(self, job: Job) -> None:
+        """The server was told to end: that the job did not get far is not its fault."""
+        job.beginnings = 0
+        self._tell(UPDATED, job)
+
+    def queue_again(self, job: Job) -> bool:
+        """What computed the job has ended: let it wait for another device, before all others.
+
+        False where it has been begun often enough.
+        """
+        if self._silent(job) or job.beginnings >= MAX_BEGINNINGS:
+            return False
+        job.stage = QUEUED
+        job.detail = {}
+        self._waiting.insert(0, job)
+        self._number(0)
+        return True
 
     def prepare(self, job: Job, detail: Mapping[str, Any]) -> None:
         """What the device is doing before the first iteration: what, done, total, unit."""
@@ -189,7 +240,7 @@ class Jobs:
             return False
         job.revision = revision
         job.params = params
-        self._tell(UPDATED, job, {"revision": revision, "params": params.to_header()})
+        self._tell(UPDATED, job)
         return True
 
     def pause(self, job: Job, paused: bool) -> bool:
@@ -197,8 +248,15 @@ class Jobs:
         if self._silent(job) or job.paused == paused:
             return False
         job.paused = paused
+        self._tell(UPDATED, job)
         self._tell(STATE, job)
         return True
+
+    def stop(self, job: Job) -> None:
+        """The job shall end with its best picture so far."""
+        if not self._silent(job) and not job.stopping:
+            job.stopping = True
+            self._tell(UPDATED, job)
 
     def cancel(self, job: Job) -> None:
         """A waiting job ends here; any other is cancelling until the device is free."""
@@ -207,6 +265,8 @@ class Jobs:
         job.cancelling = True
         job.detail = {}
         job.preview = None
+        if job.stage != QUEUED:
+            self._tell(UPDATED, job)
         self._tell(STATE, job)
         if job.stage == QUEUED:
             self.end(job, Message(CANCELLED))
@@ -244,7 +304,11 @@ class Jobs:
             return
         index = self._waiting.index(job)
         del self._waiting[index]
-        for position, other in enumerate(self._waiting[index:], index):
+        self._number(index)
+
+    def _number(self, start: int) -> None:
+        """Tell the jobs from this place on where they stand now."""
+        for position, other in enumerate(self._waiting[start:], start):
             other.position = position
             self._tell(STATE, other)
 

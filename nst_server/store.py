@@ -4,6 +4,7 @@
     jobs/<job>/job.json          what was asked for; rewritten when live parameters change
     jobs/<job>/frames.jsonl      one line for each kept frame, in sequence
     jobs/<job>/frames/…          the pixels of those frames
+    jobs/<job>/checkpoint.npz    where the worker goes on after an interruption; gone when the job has ended
     jobs/<job>/end.json          the terminal message
 
 A file appears whole or not at all: it is written under another name and then renamed. Those of jobs are
@@ -24,9 +25,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from nst_server.jobs import ACCEPTED, ACKNOWLEDGED, ENDED, FORGOTTEN, FRAME, UPDATED, Change, Job
+from nst_server.jobs import (
+    ACCEPTED,
+    ACKNOWLEDGED,
+    ENDED,
+    FORGOTTEN,
+    FRAME,
+    MAX_BEGINNINGS,
+    UPDATED,
+    Change,
+    Job,
+)
 from nst_server.wire.connection import private_dir
-from nst_server.wire.messages import ENDINGS, FAILED, Message, is_job
+from nst_server.wire.messages import CANCELLED, ENDINGS, FAILED, Message, is_job
 from nst_server.wire.params import Params
 from nst_server.wire.pixels import Pixels
 
@@ -98,7 +109,10 @@ class Store:
     # -- jobs
 
     def load(self) -> list[Job]:
-        """The jobs of earlier lives, all ended: those that were not are now failed, "interrupted"."""
+        """The jobs of earlier lives, the oldest first. Those that had not ended can go on.
+
+        Except where one was begun again and again, or its images are gone: that is failed, "interrupted".
+        """
         jobs = []
         oldest = time.time() - KEEP_SECONDS
         for folder in sorted(self._jobs.iterdir()):
@@ -149,6 +163,10 @@ class Store:
             created=values["created"],
             revision=values["revision"],
             acknowledged=values["acknowledged"],
+            paused=values.get("paused", False),
+            cancelling=values.get("cancelling", False),
+            stopping=values.get("stopping", False),
+            beginnings=values.get("beginnings", 0),
         )
         end = folder / "end.json"
         if end.exists():
@@ -157,12 +175,29 @@ class Store:
             if kind not in ENDINGS:
                 raise ValueError(f"{kind!r} is not an ending")
             job.kept_frames = fields["kept_frames"]
+            job.ending = Message(kind, fields)
         else:
-            job.kept_frames = len(self._index(job.id))
-            kind, fields = FAILED, _interrupted(job)
-            _write_json(end, {"type": kind, **fields})
-        job.ending = Message(kind, fields)
+            self._revive(job, folder)
         return job
+
+    def _revive(self, job: Job, folder: Path) -> None:
+        """Make a job that has not ended ready to go on; end it where it cannot."""
+        self._cut_torn_line(job.id)
+        job.kept_frames = len(self._index(job.id))
+        job.acknowledged = min(job.acknowledged, job.kept_frames)
+        job.saved = self.checkpoint_path(job.id).exists()
+        if job.cancelling:
+            job.ending = Message(CANCELLED, {"job": job.id, "kept_frames": job.kept_frames})
+        elif job.beginnings >= MAX_BEGINNINGS or not self._has_images(job):
+            job.ending = Message(FAILED, _interrupted(job))
+        if job.ending is not None:
+            _write_json(folder / "end.json", {"type": job.ending.type, **job.ending.fields})
+            self._drop_checkpoint(job.id)
+
+    def _has_images(self, job: Job) -> bool:
+        images = job.images.values()
+        profiles = all(self.has_blob(image.icc, None) for image in images if image.icc)
+        return profiles and all(self.has_blob(image.digest, image.bytes) for image in images)
 
     def record(self, change: Change) -> None:
         """Write a change down. Raises OSError."""
@@ -187,6 +222,7 @@ class Store:
             self._index(job.id, start)
         elif change.kind == ENDED:
             _write_json(folder / "end.json", dict(change.fields))
+            self._drop_checkpoint(job.id)
         elif change.kind == FORGOTTEN:
             self._lines.pop(job.id, None)
             self.release(job)
@@ -202,6 +238,10 @@ class Store:
             "created": job.created,
             "revision": job.revision,
             "acknowledged": job.acknowledged,
+            "paused": job.paused,
+            "cancelling": job.cancelling,
+            "stopping": job.stopping,
+            "beginnings": job.beginnings,
         }
         _write_json(self._jobs / job.id / "job.json", values)
 
@@ -210,6 +250,15 @@ class Store:
     def frames_folder(self, job: str) -> Path:
         """Where the pixels of a job's kept frames go."""
         return self._jobs / job / "frames"
+
+    def checkpoint_path(self, job: str) -> Path:
+        """Where the worker writes down how far it is."""
+        return self._jobs / job / "checkpoint.npz"
+
+    def _drop_checkpoint(self, job: str) -> None:
+        path = self.checkpoint_path(job)
+        for file in (path, path.with_suffix(".part")):
+            file.unlink(missing_ok=True)
 
     def frame(self, job: str, sequence: int) -> dict[str, Any]:
         """The record of a kept frame: its header, and "file", the name of its pixels. Raises KeyError."""
@@ -243,6 +292,17 @@ class Store:
                     shutil.copyfile(source, path)
             return pixels
         return None
+
+    def _cut_torn_line(self, job: str) -> None:
+        """Let the records of frames end with a whole line, so that more can follow."""
+        lines = self._index(job)
+        path = self._jobs / job / "frames.jsonl"
+        if path.exists():
+            with path.open("rb+") as file:
+                file.seek(lines[-1] if lines else 0)
+                if lines:
+                    file.readline()
+                file.truncate()
 
     def _index(self, job: str, appended: int | None = None) -> array[int]:
         """Where in frames.jsonl the line of each frame starts; a broken line ends the list."""

@@ -27,6 +27,8 @@ def main(device: str, endpoint: str) -> None:
     link.send("ready", device={"id": device, "name": "script"}, encoders=["auto", "built-in"])
     while True:
         task = link.receive(0.1)
+        if task is not None and task.type == "leave":
+            return
         if task is not None and task.type == "run":
             work(link, task)
 
@@ -46,6 +48,8 @@ def work(link: Link, task: Message) -> None:
         talk_nonsense(link, job)
     while not stop and iteration < params.iterations:
         while (command := link.receive(0.02 if paused else 0)) is not None:
+            if command.type == "leave":
+                raise SystemExit
             if command.type == "cancel":
                 link.send("cancelled", job=job)
                 return

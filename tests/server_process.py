@@ -162,7 +162,7 @@ class RawClient:
             key = (message["job"], message["sequence"])
             before = self.pixels.get(key, b"") if message["offset"] else b""
             assert message["offset"] == len(before)
-            self.pixels[key] = before + (message.chunk or b"")
+            self.pixels[key] = before + (message.data or b"")
         return message
 
     def messages(self, seconds: float) -> Iterator[Message]:

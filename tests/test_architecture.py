@@ -27,12 +27,15 @@ SERVER = {
     "demo": {"wire"},
     "weights": {"wire"},
     "device": {"wire"},
-    "engine": {"weights", "device", "wire"},
+    "engine": {"weights", "device", "raster", "wire"},
     "worker": {"engine", "weights", "device", "wire"},
+    "raster": {"wire"},
     "compare": {"engine", "weights", "wire"},
+    "bench": {"engine", "weights", "device", "wire"},
+    "recolour": {"engine", "wire"},
     "cli": {
-        *("broker", "executors", "store", "jobs", "demo", "weights", "device", "compare", "wire"),
-        "krita_plugin",
+        *("broker", "executors", "store", "jobs", "demo", "weights", "device", "wire"),
+        *("compare", "recolour", "bench", "raster", "krita_plugin"),
     },
 }
 #: The same for the plugin.
@@ -49,10 +52,10 @@ PLUGIN = {
 }
 #: Where a library may be imported; everything else must do without it.
 LIBRARIES = {
-    "torch": {"engine", "weights", "device", "worker", "compare"},
+    "torch": {"engine", "weights", "device", "worker", "compare", "recolour", "bench"},
     "torchvision": {"engine", "weights"},
     "zmq": {"wire", "broker", "executors", "worker"},
-    "matplotlib": {"demo"},
+    "matplotlib": {"demo", "bench"},
     "sklearn": {"demo"},
 }
 

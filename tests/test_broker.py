@@ -334,6 +334,7 @@ def test_a_job_whose_images_are_arriving_can_be_steered(client: RawClient) -> No
         ("style_masks[0].channels", {"style_masks": ["ok"]}, {}),
         ("style_masks[0].bytes", {"style_masks": [{"channels": "MASK", "bytes": 5}]}, {}),
         ("start", {}, {"start": "image"}),
+        ("start", {}, {"start": "content:0.5+image:0.5"}),
         ("start.job", {"start": {"job": "nowhere", "iteration": 1}}, {}),
         ("params.strength", {}, {"strength": 2}),
         ("params.strenth", {}, {"strenth": 0.5}),

@@ -10,12 +10,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import pytest
 from PIL import Image
 from server_process import SCRIPT, ServerProcess
 
-from nst_server.cli import main
+from nst_server import raster
+from nst_server.cli import main, pictures
 from nst_server.wire.params import FIELDS
 
 
@@ -93,6 +95,30 @@ def test_style_masks_say_where_each_style_acts(
     assert (painted[:, 30:] != content[:, 30:]).any(axis=2).mean() > 0.9
 
 
+def test_a_gradient_of_16_bits_stays_one_and_keeps_profile_and_untouched_bits(
+    server: ServerProcess, images: tuple[Path, Path], tmp_path: Path
+) -> None:
+    ramp = np.linspace(12_000, 50_000, 48 * 64).astype(np.uint16).reshape(48, 64, 1)
+    content = np.concatenate((ramp, ramp[::-1], 62_000 - ramp), axis=2)
+    profile = imagecodecs.cms_profile("adobergb")
+    (tmp_path / "deep.png").write_bytes(raster.png(content, profile))
+    mask = np.zeros((48, 64), np.uint8)
+    mask[:, 32:] = 255
+    Image.fromarray(mask).save(tmp_path / "right.png")
+    for name in ("out.png", "out.tif"):
+        run = nst(server, "stylize", tmp_path / "deep.png", images[1], "-o", tmp_path / name, "--size", 32,
+                  "--iterations", 3, "--encoder", "built-in", "--style-masks", tmp_path / "right.png",
+                  "--frames-dir", tmp_path / "frames", "--frames", "1")  # fmt: skip
+        assert run.returncode == 0, run.stderr
+        made = pictures.read(tmp_path / name, "result")
+        numbers = made.numbers()[..., :3]
+        assert (made.depth, made.profile) == (16, profile)
+        assert (numbers[:, :32] == content[:, :32]).all()
+        assert len(np.unique(numbers[:, 32:, 1])) > 1000
+    frame = pictures.read(tmp_path / "frames" / "iteration-0001.png", "frame")
+    assert (frame.depth, frame.profile) == (16, profile)
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -105,6 +131,8 @@ def test_style_masks_say_where_each_style_acts(
         (["STYLE", "STYLE", "--start", "nowhere.png"], "start: nowhere.png is not there"),
         (["STYLE", "STYLE", "--style-weights", "1,2"], "--style-weights"),
         (["STYLE", "STYLE", "--style-scales", "1,2"], "--style-scales: There are 2 numbers for 1 styles"),
+        (["STYLE", "STYLE", "--scale-iterations", "9,9"], "--scale-iterations: has 2 numbers, but"),
+        (["STYLE", "STYLE", "--scale-iterations", "9,9", "--iterations", "9"], "but iterations is 9"),
         (["STYLE", "STYLE", "--style-masks", "STYLE,STYLE"], "--style-masks: 2 given, 1 needed"),
         (["STYLE", "STYLE", "--style-masks", "none.png"], "style mask: none.png is not there"),
         (["STYLE", "STYLE", "--style-masks", "BLACK"], "is black everywhere"),
@@ -114,6 +142,7 @@ def test_style_masks_say_where_each_style_acts(
         (["STYLE", "STYLE", "--style-masks", ""], "--style-masks: no file is named"),
         (["STYLE", "STYLE", "--frames-dir", "NOISE"], "--frames-dir: "),
         (["CONTENT", "STYLE", "-o", "out.jpg"], "a JPEG cannot be transparent"),
+        (["CONTENT", "STYLE", "--bit-depth", "32"], "--bit-depth: .png files have no 32 bits"),
         (["STYLE", "STYLE", "-o", "/proc/out.png"], "/proc/out.png cannot be written"),
         (["STYLE", "STYLE", "--weights", "none.pth"], "none.pth is not a file"),
     ],
@@ -262,7 +291,7 @@ def test_a_server_that_was_killed_is_not_waited_for(images: tuple[Path, Path], t
                 process.kill()
     assert process.returncode == 1
     assert "nst: The server has ended" in told
-    assert "Run the command again" in told
+    assert "goes on with the next server" in told
 
 
 def test_an_interruption_while_loading_is_one_line(

@@ -6,6 +6,7 @@ import random
 import signal
 import time
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -170,9 +171,12 @@ def test_a_killed_server_is_noticed_at_once_and_the_next_one_found(tmp_path: Pat
         while not any(event.type == "disconnected" for event in client.poll(0.1)):
             assert time.monotonic() - killed < 2
         server.start()
-        events = list(client.follow("running"))
-        assert "connected" in [event.type for event in events]
-        assert (events[-1].type, events[-1]["code"]) == ("failed", "interrupted")
+        # The job goes on, and so does whoever follows it.
+        kinds = [
+            event.type
+            for event in takewhile(lambda event: event.type != "progress", client.follow("running"))
+        ]
+        assert "connected" in kinds and "failed" not in kinds
         client.close()
 
 

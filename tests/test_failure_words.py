@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import sys
+import time
 from collections import namedtuple
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,14 +26,14 @@ from nst_server.engine import images
 from nst_server.engine.encoders import choose_encoder
 from nst_server.engine.stylize import Diverged
 from nst_server.executors import local
-from nst_server.jobs import Jobs
+from nst_server.jobs import MAX_BEGINNINGS, Jobs
 from nst_server.store import DiskFull, Store
 from nst_server.wire import launch
 from nst_server.wire.connection import NoConnection
 from nst_server.wire.messages import FROM_SERVER, Message, check
 from nst_server.wire.params import Params
 from nst_server.wire.pixels import Pixels, digest_of
-from nst_server.worker.job import BadImage, failure
+from nst_server.worker.failures import BadImage, failure
 
 pytestmark = pytest.mark.usefixtures("plugin")
 
@@ -126,10 +127,13 @@ def test_server_ended_during_the_job(tmp_path: Path) -> None:
         client = server.client()
         client.submit("a", iterations=1000, seed=1, frames="1")
         client.expect("progress", job="a")
-        server.stop(9)
-        server.start()
-        again = server.client()
-        again.send("attach", job="a")
+        for _ in range(MAX_BEGINNINGS):
+            server.stop(9)
+            server.start()
+            again = server.client()
+            again.send("attach", job="a")
+            again.expect("accepted", job="a")
+            time.sleep(0.3)
         words = told("failed", {**again.expect("failed").fields})
     assert words.startswith("The server ended while this job was unfinished. Start")
 

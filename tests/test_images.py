@@ -1,5 +1,6 @@
 """Pixels of the wire ⇄ tensors."""
 
+import io
 import struct
 import zlib
 from dataclasses import replace
@@ -10,6 +11,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from nst_server.engine.images import ImageError, Picture, from_blob, mask_from_blob, to_blob
 from nst_server.wire.pixels import CHANNELS, DTYPES, Pixels, digest_of
@@ -180,6 +182,18 @@ def test_png_of_any_kind(dtype, count):
     assert decoded.dtype == np.dtype(dtype)
     assert back.bytes == len(returned)
     np.testing.assert_array_equal(decoded[..., 2], array[..., 2 if count > 2 else 0])
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_a_png_file_carries_its_profile(dtype):
+    pixels, data = described(random_array(dtype, 4), encoding="png", icc=WIDE)
+    _, returned = to_blob(from_blob(pixels, data, WIDE), pixels, WIDE)
+    with Image.open(io.BytesIO(returned)) as file:
+        file.load()
+        assert file.info["icc_profile"] == WIDE
+    _, untagged = to_blob(Picture(torch.rand(3, 5, 7)), replace(pixels, colour_space="srgb", icc=None))
+    with Image.open(io.BytesIO(untagged)) as file:
+        assert "icc_profile" not in file.info
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (9, 1)])

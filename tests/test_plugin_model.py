@@ -148,6 +148,7 @@ def test_sliders_move_a_job_once_it_is_accepted_and_only_with_its_own_styles() -
     accepted(job)
     assert job.follows((starry,))
     assert not job.follows((wave,)), "as many styles, but others"
+    assert not job.follows((starry, wave))
     job.wanted = "stop"
     assert not job.follows((starry,))
     earlier = new_job()

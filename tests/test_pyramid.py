@@ -1,6 +1,4 @@
-"""Scales, shares of iterations, and images brought from one size to another."""
-
-from itertools import pairwise
+"""Images brought from one size to another."""
 
 import pytest
 import torch
@@ -9,58 +7,9 @@ from engine_helpers import picture
 from nst_server.engine.pyramid import (
     fill_transparent,
     fit_image,
-    fit_longest,
     resize,
     resize_map,
-    scale_ladder,
-    share_iterations,
 )
-
-
-@pytest.mark.parametrize(
-    ("size", "ladder"),
-    [
-        ((512, 384), [(128, 96), (256, 192), (512, 384)]),
-        ((150, 100), [(150, 100)]),
-        ((384, 2), [(96, 1), (192, 1), (384, 2)]),
-        ((1, 1), [(1, 1)]),
-    ],
-)
-def test_ladder_doubles_from_about_128(size, ladder):
-    assert scale_ladder(size) == ladder
-
-
-@pytest.mark.parametrize("longest", [1, 100, 128, 191, 192, 300, 511, 4096, 32768])
-def test_ladder_ends_at_the_size_and_starts_near_128(longest):
-    ladder = scale_ladder((37, longest))
-    assert ladder[-1] == (37, longest)
-    assert max(ladder[0]) < 193
-    assert len(ladder) == 1 or max(ladder[0]) >= 96
-    for small, large in pairwise(ladder):
-        assert abs(large[1] - 2 * small[1]) <= 1
-
-
-def test_ladder_has_one_scale_without_coarse_to_fine():
-    assert scale_ladder((2048, 1024), coarse_to_fine=False) == [(2048, 1024)]
-
-
-@pytest.mark.parametrize("iterations", [1, 3, 7, 8, 20, 300, 1_000_000])
-@pytest.mark.parametrize("scales", [1, 3, 6])
-def test_shares_add_up_and_leave_no_scale_undeveloped(iterations, scales):
-    shares = share_iterations(iterations, scales)
-    assert len(shares) == scales
-    assert sum(shares) == iterations
-    used = [n for n in shares if n]
-    assert shares[-1] > 0
-    assert shares[-len(used) :] == used
-    assert used == sorted(used, reverse=True)
-    assert len(used) == 1 or min(used) >= 4
-
-
-def test_fit_longest_keeps_the_proportion():
-    assert fit_longest((1000, 500), 250) == (250, 125)
-    assert fit_longest((500, 1000), 0) == (500, 1000)
-    assert fit_longest((1000, 1), 10) == (10, 1)
 
 
 def test_resize_stays_in_range_and_does_not_alias():

@@ -218,12 +218,13 @@ def test_each_region_begins_in_the_colours_of_its_style():
         assert float((area.mean((1, 2)) - style.mean((1, 2))).abs().max()) < 0.1
 
 
-def test_histogram_gives_each_style_the_colours_of_its_region():
+@pytest.mark.parametrize("keep_colours", ["moments", "histogram"])
+def test_each_style_gets_the_colours_of_its_region(keep_colours):
     content = (
         picture(80, 32) * 0.4
         + 0.3 * torch.stack([left(40, (80, 32))] * 3) * torch.tensor([2.0, 0.2, 0.0])[:, None, None]
     )
-    params = replace(QUICK, keep_colours="histogram")
+    params = replace(QUICK, keep_colours=keep_colours)
     scene = view_of(halves((80, 32)), [stripes(), spots()], params, content).scene
     for style, area in zip(scene.styles, (content[..., :40], content[..., 40:]), strict=True):
         assert float((style.mean((1, 2)) - area.mean((1, 2))).abs().max()) < 0.05

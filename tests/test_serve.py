@@ -61,11 +61,12 @@ def test_a_server_that_was_killed_leaves_nothing_that_stops_the_next(tmp_path: P
         assert again.expect("accepted")["kept_frames"] == 2
         again.expect("done", job="done")
         again.send("attach", job="running")
-        failed = again.expect("failed", job="running")
-        assert failed["code"] == "interrupted"
+        assert again.expect("accepted", job="running")["kept_frames"] >= 2
+        assert again.expect("progress", job="running")["iteration"] < 1000
         again.send("credit", bytes=10**9)
         assert {again.expect("blob")["job"] for _ in range(4)} == {"done", "running"}
         again.submit("more", iterations=1, more={"start": {"job": "running", "iteration": 2}})
+        again.send("cancel", job="running")
         again.expect("done", job="more")
 
 

@@ -73,7 +73,7 @@ def test_a_large_frame_comes_in_chunks_and_control_messages_between(client: RawC
     client.expect("done", job=job)
     client.send("credit", bytes=CHUNK_BYTES + 10)
     wait = [m for m in client.messages(0.3) if m.type == "blob"]
-    assert [(m["offset"], len(m.chunk or b"")) for m in wait] == [(0, CHUNK_BYTES), (CHUNK_BYTES, 10)]
+    assert [(m["offset"], len(m.data or b"")) for m in wait] == [(0, CHUNK_BYTES), (CHUNK_BYTES, 10)]
     client.send("status")
     client.expect("status")
     client.send("credit", bytes=PLENTY)
@@ -199,6 +199,10 @@ def test_a_job_starts_from_a_kept_frame_of_another(client: RawClient, job: str) 
     client.submit(second, iterations=1, more={"start": {"job": job, "iteration": 2}})
     assert client.expect("accepted", job=second)["params"]["start"] == "image"
     client.expect("done", job=second)
+    third = job + "z"
+    client.submit(third, iterations=1, start="image:3+noise", more={"start": {"job": job, "iteration": 2}})
+    assert client.expect("accepted", job=third)["params"]["start"] == "noise:0.25+image:0.75"
+    client.expect("done", job=third)
     client.submit(job + "y", iterations=1, more={"start": {"job": job, "iteration": 3}})
     assert client.expect("rejected")["field"] == "start.iteration"
 

@@ -10,7 +10,7 @@ import pytest
 from nst_server import store as store_module
 from nst_server.broker.endpoint import Endpoint
 from nst_server.broker.server import Broker
-from nst_server.jobs import Job, Jobs
+from nst_server.jobs import MAX_BEGINNINGS, Job, Jobs
 from nst_server.store import KEEP_SECONDS, MIN_FREE, DiskFull, Store
 from nst_server.wire.connection import private_dir
 from nst_server.wire.messages import Message
@@ -90,26 +90,103 @@ def test_the_masks_of_styles_are_known_again_and_kept(tmp_path: Path) -> None:
     assert store.blob_path(mask.digest).read_bytes() == data
 
 
-def test_an_unfinished_job_has_failed_and_keeps_its_frames(tmp_path: Path) -> None:
-    with_frames(tmp_path, ended=False)
+def revived(root: Path) -> tuple[Store, Jobs, Job]:
+    """The one job there in the server's next life."""
+    store = Store(root)
+    jobs = Jobs(store.record)
+    for job in store.load():
+        jobs.restore(job)
+    (job,) = jobs
+    return store, jobs, job
+
+
+def test_an_unfinished_job_goes_on_and_keeps_its_frames(tmp_path: Path) -> None:
+    _, jobs, job = with_frames(tmp_path, ended=False)
+    jobs.acknowledge(job, 2)
+    jobs.pause(job, True)
+    store, jobs, job = revived(tmp_path)
+    assert (job.state, job.kept_frames, job.acknowledged, job.revision) == ("paused", 2, 2, 3)
+    assert (job.is_again, job.saved, jobs.unfinished, jobs.next()) == (True, False, 1, None)
+    jobs.pause(job, False)
+    assert jobs.next() is job
+    jobs.begin(job, {})
+    jobs.keep(job, frame(store, job, 3, 20))
+    assert [store.frame("a", s)["iteration"] for s in (1, 2, 3)] == [5, 10, 20]
+
+
+def test_a_job_that_had_not_begun_waits_as_before_in_the_old_order(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    (job,) = store.load()
-    assert job.ending is not None
+    jobs = Jobs(store.record)
+    put(store, DATA)
+    for created, name in ((3.0, "a"), (1.0, "c"), (2.0, "b")):
+        job = make(name)
+        job.created = created
+        jobs.accept(job)
+    again = Store(tmp_path).load()
+    assert [(job.id, job.is_again) for job in again] == [("c", False), ("b", False), ("a", False)]
+
+
+def test_a_job_that_was_begun_twice_in_vain_has_failed(tmp_path: Path) -> None:
+    with_frames(tmp_path, ended=False)
+    _, jobs, job = revived(tmp_path)
+    jobs.begin(job, {})
+    _, jobs, job = revived(tmp_path)
+    assert job.ending is not None and jobs.unfinished == 0
     assert (job.state, job.ending["code"], job.kept_frames) == ("failed", "interrupted", 2)
     assert "last kept frame" in job.ending["hint"]
-    assert store.frame("a", 2)["iteration"] == 10
-    assert Store(tmp_path).load()[0].ending == job.ending
+    assert revived(tmp_path)[2].ending == job.ending
+
+
+def test_a_checkpoint_makes_up_for_the_beginnings_before_and_goes_with_the_job(tmp_path: Path) -> None:
+    store, jobs, job = with_frames(tmp_path, ended=False)
+    store.checkpoint_path("a").write_bytes(b"how far it is")
+    jobs.save(job)
+    for _ in range(MAX_BEGINNINGS - 1):
+        store, jobs, job = revived(tmp_path)
+        assert (job.state, job.saved) == ("queued", True)
+        jobs.begin(job, {})
+    jobs.end(job, Message("done", {"reason": "completed"}))
+    assert not store.checkpoint_path("a").exists()
+
+
+def test_a_server_that_is_told_to_end_blames_no_job(tmp_path: Path) -> None:
+    _, jobs, job = with_frames(tmp_path, ended=False)
+    for _ in range(2 * MAX_BEGINNINGS):
+        jobs.spare(job)
+        _, jobs, job = revived(tmp_path)
+        assert job.is_again
+        jobs.begin(job, {})
+    assert job.ending is None
+
+
+def test_what_was_told_to_end_ends(tmp_path: Path) -> None:
+    _, jobs, job = with_frames(tmp_path, ended=False)
+    jobs.stop(job)
+    jobs.pause(job, True)
+    _, jobs, job = revived(tmp_path)
+    assert job.stopping and jobs.next() is job
+    jobs.begin(job, {})
+    jobs.cancel(job)
+    job = revived(tmp_path)[2]
+    assert (job.state, job.kept_frames) == ("cancelled", 2)
+
+
+def test_a_job_whose_images_are_gone_has_failed(tmp_path: Path) -> None:
+    store, _, _ = with_frames(tmp_path, ended=False)
+    store.blob_path(PIXELS.digest).unlink()
+    assert revived(tmp_path)[2].state == "failed"
 
 
 def test_a_torn_line_costs_only_its_own_frame(tmp_path: Path) -> None:
     with_frames(tmp_path, ended=False)
     with (tmp_path / "jobs/a/frames.jsonl").open("ab") as file:
         file.write(b'{"sequence": 3, "itera')
-    store = Store(tmp_path)
-    (job,) = store.load()
+    store, jobs, job = revived(tmp_path)
     assert job.kept_frames == 2
     with pytest.raises(KeyError):
         store.frame("a", 3)
+    jobs.keep(job, frame(store, job, 3, 20))
+    assert Store(tmp_path).frame("a", 3)["iteration"] == 20
 
 
 def test_a_job_that_cannot_be_read_is_left_alone(tmp_path: Path) -> None:

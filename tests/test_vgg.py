@@ -97,7 +97,7 @@ def test_features_are_rectified_and_weights_frozen(encoder):
     assert all(buffer.grad is None for buffer in encoder.buffers())
 
 
-@pytest.mark.parametrize("pooling", ["max", "average"])
+@pytest.mark.parametrize("pooling", ["max", "average", "l2"])
 def test_gradient_matches_finite_differences(pooling):
     encoder = Encoder("vgg19", random_state(deepest=3), pooling=pooling).double()
     generator = torch.Generator().manual_seed(2)
@@ -145,8 +145,27 @@ def test_pooling_shrinks_as_it_says():
     x = torch.tensor([[[[1.0, 3.0, 9.0], [5.0, 7.0, 9.0]]]])
     assert pool(x, "max").tolist() == [[[[7.0]]]]
     assert pool(x, "average", 2.0).tolist() == [[[[8.0]]]]
+    assert pool(x, "l2", 2.0).item() == pytest.approx(2 * 21**0.5)
     assert Encoder("vgg19", random_state(deepest=1)).pooling == "max"
     assert Encoder("built-in", random_state(deepest=1)).pooling == "average"
+
+
+def test_pooled_silence_has_a_gradient():
+    x = torch.zeros(1, 2, 4, 4, requires_grad=True)
+    pool(x, "l2", 1.2).sum().backward()
+    assert x.grad.tolist() == torch.zeros(1, 2, 4, 4).tolist()
+
+
+@pytest.mark.parametrize("pooling", ["average", "l2"])
+def test_vgg_is_as_loud_behind_other_poolings(pooling):
+    """Only the built-in encoder, learned behind the pooling that it has, needs no gain."""
+    image = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    state = random_state(deepest=3)
+    first = Encoder("vgg19", state).features(image, ["conv1_2"])["conv1_2"]
+    for name, gain in (("vgg19", {"average": 1.25, "l2": 1.2}[pooling]), ("built-in", 1.0)):
+        found = Encoder(name, state, pooling=pooling).features(image, ["conv2_1"])["conv2_1"]
+        expected = convolve(pool(first, pooling, gain), state["5.weight"], state["5.bias"])
+        assert torch.allclose(found, expected, atol=1e-5)
 
 
 def test_digest_names_what_features_depend_on():

@@ -36,6 +36,7 @@ class Dispatcher:
         self._sessions = sessions
         self._executors = executors
         self._running: dict[str, Executor] = {}
+        self._leaving = False
 
     @property
     def devices(self) -> list[Mapping[str, Any]]:
@@ -55,14 +56,15 @@ class Dispatcher:
     def assign(self) -> None:
         """Give waiting jobs to free devices."""
         for executor in self._executors:
-            if not executor.free:
+            if not executor.free or self._leaving:
                 continue
             job = self._jobs.next()
             if job is None:
                 return
             self._running[job.id] = executor
+            task = self._task(job)
             self._jobs.begin(job, _STARTING)
-            executor.run(job.id, self._task(job))
+            executor.run(job.id, task)
 
     def tell(self, job: Job, command: str, **fields: Any) -> None:
         """Steer a job, if a device has it."""
@@ -93,6 +95,21 @@ class Dispatcher:
                     log.exception("a report of the worker cannot be used")
         self.assign()
 
+    def leave(self) -> None:
+        """Let all executors write down where their jobs are; from here on none is given a job."""
+        self._leaving = True
+        for name in self._running:
+            job = self._jobs.get(name)
+            if job is not None and job.ending is None:
+                self._jobs.spare(job)
+        for executor in self._executors:
+            executor.leave()
+
+    @property
+    def has_left(self) -> bool:
+        """Whether all of them are done with it."""
+        return all(executor.has_left for executor in self._executors)
+
     def close(self) -> None:
         """Stop all executors."""
         for executor in self._executors:
@@ -109,9 +126,14 @@ class Dispatcher:
         elif kind == "frame":
             self._jobs.keep(job, fields)
         elif kind == "preview":
-            self._jobs.show(job, fields, report.chunk or b"")
+            self._jobs.show(job, fields, report.data or b"")
+        elif kind == "saved":
+            self._jobs.save(job)
         elif kind in ("done", "cancelled", "failed"):
             del self._running[job.id]
+            if fields.get("code") == "worker_died" and self._jobs.queue_again(job):
+                log.warning("%s waits for another process", job.id)
+                return
             texts = {k: str(fields[k])[:_TEXT] for k in ("message", "hint") if k in fields}
             self._jobs.end(job, Message(kind, {**fields, **texts}))
         else:
@@ -131,7 +153,18 @@ class Dispatcher:
             "download": job.request.get("download"),
             "folder": str(self._store.frames_folder(job.id)),
             "min_free": MIN_FREE,
+            "checkpoint": str(self._store.checkpoint_path(job.id)),
+            "again": job.is_again,
+            "stop": job.stopping,
+            "kept_frames": job.kept_frames,
+            "kept_final": self._has_final(job),
         }
+
+    def _has_final(self, job: Job) -> bool:
+        try:
+            return job.kept_frames > 0 and bool(self._store.frame(job.id, job.kept_frames)["final"])
+        except (OSError, KeyError, ValueError):
+            return False
 
     def _image(self, pixels: Pixels | None) -> dict[str, Any] | None:
         if pixels is None:

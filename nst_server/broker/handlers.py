@@ -25,6 +25,7 @@ from nst_server.broker.uploads import (
 )
 from nst_server.jobs import Job, Jobs
 from nst_server.store import DiskFull, Store
+from nst_server.wire.checks import InvalidParams
 from nst_server.wire.codec import decode
 from nst_server.wire.messages import (
     CHUNK_BYTES,
@@ -36,7 +37,7 @@ from nst_server.wire.messages import (
     BadMessage,
     Message,
 )
-from nst_server.wire.params import MAX_STYLES, InvalidParams
+from nst_server.wire.params import MAX_STYLES
 
 log = logging.getLogger(__name__)
 
@@ -243,10 +244,11 @@ class Handlers:
 
     def _stop(self, session: Session, message: Message) -> None:
         job = self._unfinished(session, message)
-        if job is not None and job.stage in (QUEUED, PREPARING):
+        if job is not None and job.stage in (QUEUED, PREPARING) and not job.saved:
             # There is no picture yet that could be kept.
             self._end(job)
         elif job is not None:
+            self._jobs.stop(job)
             self._dispatcher.tell(job, "stop")
 
     def _cancel(self, session: Session, message: Message) -> None:
@@ -262,7 +264,7 @@ class Handlers:
 
     def _blob(self, session: Session, message: Message) -> None:
         try:
-            chunk = message.chunk or b""
+            chunk = message.data or b""
             self.uploads.receive(session, message["digest"], message["offset"], chunk, time.monotonic())
         except Unexpected as error:
             hint = 'Answer each "need" with exactly one chunk, in their order.'

@@ -24,6 +24,8 @@ TICK_SECONDS = 0.05
 _MAX_MESSAGES = 100
 #: Idle time after a client's "bye", in seconds: twice the silence after which clients count a server as gone.
 _BYE_SECONDS = 30.0
+#: How long executors may take to write down where their jobs are, in s; systems that shut down wait longer.
+_LEAVE_SECONDS = 8.0
 #: Old jobs are looked for so often, in seconds.
 _PURGE_SECONDS = 24 * 3600.0
 
@@ -73,9 +75,20 @@ class Broker:
                     log.info("idle for %g s: the server ends", self._idle_exit)
                     break
         finally:
+            self._leave()
             self._dispatcher.close()
             for session in self._sessions:
                 self._sessions.close(session.identity)
+
+    def _leave(self) -> None:
+        """What is being computed goes on when the server is started again: wait until it is written down."""
+        self._dispatcher.leave()
+        deadline = time.monotonic() + _LEAVE_SECONDS
+        while not self._dispatcher.has_left and time.monotonic() < deadline:
+            self._dispatcher.work(time.monotonic())
+            time.sleep(TICK_SECONDS / 5)
+        # Their last words.
+        self._dispatcher.work(time.monotonic())
 
     def _turn(self, again: float) -> float:
         """Wait for something to do until ``again``, then do it; returns when to come again."""

@@ -9,9 +9,11 @@ from typing import Any
 
 from nst_server.jobs import Job, Jobs
 from nst_server.store import Store
+from nst_server.wire.checks import InvalidParams
 from nst_server.wire.messages import Message
-from nst_server.wire.params import InvalidParams, Params
+from nst_server.wire.params import Params
 from nst_server.wire.pixels import InvalidPixels, Pixels
+from nst_server.wire.scales import check_scales
 
 #: The most pixels of one image: 16384 × 16384.
 MAX_PIXELS = 2**28
@@ -67,9 +69,9 @@ def job_of(message: Message, request: Mapping[str, Any], client: str, jobs: Jobs
     params = Params.from_header(request["params"])
     styles = tuple(Pixels.from_header(style) for style in request["styles"])
     start = _start(request, jobs, store)
-    if start is not None:
+    if start is not None and "image" not in params.start_shares:
         params = replace(params, start="image")
-    elif params.start == "image":
+    elif start is None and "image" in params.start_shares:
         raise Rejected("start", "There is no image to start from.", "Send one, or choose another start.")
     for name in ("style_weights", "style_scales"):
         if len(getattr(params, name)) not in (0, len(styles)):
@@ -78,10 +80,15 @@ def job_of(message: Message, request: Mapping[str, Any], client: str, jobs: Jobs
                 f"There are {len(getattr(params, name))} numbers for {len(styles)} styles.",
                 "Give one for each style, or none.",
             )
+    content = Pixels.from_header(request["content"])
+    try:
+        check_scales((content.width, content.height), params)
+    except InvalidParams as error:
+        raise Rejected(f"params.{error.field}", error.problem, error.hint) from error
     job = Job(
         id=message["job"],
         params=params,
-        content=Pixels.from_header(request["content"]),
+        content=content,
         styles=styles,
         style_masks=tuple(
             None if mask is None else Pixels.from_header(mask) for mask in request.get("style_masks", ())

@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from nst_server.cli import EXIT_INTERRUPTED
+from nst_server.cli import EXIT_INTERRUPTED, outputs
 from nst_server.cli.following import follow
-from nst_server.cli.pictures import from_wire
+from nst_server.cli.pictures import Picture
 from nst_server.cli.server import add_connection, running
 from nst_server.cli.terminal import Progress
 from nst_server.wire.events import Event
@@ -28,10 +28,12 @@ def run(arguments: argparse.Namespace) -> int:
     if folder:
         folder.mkdir(parents=True, exist_ok=True)
 
+    unknown: set[str] = set()
+
     def keep(frame: Event) -> None:
         if folder:
-            picture = from_wire(frame.pixels, frame.data or b"")
-            picture.save(folder / f"iteration-{frame['iteration']:04d}.png")
+            unknown.update(filter(None, [frame.pixels.icc]))
+            outputs.write_frame(folder, frame["iteration"], Picture(frame.pixels, frame.data or b""))
 
     with running(arguments, "nst attach") as client:
         client.attach(arguments.job, kept=folder is not None)
@@ -40,5 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
         except KeyboardInterrupt:
             print(f"{arguments.job} goes on; follow it again with: nst attach {arguments.job}")
             return EXIT_INTERRUPTED
+    if unknown:
+        print("note: the frames are in a profile that only the job's own client has; assign it to them.")
     print(f"{arguments.job}: {done['reason']} after {done['iteration']} iterations")
     return 0

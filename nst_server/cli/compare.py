@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nst_server.cli import pictures
 from nst_server.cli.errors import CliError
-from nst_server.wire.pixels import Pixels
+from nst_server.cli.outputs import check_writable
 
 if TYPE_CHECKING:
     from nst_server.compare import Measure
@@ -46,16 +46,16 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the subcommand; returns 0. Raises CliError."""
     names: list[Path] = arguments.pictures
     if arguments.json:
-        _check_writable(arguments.json)
+        check_writable("--json", arguments.json)
     content = pictures.read(arguments.content, "content")
     style = pictures.read(arguments.style, "style")
-    if not any(style[1][3::4]):
+    if not style.numbers()[..., 3].any():
         raise CliError(f"style: {arguments.style} is wholly transparent.", "Choose one with colours in it.")
     painted = [pictures.read(name, "picture") for name in names]
-    for name, (pixels, _) in zip(names, painted, strict=True):
-        if (pixels.width, pixels.height) != (content[0].width, content[0].height):
+    for name, picture in zip(names, painted, strict=True):
+        if picture.size != content.size:
             raise CliError(
-                f"{name} is {_size(pixels)}, the content {arguments.content} is {_size(content[0])}.",
+                f"{name} is {_size(picture)}, the content {arguments.content} is {_size(content)}.",
                 "Bring them to one size first: what scaling does to fine strokes would be measured too.",
             )
     # Imported here, as they load torch, which nst --help must not wait for.
@@ -64,9 +64,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     try:
         rows = compare.measures(
-            [compare.on_paper(*image) for image in painted],
-            compare.on_paper(*content),
-            compare.on_paper(*style),
+            [compare.on_paper(*image.wire, image.icc) for image in painted],
+            compare.on_paper(*content.wire, content.icc),
+            compare.on_paper(*style.wire, style.icc),
             encoder=compare.vgg(arguments.weights) if arguments.weights else None,
             grid=arguments.grid,
         )
@@ -130,18 +130,5 @@ def _json(arguments: argparse.Namespace, rows: Sequence[Measure]) -> str:
     return json.dumps(found, indent=2, ensure_ascii=False)
 
 
-def _check_writable(file: Path) -> None:
-    """Raise CliError before the work where ``file`` cannot be written."""
-    was_there = file.exists()
-    try:
-        file.open("ab").close()
-    except OSError as error:
-        raise CliError(
-            f"--json: {file} cannot be written: {error.strerror}.", "Name a file in a folder that is there."
-        ) from error
-    if not was_there:
-        file.unlink()
-
-
-def _size(pixels: Pixels) -> str:
-    return f"{pixels.width}×{pixels.height} px"
+def _size(picture: pictures.Picture) -> str:
+    return "{}×{} px".format(*picture.size)

@@ -55,9 +55,9 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the subcommand; returns the exit code."""
-    if getattr(arguments, "start", "") == "image":
-        raise CliError("--start image: the demo has no image to start from.", "Use content, noise or style.")
     params = params_of(arguments)
+    if "image" in params.start_shares:
+        raise CliError("--start image: the demo has no image to start from.", "Use content, noise or style.")
     content, style = inputs.content_photo(arguments.content), inputs.style_painting()
     recorder = Recorder(arguments.out, Progress())
     print(f"{arguments.content}.jpg like style.jpg, {params.iterations} iterations, into {arguments.out}/")
@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
         content.save(arguments.out / "content.png")
         style.save(arguments.out / "style.png")
         with for_call(arguments, "nst demo") as client:
-            images = pictures.to_wire(content), [pictures.to_wire(style)]
+            images = pictures.of(content).wire, [pictures.of(style).wire]
             # Who tries the demo has not agreed to 548 MB; who names the encoder has.
             client.submit(job, params, *images, title="nst demo", download=params.encoder != "auto")
             done, interrupted = follow(client, job, recorder, recorder.keep)
@@ -179,7 +179,7 @@ class Recorder:
     def keep(self, frame: Event) -> None:
         """Write one kept frame."""
         self.first_frame = self.first_frame or time.monotonic()
-        picture = pictures.from_wire(frame.pixels, frame.data or b"")
+        picture = pictures.Picture(frame.pixels, frame.data or b"").shown()
         picture.save(self._folder / "frames" / f"iteration-{frame['iteration']:04d}.png")
         if frame["final"]:
             picture.save(self._folder / "final.png")

@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from nst_server.cli.errors import CliError
-from nst_server.wire.params import DEFAULTS, FIELDS, InvalidParams, Params
+from nst_server.wire.checks import InvalidParams
+from nst_server.wire.params import DEFAULTS, FIELDS, Params
 
 #: Parameters whose option has another name than the parameter.
 _NAMES = {"style_weights": "--style-weights", "coarse_to_fine": "--coarse-to-fine"}
 _LISTS = {
     "style_weights": "W,…",
     "style_scales": "X,…",
+    "scale_iterations": "N,…",
     "content_layers": "L,…",
     "style_layers": "L,…",
+    "style_layer_losses": "L:LOSS,…",
     "frames": "FRAMES",
 }
 
 
-def add_params(parser: argparse.ArgumentParser, **defaults: Any) -> None:
-    """Add an option for every job parameter; ``defaults`` replace those of ``Params`` for this command."""
+def add_params(
+    parser: argparse.ArgumentParser, names: Collection[str] = tuple(FIELDS), **defaults: Any
+) -> None:
+    """Add an option for each of these job parameters; ``defaults`` replace those of ``Params`` here."""
     group = parser.add_argument_group("how it is painted")
-    for name, meta in FIELDS.items():
+    for name in names:
+        meta = FIELDS[name]
         default = defaults.get(name, getattr(DEFAULTS, name))
         options: dict[str, Any] = {"dest": name, "default": argparse.SUPPRESS, "help": _help(meta, default)}
         if isinstance(getattr(DEFAULTS, name), bool):
@@ -37,8 +43,11 @@ def add_params(parser: argparse.ArgumentParser, **defaults: Any) -> None:
 def params_of(arguments: argparse.Namespace, **forced: Any) -> Params:
     """The parameters that ``arguments`` ask for. Raises CliError naming the option."""
     given = {name: getattr(arguments, name) for name in FIELDS if hasattr(arguments, name)}
+    defaults = dict(arguments.param_defaults)
+    if "scale_iterations" in given:
+        defaults.pop("iterations", None)  # it is their sum
     try:
-        return Params(**{**arguments.param_defaults, **given, **forced})
+        return Params(**{**defaults, **given, **forced})
     except InvalidParams as error:
         option = "--" + error.field.split(".")[0].split("[")[0].replace("_", "-")
         raise CliError(f"{option}: {error.problem}", error.hint) from error
@@ -46,8 +55,8 @@ def params_of(arguments: argparse.Namespace, **forced: Any) -> Params:
 
 def _metavar(name: str, meta: Mapping[str, Any]) -> str:
     if "choices" in meta:
-        choices = [choice for choice in meta["choices"] if not (name == "start" and choice == "image")]
-        return "|".join([*choices, "IMAGE"] if name == "start" else choices)
+        choices = [str(choice) for choice in meta["choices"] if not (name == "start" and choice == "image")]
+        return "|".join([*choices, "IMAGE"] if name == "start" else map(str, choices))
     return _LISTS.get(name, str(meta.get("unit", "N")).upper())
 
 
@@ -59,10 +68,12 @@ def _help(meta: Mapping[str, Any], default: Any) -> str:
 
 def _reader(name: str) -> Callable[[str], Any]:
     """How the text of an option becomes a value; validation proper is left to Params."""
-    if name in ("style_weights", "style_scales"):
+    if name in ("style_weights", "style_scales", "scale_iterations"):
         return lambda text: tuple(_number(part) for part in text.split(","))
     if name in ("content_layers", "style_layers"):
         return _layers
+    if name == "style_layer_losses":
+        return _losses
     if isinstance(getattr(DEFAULTS, name), (int, float)):
         return _number
     return str
@@ -74,6 +85,11 @@ def _layers(text: str) -> dict[str, Any]:
         layer, _, weight = part.partition(":")
         layers[layer] = _number(weight) if weight else 1.0
     return layers
+
+
+def _losses(text: str) -> dict[str, str]:
+    pairs = (part.partition(":") for part in text.split(",") if part.strip())
+    return {layer.strip(): loss.strip() for layer, _, loss in pairs}
 
 
 def _number(text: str) -> Any:

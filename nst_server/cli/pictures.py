@@ -1,33 +1,98 @@
-"""Image files to pixels of the wire and back."""
+"""Image files and pixels of the wire: read at their own depth, in their own colours."""
 
 from __future__ import annotations
 
-import io
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from PIL import Image, ImageChops, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageChops
 
 from nst_server.cli.errors import CliError
 from nst_server.wire.client import Image as WireImage
-from nst_server.wire.pixels import Pixels, digest_of
+from nst_server.wire.pixels import DTYPES, Pixels, digest_of
 
-#: Wire format to Pillow's mode and raw mode.
-_PILLOW_MODES = {
-    ("RGBA", "uint8"): ("RGBA", "RGBA"),
-    ("BGRA", "uint8"): ("RGBA", "BGRA"),
-    ("GRAYA", "uint8"): ("LA", "LA"),
-    ("GRAY", "uint8"): ("L", "L"),
-}
-# Tags of TIFF 6.0, and a value of the second.
-_BITS, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0
+if TYPE_CHECKING:
+    from nst_server.raster import Numbers
+
+_DTYPES = {8: "uint8", 16: "uint16", 32: "float32"}
 
 
-def read(path: Path, role: str) -> WireImage:
-    """Read an image file as RGBA uint8 sRGB. Raises CliError naming ``role`` ("content", "style", …).
+@dataclass(frozen=True)
+class Picture:
+    """``pixels`` and ``data`` as they travel; ``profile``: the ICC profile to embed where they are written.
 
-    Grey of 16 bits, and of floats from 0 to 1, is rounded to 8.
+    ``pixels.icc`` names it unless its colours are sRGB's anyhow.
     """
-    return to_wire(_open(path, role))
+
+    pixels: Pixels
+    data: bytes
+    profile: bytes | None = None
+
+    @property
+    def wire(self) -> WireImage:
+        """As ``Client.submit`` takes it."""
+        return self.pixels, self.data
+
+    @property
+    def icc(self) -> bytes | None:
+        """The profile that ``pixels`` are in, None for sRGB."""
+        return self.profile if self.pixels.icc else None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height."""
+        return self.pixels.width, self.pixels.height
+
+    @property
+    def depth(self) -> int:
+        """Bits per channel: 8, 16, or 32 for floats."""
+        return 32 if self.pixels.dtype.startswith("float") else 8 * DTYPES[self.pixels.dtype]
+
+    def numbers(self) -> Numbers:
+        """[H, W, channels] in RGB order, of their own type."""
+        from nst_server import raster
+
+        return raster.decoded(self.pixels, self.data)
+
+    def at_least(self, depth: int) -> Picture:
+        """The same with as many bits per channel, or more if it has more."""
+        if depth <= self.depth:
+            return self
+        return _picture(in_depth(self.numbers(), depth), self.profile, self.icc is None)
+
+    def shown(self) -> Image.Image:
+        """An 8-bit RGB or RGBA image; its numbers stay those of the profile."""
+        numbers = in_depth(self.numbers(), 8)
+        picture = Image.fromarray(numbers[..., 0] if numbers.shape[-1] == 1 else numbers)
+        is_opaque = "A" not in picture.getbands() or picture.getextrema()[-1] == (255, 255)
+        return picture.convert("RGB" if is_opaque else "RGBA")
+
+    def is_transparent(self) -> bool:
+        """Whether some pixel is not opaque."""
+        return self.pixels.has_alpha and bool((in_depth(self.numbers()[..., -1], 8) < 255).any())
+
+
+def read(path: Path, role: str) -> Picture:
+    """Read an image file as RGBA with the depth and the profile that it has, upright.
+
+    Grey becomes RGB in sRGB, since paint has colours; so does CMYK. Floats without a profile are taken as
+    sRGB-encoded. Raises CliError naming ``role`` ("content", "style", …).
+    """
+    from nst_server.cli.image_files import numbers_of
+
+    return _coloured(*numbers_of(path, role))
+
+
+def of(picture: Image.Image) -> Picture:
+    """A Pillow image as RGBA uint8 sRGB."""
+    data = picture.convert("RGBA").tobytes()
+    return Picture(Pixels(digest_of(data), picture.width, picture.height, bytes=len(data)), data)
+
+
+def profiles(*pictures: Picture | None) -> dict[str, bytes]:
+    """The profiles of these pictures by digest, as ``Client.submit`` takes them."""
+    return {p.pixels.icc: p.profile for p in pictures if p is not None and p.pixels.icc and p.profile}
 
 
 def read_mask(path: Path, role: str, size: tuple[int, int] | None = None) -> WireImage:
@@ -36,7 +101,7 @@ def read_mask(path: Path, role: str, size: tuple[int, int] | None = None) -> Wir
     White covers, black and transparent do not. Raises CliError naming ``role`` ("mask", "style mask"),
     also where nothing is covered.
     """
-    picture = _open(path, role)
+    picture = read(path, role).shown()
     coverage = picture.convert("L")
     if picture.mode == "RGBA":
         coverage = ImageChops.multiply(coverage, picture.getchannel("A"))
@@ -48,98 +113,53 @@ def read_mask(path: Path, role: str, size: tuple[int, int] | None = None) -> Wir
     return Pixels(digest_of(data), *coverage.size, bytes=len(data), channels="MASK"), data
 
 
-def is_transparent(image: WireImage) -> bool:
-    """Whether some pixel of an RGBA image is not opaque."""
-    return image[1][3::4].count(255) < image[0].width * image[0].height
+def in_depth(numbers: Numbers, depth: int) -> Numbers:
+    """``numbers`` with so many bits per channel, 32 as floats. Integers lose what floats have beyond 1."""
+    from nst_server import raster
+
+    wanted = _DTYPES[depth]
+    return numbers if numbers.dtype.name == wanted else raster.quantised(raster.unit(numbers), wanted)
 
 
-def to_wire(picture: Image.Image) -> WireImage:
-    """A Pillow image as RGBA uint8 sRGB."""
-    data = picture.convert("RGBA").tobytes()
-    return Pixels(digest_of(data), picture.width, picture.height, bytes=len(data)), data
-
-
-def from_wire(pixels: Pixels, data: bytes) -> Image.Image:
-    """A received frame as a Pillow image: RGB where nothing is transparent. Raises CliError.
-
-    Frames come in the format of their content; of those that other clients send, Pillow has no 16-bit
-    and no float colour.
-    """
-    if pixels.encoding == "png":
-        picture: Image.Image = Image.open(io.BytesIO(data))
-        picture.load()
-    elif (pixels.channels, pixels.dtype) in _PILLOW_MODES:
-        mode, raw = _PILLOW_MODES[pixels.channels, pixels.dtype]
-        picture = Image.frombytes(mode, (pixels.width, pixels.height), data, "raw", raw)
-    else:
-        raise CliError(
-            f"Frames of {pixels.channels} {pixels.dtype} cannot be written as an image file here.",
-            "Fetch them with the client that submitted the job.",
-        )
-    if picture.mode == "RGBA" and picture.getchannel("A").getextrema() == (255, 255):
-        return picture.convert("RGB")
-    return picture
-
-
-def _open(path: Path, role: str) -> Image.Image:
-    hint = "Use a PNG, JPEG, TIFF or WebP file."
-    try:
-        picture: Image.Image = Image.open(path)
-        picture.load()
-    except FileNotFoundError:
-        raise CliError(f"{role}: {path} is not there.") from None
-    except IsADirectoryError:
-        raise CliError(f"{role}: {path} is a folder.", "Name an image file.") from None
-    except (UnidentifiedImageError, Image.DecompressionBombError, SyntaxError) as error:
-        raise CliError(f"{role}: {path} is not an image that can be read.", hint) from error
-    except (OSError, ValueError) as error:
-        raise CliError(f"{role}: {path} cannot be read: {error}.", hint) from error
-    if picture.mode == "F" or picture.mode.startswith("I"):
-        picture = _shallow(picture, path, role)
-    return _to_srgb(ImageOps.exif_transpose(picture))
-
-
-def _shallow(picture: Image.Image, path: Path, role: str) -> Image.Image:
-    """Grey of more than 8 bits, or of floats, in 8: Pillow itself cuts off what exceeds 255."""
+def _coloured(numbers: Numbers, profile: bytes | None) -> Picture:
+    """Grey or RGB [H, W, 1 to 4] as RGBA. A profile that cannot be used says nothing of the colours."""
     import numpy as np
 
-    upright = ImageOps.exif_transpose(picture)
-    values = np.asarray(upright)
-    low, high = values.min(), values.max()
-    white = 1 if picture.mode == "F" else 65_535
-    tags = getattr(picture, "tag_v2", {})  # of a TIFF file
-    if tags.get(_BITS) == (12,):
-        white = 4_095
-    elif picture.mode == "I" and tags and high <= 255:
-        white = 255  # masks are often kept so; other formats of this mode have 16 bits
-    if not (low >= 0 and high <= white):  # so that NaN is refused too
-        raise CliError(
-            f"{role}: {path} has values from {low:g} to {high:g}; from 0 to {white} can be read.",
-            "Save it with 8 or 16 bits.",
-        )
-    numbers = np.rint(values * (255 / white)).astype(np.uint8)
-    grey = Image.fromarray(255 - numbers if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO else numbers)
-    grey.info = dict(upright.info)
-    hidden = grey.info.pop("transparency", None)
-    if hidden is not None:
-        grey.putalpha(Image.fromarray(np.where(values == hidden, 0, 255).astype(np.uint8)))
-    return grey
+    from nst_server import raster
 
-
-def _to_srgb(picture: Image.Image) -> Image.Image:
-    profile = picture.info.get("icc_profile")
-    mode = "RGBA" if "A" in picture.getbands() or "transparency" in picture.info else "RGB"
-    if not profile or picture.mode not in ("RGB", "RGBA", "CMYK", "L"):
-        return picture.convert(mode)
+    colours = numbers[..., : 3 if numbers.shape[-1] > 2 else 1]
+    is_grey = colours.shape[-1] == 1
+    alpha = (
+        numbers[..., -1:]
+        if numbers.shape[-1] in (2, 4)
+        else np.full_like(numbers[..., :1], raster.white(numbers))
+    )
+    is_srgb = True
     try:
-        converted = ImageCms.profileToProfile(
-            picture,
-            ImageCms.ImageCmsProfile(io.BytesIO(profile)),
-            ImageCms.createProfile("sRGB"),
-            outputMode=mode,
-        )
-    except (ImageCms.PyCMSError, OSError):
-        # A broken profile says nothing about the colours; viewers show such a file as sRGB too.
-        return picture.convert(mode)
-    assert converted is not None
-    return converted
+        if profile is None or raster.model_of(profile) != ("GRAY" if is_grey else "RGB"):
+            profile = None
+        elif is_grey:
+            colours, profile = raster.transformed(colours, profile, raster.SRGB), None
+        else:
+            is_srgb = raster.is_srgb(profile)
+    except raster.ImageError:
+        profile = None
+    rgb = np.broadcast_to(colours, (*numbers.shape[:2], 3))
+    return _picture(np.concatenate((rgb, alpha), axis=-1), profile, is_srgb)
+
+
+def _picture(numbers: Numbers, profile: bytes | None, is_srgb: bool) -> Picture:
+    """RGBA ``numbers`` [H, W, 4], in ``profile`` unless that ``is_srgb``."""
+    data = numbers.tobytes()
+    height, width = numbers.shape[:2]
+    icc = None if is_srgb or profile is None else digest_of(profile)
+    pixels = Pixels(
+        digest_of(data),
+        width,
+        height,
+        bytes=len(data),
+        dtype=numbers.dtype.name,
+        colour_space="icc" if icc else "srgb",
+        icc=icc,
+    )
+    return Picture(pixels, data, profile)

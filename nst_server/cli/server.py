@@ -111,8 +111,8 @@ def _find(file: Path, known: Connection) -> Connection:
         if not _has_ended(known):
             raise
     raise CliError(
-        "The server has ended, and with it what it was computing.",
-        "Run the command again. What was kept before shows after `nst serve` in `nst jobs`.",
+        "The server has ended while it was computing.",
+        "The job goes on with the next server: run `nst serve`, then `nst jobs` names it for `nst attach`.",
         code=1,
     )
 

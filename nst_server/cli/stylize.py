@@ -8,9 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from PIL.Image import Image as Picture
-
-from nst_server.cli import EXIT_DONE, EXIT_INTERRUPTED, pictures
+from nst_server.cli import EXIT_DONE, EXIT_INTERRUPTED, outputs, pictures
 from nst_server.cli.errors import CliError
 from nst_server.cli.following import follow
 from nst_server.cli.options import add_params, params_of
@@ -18,10 +16,8 @@ from nst_server.cli.server import add_connection, add_server, for_call
 from nst_server.cli.terminal import Progress
 from nst_server.wire.client import Image
 from nst_server.wire.events import Event
-from nst_server.wire.params import STARTS, Params
-
-#: Of the files that can be written.
-ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
+from nst_server.wire.params import Params
+from nst_server.wire.starts import STARTS
 
 
 def add_parser(commands: Any) -> None:
@@ -35,6 +31,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("content", type=Path, metavar="CONTENT", help="the image to paint")
     parser.add_argument("styles", type=Path, nargs="+", metavar="STYLE", help="the image(s) to learn from")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.png", help="where to write")
+    outputs.add_bit_depth(parser, "the content's")
     parser.add_argument(
         "--mask",
         type=Path,
@@ -65,23 +62,21 @@ def run(arguments: argparse.Namespace) -> int:
     params, start = _params_and_start(arguments)
     content = pictures.read(arguments.content, "content")
     styles = [pictures.read(path, "style") for path in arguments.styles]
-    size = (content[0].width, content[0].height)
     text = arguments.style_masks
     style_masks = [] if text is None else _style_masks(text, len(styles))
-    mask = pictures.read_mask(arguments.mask, "mask", size) if arguments.mask else None
+    mask = pictures.read_mask(arguments.mask, "mask", content.size) if arguments.mask else None
     start_image = pictures.read(start, "start") if start else None
-    check_writable(arguments.output)
-    if arguments.output.suffix.lower() in (".jpg", ".jpeg") and (mask or pictures.is_transparent(content)):
-        raise CliError("--output: a JPEG cannot be transparent, and this picture is in parts.", "Use .png.")
+    depth = outputs.depth_for(arguments, content, is_transparent=mask is not None or content.is_transparent())
+    content = content.at_least(depth)
     if arguments.frames_dir:
         _make_folder(arguments.frames_dir)
 
-    final: list[Picture] = []
+    final: list[pictures.Picture] = []
 
     def keep(frame: Event) -> None:
-        picture = pictures.from_wire(frame.pixels, frame.data or b"")
+        picture = pictures.Picture(frame.pixels, frame.data or b"", content.profile)
         if arguments.frames_dir:
-            picture.save(arguments.frames_dir / f"iteration-{frame['iteration']:04d}.png")
+            outputs.write_frame(arguments.frames_dir, frame["iteration"], picture)
         if frame["final"]:
             final.append(picture)
 
@@ -91,17 +86,18 @@ def run(arguments: argparse.Namespace) -> int:
         client.submit(
             job,
             params,
-            content,
-            styles,
+            content.wire,
+            [style.wire for style in styles],
             style_masks=style_masks,
             mask=mask,
-            start=start_image,
+            start=start_image.wire if start_image else None,
+            profiles=pictures.profiles(content, *styles, start_image),
             title=arguments.content.name,
         )
         done, interrupted = follow(client, job, Progress(), keep)
         # Not before the end: the job may still be cancelled, and the picture of an earlier run stays then.
         for picture in final:
-            picture.save(arguments.output)
+            outputs.write(arguments.output, picture, depth)
         client.forget(job)
     for note in done["notes"]:
         print(f"note: {note}")
@@ -114,23 +110,6 @@ def new_job(content: Path) -> str:
     """A fresh job id that still tells which image it is about."""
     stem = "".join(c for c in content.stem if c.isascii() and c.isalnum())[:24]
     return f"{stem or 'job'}-{secrets.token_hex(4)}"
-
-
-def check_writable(output: Path) -> None:
-    """Raise CliError now, not after minutes of computing, where ``output`` cannot be written."""
-    if not output.parent.is_dir():
-        raise CliError(f"--output: the folder {output.parent} is not there.", "Make it first.")
-    if output.suffix.lower() not in ENDINGS:
-        raise CliError(
-            f"--output: {output.name} has no ending of a known format.", f"Use one of {', '.join(ENDINGS)}."
-        )
-    was_there = output.exists()
-    try:
-        output.open("ab").close()
-    except OSError as error:
-        raise CliError(f"--output: {output} cannot be written: {error.strerror}.") from error
-    if not was_there:
-        output.unlink()
 
 
 def _make_folder(folder: Path) -> None:
@@ -156,8 +135,24 @@ def _style_masks(text: str, styles: int) -> list[Image | None]:
 
 
 def _params_and_start(arguments: argparse.Namespace) -> tuple[Params, Path | None]:
-    """The parameters, and the image that ``--start`` names where it is none of the known words."""
+    """The parameters, and the image that ``--start`` names where it is none of the known words.
+
+    A file may also take part in a blend: content:0.5+sketch.png:0.5.
+    """
     start = getattr(arguments, "start", None)
-    if start is None or (start in STARTS and start != "image"):
+    if start is None:
         return params_of(arguments), None
-    return params_of(arguments, start="image"), Path(start)
+    if Path(start).is_file():
+        return params_of(arguments, start="image"), Path(start)
+    parts = [part.partition(":") for part in start.split("+")]
+    files = [name.strip() for name, _, _ in parts if name.strip() not in STARTS[:-1]]
+    if not files:
+        return params_of(arguments), None
+    if len(files) > 1:
+        raise CliError(
+            f"--start: {' and '.join(files)} are files.", f"Name one, and any of {', '.join(STARTS[:-1])}."
+        )
+    known = "+".join(
+        ("image" if name.strip() == files[0] else name) + colon + ratio for name, colon, ratio in parts
+    )
+    return params_of(arguments, start=known), Path(files[0])

@@ -19,8 +19,8 @@ from nst_server.weights import convolutions
 
 _LONGEST_SIDE = 256  # px; the size at which the method was judged; a larger one teaches it no more
 _SHORTEST_SIDE = 32  # px; below this a patch would see the whole image
-_PATCHES = 16_000
-_ITERATIONS = 6
+_PATCHES = 32_000
+_ITERATIONS = 10
 _KEPT = 128  # least number of principal directions kept, where the layer has as many
 _SMOOTHING = 0.05  # added to every eigenvalue, in units of their mean; .005 to .2 barely matters
 _FLAT = 0.1  # the share of patches dropped for having least in them
@@ -123,7 +123,7 @@ def _resized(image: Tensor, size: Sequence[int]) -> Tensor:
 
 
 def _patches(maps: Sequence[Tensor], generator: torch.Generator) -> Tensor:
-    """Random 3×3 patches [n, 9, C], n ≤ 16,000, as many from each map, each place at most once."""
+    """Random 3×3 patches [n, 9, C], n ≤ 32,000, as many from each map, each place at most once."""
     found = []
     for x in maps:
         _, channels, height, width = x.shape

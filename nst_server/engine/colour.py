@@ -7,7 +7,7 @@ from torch import Tensor
 
 # Added to every covariance: the variance of a deviation of 2 in 255. Where an image has almost no
 # variation along some colour direction, the map would otherwise blow its noise up into blotches.
-_RIDGE = (2 / 255) ** 2
+RIDGE = (2 / 255) ** 2
 
 
 def colour_moments(image: Tensor, weight: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -33,7 +33,7 @@ def transfer_map(source: tuple[Tensor, Tensor], target: tuple[Tensor, Tensor]) -
     A = Σs^-½ (Σs^½ Σt Σs^½)^½ Σs^-½. Covariances may be singular.
     """
     (source_mean, source_covariance), (target_mean, target_covariance) = source, target
-    ridge = _RIDGE * torch.eye(3, dtype=torch.float64, device=source_mean.device)
+    ridge = RIDGE * torch.eye(3, dtype=torch.float64, device=source_mean.device)
     root = _power(source_covariance + ridge, 0.5)
     inverse = _power(source_covariance + ridge, -0.5)
     matrix = inverse @ _power(root @ (target_covariance + ridge) @ root, 0.5) @ inverse

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from types import EllipsisType
 
 import torch
 from torch import Tensor
@@ -12,6 +11,7 @@ from torch.nn.functional import max_pool2d
 
 from nst_server.engine.losses import (
     ContentTarget,
+    Place,
     Statistics,
     StyleTarget,
     content_error,
@@ -27,8 +27,9 @@ from nst_server.engine.vgg import Encoder
 from nst_server.wire.params import Params
 
 # Content weight against a style weight of 1, before strength. At this ratio, with both losses relative,
-# three pairs were clearly painted and their content clear.
-_BALANCE = 0.25
+# six pairs were clearly painted and their content clear. At 0.25 strokes were ragged, at 0.1 slender things
+# dissolved.
+_BALANCE = 0.15
 # Added to the error that the content itself has against the style, so that a layer where both agree already
 # does not get an unbounded weight.
 _AGREEMENT = 0.02
@@ -38,18 +39,19 @@ _TV_UNIT = 0.04
 # sees fine colour: without it, 270 iterations more at one scale lowered the loss by 3 %, raised total
 # variation by half with flecks, and left the next scale to begin from those. At 0.3 fine strokes blurred.
 _QUIET = 0.1
-# What a low strength brings along as well, as a multiple of s (1 - 2 s). Where a firmly held content leaves
-# no room for strokes, the style's energy goes into specks in flat areas: into rows of dots even at 3. At 8
-# soft clouds became flat steps.
-_CALM = 5.0
+# The strength from which on the style itself is aimed at; below it, something between content and style.
+# Weights alone make no half of a style: where a firmly held content leaves no room for strokes, all the
+# energy that the style asks for goes into rows of dots in flat areas.
+_WHOLE = 0.5
 # Mean colour difference of neighbours below which a picture counts as flat (2.5 steps of 8-bit colour).
 _TV_FLOOR = 0.01
 # How many positions around its own any position sees: 2 at conv2_1, 2.5 at conv3_1, little of it further out.
 _REACH = 2
+# Amplitude of the noise that shows how a layer of the content pulls: where its gradient is no longer that of
+# rounding, and a picture is still seen.
+_BESIDE = 0.1
 # Of a region: less than this is not enough to tell how it is painted.
 _ENOUGH = 0.25
-
-Place = tuple[EllipsisType, slice, slice]  # rows and columns of a map, whatever comes before them
 
 
 @dataclass(frozen=True)
@@ -63,11 +65,13 @@ class Weights:
     @classmethod
     def of(cls, params: Params) -> Weights:
         """The weights that ``params`` ask for."""
-        return cls(
-            content=_BALANCE * (1 - params.strength),
-            style=params.strength,
-            tv=params.tv + params.strength * (_QUIET + _CALM * max(0.0, 1 - 2 * params.strength)),
-        )
+        strength = max(params.strength, _WHOLE) if params.strength else 0.0
+        return cls(content=_BALANCE * (1 - strength), style=strength, tv=params.tv + _QUIET * strength)
+
+
+def style_part(strength: float) -> float:
+    """How much of the way from content to style a picture goes: 0 at ``strength`` 0, 1 from 0.5 on."""
+    return min(1.0, strength / _WHOLE)
 
 
 def style_shares(params: Params, styles: int) -> tuple[float, ...]:
@@ -88,22 +92,27 @@ def used_layers(encoder: Encoder, params: Params) -> tuple[dict[str, float], dic
     )
 
 
+def style_losses(params: Params, layers: Collection[str]) -> dict[str, str]:
+    """Which style loss each of ``layers`` has."""
+    return {name: params.style_layer_losses.get(name, params.style_loss) for name in layers}
+
+
 def _normalised(layers: Mapping[str, float]) -> dict[str, float]:
     total = sum(layers.values())
     return {name: weight / total for name, weight in layers.items() if weight > 0}
 
 
 def read_style(
-    style: Tensor, encoder: Encoder, layers: Mapping[str, float], check: Callable[[], None], largest: int
-) -> dict[str, StyleTarget]:
-    """The targets that ``style`` [3, H, W] sets at ``layers``, read at most ``largest`` pixels at a time."""
+    style: Tensor, encoder: Encoder, layers: Collection[str], check: Callable[[], None], largest: int
+) -> dict[str, Statistics]:
+    """The statistics of ``style`` [3, H, W] at ``layers``, read at most ``largest`` pixels at a time."""
     parts: dict[str, list[Statistics]] = {name: [] for name in layers}
     for tile in _tiles(style, largest):
         with torch.no_grad():
             features = encoder.features(tile[None], layers, check)
         for name in layers:
             parts[name].append(statistics(features[name]))
-    return {name: StyleTarget.of(Statistics.merged(stats)) for name, stats in parts.items()}
+    return {name: Statistics.merged(found) for name, found in parts.items()}
 
 
 def _tiles(image: Tensor, largest: int) -> list[Tensor]:
@@ -152,7 +161,7 @@ class Objective:
         self,
         encoder: Encoder,
         reference: Tensor,
-        styles: Sequence[Mapping[str, StyleTarget]],
+        styles: Sequence[Mapping[str, Statistics]],
         params: Params,
         division: Division,
         *,
@@ -186,10 +195,14 @@ class Objective:
                 name: replace(content, features=held[name].detach())
                 for name, content in self._content.items()
             }
-        self._style_units = {
-            name: self._units(name, features[name], weight) for name, weight in self._style_layers.items()
-        }
-        self._tv_unit = _TV_UNIT / (_TV_FLOOR + float(total_variation(reference)[0]))
+        self._style_units: dict[str, list[float]] = {}
+        self._targets: dict[str, dict[int, StyleTarget]] = {}
+        for name, loss in style_losses(params, self._style_layers).items():
+            self._aim(name, loss, features[name], style_part(params.strength))
+        self._tv_points = params.tv_points
+        self._tv_unit = _TV_UNIT / (_TV_FLOOR + float(total_variation(reference, params.tv_points)[0]))
+        if params.normalise_gradients:
+            self._normalise(reference, params.seed)
 
     def __call__(self, image: Tensor) -> Evaluation:
         """Evaluate at ``image`` [3, H, W]."""
@@ -203,21 +216,14 @@ class Objective:
             value, gradient = content_error(features[name], self._content[name], self._map(features[name]))
             content += weight * value
             gradients[name] = gradient.mul_(self._weights.content * weight)
-        for name, units in self._style_units.items():
-            for patch in self._patched(features[name]):
-                part = patch.of(features[name].detach())
-                value, derivative = self._style_error(name, statistics(part, patch.weights), patch, units)
-                style += value
-                gradient = style_gradient(part, derivative, patch.weights)
-                if patch.place is not None:
-                    whole = gradients.setdefault(name, torch.zeros_like(features[name]))
-                    whole[patch.place] += gradient
-                else:
-                    gradients[name] = gradients[name].add_(gradient) if name in gradients else gradient
+        for name in self._style_units:
+            value, gradient = self._style_at(name, features[name].detach(), gradients.get(name))
+            style += value
+            gradients[name] = gradient
         (gradient,) = torch.autograd.grad(
             [features[name] for name in gradients], leaf, list(gradients.values())
         )
-        tv, tv_gradient = total_variation(image)
+        tv, tv_gradient = total_variation(image, self._tv_points)
         gradient = gradient[0].contiguous()
         if self._weights.tv:
             gradient = gradient + tv_gradient * (self._weights.tv * self._tv_unit)
@@ -235,21 +241,88 @@ class Objective:
             return image
         return torch.lerp(self._ground, image, self._coverage)
 
-    def _units(self, name: str, features: Tensor, weight: float) -> list[float]:
-        """For each style, what a layer's error is multiplied by, from the ``features`` of the reference.
+    def _aim(self, name: str, loss: str, features: Tensor, part: float) -> None:
+        """Set each style's target at a layer, and its unit, from the ``features`` of the reference.
 
-        Relative to the content's own error, so that a layer's depth and size do not change what it counts:
-        its error where the style acts, against all styles that act there, so that shares keep their meaning.
+        The target: the statistics of a picture of which ``part`` is the style and the rest the reference.
+        The unit is what errors are multiplied by, so that a layer's depth and size do not change what it
+        counts: relative to the reference's own error where the style acts, against all styles that act
+        there, so that shares keep their meaning.
         """
         errors = [0.0] * len(self._styles)
+        targets = self._targets[name] = {}
         for patch in self._patched(features):
             stats = statistics(patch.of(features), patch.weights)
             for index in patch.shares:
-                errors[index] = float(style_error(stats, self._styles[index][name])[0])
-        return [
-            weight / (_AGREEMENT + sum(share * error for share, error in zip(row, errors, strict=True)))
+                style = self._styles[index][name]
+                targets[index] = StyleTarget.of(style, loss)
+                errors[index] = float(style_error(stats, targets[index])[0])
+                if part < 1:
+                    mixed = [replace(stats, weight=1 - part), replace(style, weight=part)]
+                    targets[index] = StyleTarget.of(Statistics.merged(mixed), loss)
+        self._style_units[name] = [
+            self._style_layers[name]
+            / (_AGREEMENT + sum(share * error for share, error in zip(row, errors, strict=True)))
             for row in self._division.company
         ]
+
+    def _style_at(self, name: str, features: Tensor, gradient: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Style loss at one layer, and its part of the total loss's gradient at ``features``.
+
+        The latter is added to ``gradient``, in place, where there is one.
+        """
+        value = features.new_zeros(())
+        for patch in self._patched(features):
+            part = patch.of(features)
+            error, derivative = self._style_error(
+                name, statistics(part, patch.weights), patch, self._style_units[name]
+            )
+            value += error
+            own = style_gradient(part, derivative, patch.weights)
+            if patch.place is None:
+                gradient = own if gradient is None else gradient.add_(own)
+            else:
+                gradient = torch.zeros_like(features) if gradient is None else gradient
+                gradient[patch.place] += own
+        return value, torch.zeros_like(features) if gradient is None else gradient
+
+    def _normalise(self, reference: Tensor, seed: int) -> None:
+        """Weigh layers so that the lengths of their gradients at the picture are as their weights.
+
+        Of the style at the ``reference``; of the content beside it, as at it they vanish. What both losses
+        amount to there stays the same, so that strength keeps its meaning.
+        """
+        if self._weights.style:
+            lengths, losses = self._pulls(reference, self._style_units, self._style_at)
+            for name, factor in _levelled(lengths, self._style_layers, losses).items():
+                self._style_units[name] = [unit * factor for unit in self._style_units[name]]
+        noise = torch.randn(reference.shape, generator=torch.Generator().manual_seed(seed))
+        beside = (reference + _BESIDE * noise.to(reference)).clamp(0, 1)
+        weights = self._content_layers
+        lengths, _ = self._pulls(
+            beside, weights, lambda name, found: content_error(found, self._content[name], self._map(found))
+        )
+        lengths = {name: weights[name] * length for name, length in lengths.items()}
+        factors = _levelled(lengths, weights, weights)
+        self._content_layers = {name: weight * factors.get(name, 1.0) for name, weight in weights.items()}
+
+    def _pulls(
+        self, image: Tensor, layers: Collection[str], loss: Callable[[str, Tensor], tuple[Tensor, Tensor]]
+    ) -> tuple[dict[str, float], dict[str, float]]:
+        """For each layer the length of its gradient at ``image``, and its loss there.
+
+        ``loss`` gives value and gradient at a layer's features.
+        """
+        leaf = image.detach()[None].contiguous(memory_format=torch.channels_last).requires_grad_()
+        with torch.enable_grad():
+            features = self._encoder.features(leaf, layers, self._check)
+        lengths, losses = {}, {}
+        for name in layers:
+            value, gradient = loss(name, features[name].detach())
+            (pull,) = torch.autograd.grad(features[name], leaf, gradient, retain_graph=True)
+            lengths[name] = float((pull if self._coverage is None else pull * self._coverage).norm())
+            losses[name] = float(value)
+        return lengths, losses
 
     def _style_error(
         self, name: str, stats: Statistics, patch: _Patch, units: Sequence[float]
@@ -258,7 +331,7 @@ class Objective:
         value = torch.zeros_like(stats.mean[0])
         mean, gram = torch.zeros_like(stats.mean), torch.zeros_like(stats.gram)
         for index, share in patch.shares.items():
-            error, derivative = style_error(stats, self._styles[index][name])
+            error, derivative = style_error(stats, self._targets[name][index])
             weight = share * units[index]
             value += weight * error
             mean += (self._weights.style * weight) * derivative.mean
@@ -299,6 +372,18 @@ class Objective:
         if size not in self._maps:
             self._maps[size] = resize_map(self._influence, *size)
         return self._maps[size]
+
+
+def _levelled(
+    lengths: Mapping[str, float], weights: Mapping[str, float], losses: Mapping[str, float]
+) -> dict[str, float]:
+    """Factors that bring ``lengths`` into the proportions of ``weights``, and leave the sum of ``losses``."""
+    factors = {name: weights[name] / length for name, length in lengths.items() if length > 0}
+    total = sum(factor * losses[name] for name, factor in factors.items())
+    if total <= 0:
+        return {}
+    ratio = sum(losses[name] for name in factors) / total
+    return {name: factor * ratio for name, factor in factors.items()}
 
 
 def _inner(weights: Tensor, coverage: Tensor | float) -> Tensor:

@@ -1,7 +1,10 @@
 """Optimisers of an image inside the [0, 1] box. Each ``step`` is one accepted step, whatever it cost.
 
 L-BFGS: Nocedal & Wright, "Numerical Optimization", algorithm 7.4, with projection onto the box (Bertsekas
-1982) and Armijo backtracking, so that the loss never rises. Adam: Kingma & Ba 2015, clamped to the box.
+1982) and Armijo backtracking, so that the loss never rises. Adam: Kingma & Ba 2015, clamped to the box, with
+the average of its iterates (Polyak & Juditsky 1992; exponential, as in Kingma & Ba, section 7.2).
+
+Tensors are replaced, never changed in place: what ``parts`` hands out stays as it is.
 """
 
 from __future__ import annotations
@@ -14,6 +17,8 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
+
+from nst_server.engine.state import Parts
 
 
 @dataclass(frozen=True)
@@ -38,26 +43,37 @@ class Diverged(ArithmeticError):
 
 
 class Optimiser(Protocol):
-    """What L-BFGS and Adam have in common. ``image`` is where it stands, ``here`` its evaluation."""
+    """What L-BFGS and Adam have in common. ``image`` is where it stands, ``here`` its evaluation.
 
+    ``objective``: what is made small. ``evaluations``: how often it was asked. ``setbacks``: how often the
+    optimiser stepped back, the last time from ``trouble``.
+    """
+
+    objective: Objective
     image: Tensor
     here: Evaluation
     evaluations: int
     setbacks: int
+    trouble: str
 
     @property
-    def best(self) -> Tensor:
-        """The image with the lowest loss since the objective last changed."""
+    def shown(self) -> Tensor:
+        """The picture [3, H, W] to show of the present step."""
 
-    @property
-    def best_here(self) -> Evaluation:
-        """The evaluation of ``best``."""
+    def result(self) -> tuple[Tensor, Evaluation]:
+        """The picture with the lowest loss since the objective last changed. May take an evaluation."""
 
     def step(self) -> bool:
         """Make one accepted step; False if the objective cannot be lowered from here."""
 
     def follow(self, objective: Objective) -> None:
-        """Go on from the same image under another objective."""
+        """Go on from the same image under another objective. Raises Diverged if it is not finite there."""
+
+    def parts(self) -> Parts:
+        """All that another optimiser of the same kind needs to go on from here to the same bits."""
+
+
+_NOT_A_NUMBER = "a loss that was not a number"
 
 
 class LBFGS:
@@ -78,34 +94,48 @@ class LBFGS:
         objective: Objective,
         precondition: Callable[[Tensor], Tensor] | None = None,
         history: int = 10,
+        resume: Parts | None = None,
     ) -> None:
-        """``start`` [3, H, W] is clamped to [0, 1]. Raises Diverged if the loss there is not finite."""
+        """``start`` [3, H, W] is clamped to [0, 1]. Raises Diverged if the loss there is not finite.
+
+        ``history``: pairs of differences that are kept, two images each. ``resume``: ``parts`` of another
+        L-BFGS that stood at ``start``; the objective is not asked then.
+        """
         self._precondition = precondition or (lambda gradient: gradient)
-        self._pairs: deque[tuple[Tensor, Tensor, float]] = deque(maxlen=history)
-        self._scale = 0.0
+        self._pairs: deque[tuple[Tensor, Tensor]] = deque(maxlen=history)
         self.image = start.clamp(0, 1)
         self.evaluations = 0
         self.setbacks = 0
-        self.follow(objective)
+        self.trouble = _NOT_A_NUMBER
+        if resume is None:
+            self.follow(objective)
+            return
+        self.objective = objective
+        self.here = _evaluation(resume, "here")
+        for k in range(resume.values["pairs"]):
+            self._pairs.append((resume.tensors[f"s{k}"], resume.tensors[f"y{k}"]))
+
+    def parts(self) -> Parts:
+        here = _parts_of(self.here, "here")
+        tensors = {"image": self.image, **here.tensors}
+        for k, (s, y) in enumerate(self._pairs):
+            tensors.update({f"s{k}": s, f"y{k}": y})
+        return Parts({**here.values, "pairs": len(self._pairs)}, tensors)
 
     @property
-    def best(self) -> Tensor:
-        """The image with the lowest loss so far: the present one, as the loss never rises."""
+    def shown(self) -> Tensor:
         return self.image
 
-    @property
-    def best_here(self) -> Evaluation:
-        """The evaluation of ``best``."""
-        return self.here
+    def result(self) -> tuple[Tensor, Evaluation]:
+        # The loss never rises.
+        return self.image, self.here
 
     def follow(self, objective: Objective) -> None:
-        """Go on from the same image under another objective. Raises Diverged if it is not finite there."""
-        self._objective = objective
+        self.objective = objective
         self._pairs.clear()
         self.here = _first_evaluation(self, objective)
 
     def step(self) -> bool:
-        """Make one accepted step; False if the objective cannot be lowered from here."""
         if self._pairs and self._try(self._direction()):
             return True
         self._pairs.clear()
@@ -123,7 +153,7 @@ class LBFGS:
         direction = -gradient
         products: list[tuple[Tensor, Tensor, float, float]] = []
         scale = 0.0
-        for s, y, _ in reversed(self._pairs):
+        for s, y in reversed(self._pairs):
             s_free, y_free = s * free, y * free
             curvature = _dot(s_free, y_free)
             if curvature <= self.curvature_floor * _norm(s_free) * _norm(y_free):
@@ -157,7 +187,7 @@ class LBFGS:
             slope = _dot(self.here.gradient, image - self.image)
             if not slope < 0:
                 return False
-            there = self._objective(image)
+            there = self.objective(image)
             self.evaluations += 1
             if not there.finite:
                 self.setbacks += 1
@@ -173,60 +203,124 @@ class LBFGS:
 
     def _accept(self, image: Tensor, there: Evaluation) -> None:
         s, y = image - self.image, there.gradient - self.here.gradient
-        curvature = _dot(s, y)
-        if curvature > self.curvature_floor * _norm(s) * _norm(y):
-            self._pairs.append((s, y, curvature))
+        if _dot(s, y) > self.curvature_floor * _norm(s) * _norm(y):
+            self._pairs.append((s, y))
         self.image, self.here = image, there
 
 
 class Adam:
-    """Adam inside the box. Keeps the best image, as the loss may rise; steps back to it from a NaN."""
+    """Adam inside the box. Shows the average of its steps; steps back to its best picture from a NaN.
 
-    def __init__(self, start: Tensor, objective: Objective, learning_rate: float = 0.02) -> None:
-        """``start`` [3, H, W] is clamped to [0, 1]. Raises Diverged if the loss there is not finite."""
+    The steps of Adam are as long near the minimum as far from it: it circles there, and the average is
+    nearer. A loss that grows beyond ``blow_up`` times what it was at the start counts as a NaN does.
+    """
+
+    blow_up = 10.0
+
+    def __init__(
+        self,
+        start: Tensor,
+        objective: Objective,
+        learning_rate: float = 0.02,
+        averaging: float = 0.0,
+        resume: Parts | None = None,
+    ) -> None:
+        """``start`` [3, H, W] is clamped to [0, 1]. Raises Diverged if the loss there is not finite.
+
+        ``averaging`` in [0, 1): the weight of the older steps in the average; 0 shows the steps themselves.
+        ``resume``: ``parts`` of another Adam that stood at ``start``; the objective is not asked then.
+        """
+        self._averaging = averaging
         self._learning_rate = learning_rate
         self.image = start.clamp(0, 1)
         self.evaluations = 0
         self.setbacks = 0
-        self.follow(objective)
+        self.trouble = ""
+        if resume is None:
+            self.follow(objective)
+            return
+        self.objective = objective
+        self.here, self._best_here = _evaluation(resume, "here"), _evaluation(resume, "best")
+        for name in self._numbers:
+            setattr(self, name, resume.values[name])
+        for name in self._images:
+            setattr(self, name, resume.tensors[name])
+
+    _numbers = ("_learning_rate", "_steps", "_limit")
+    _images = ("_best", "_first", "_second", "_sum")
+
+    def parts(self) -> Parts:
+        here, best = _parts_of(self.here, "here"), _parts_of(self._best_here, "best")
+        values = {name: getattr(self, name) for name in self._numbers}
+        tensors = {name: getattr(self, name) for name in self._images}
+        return Parts(
+            {**values, **here.values, **best.values},
+            {"image": self.image, **tensors, **here.tensors, **best.tensors},
+        )
+
+    @property
+    def shown(self) -> Tensor:
+        if not self._averaging or not self._steps:
+            return self.image
+        # Kingma & Ba, equation 3: the sum began at 0.
+        return (self._sum / (1 - self._averaging**self._steps)).clamp(0, 1)
+
+    def result(self) -> tuple[Tensor, Evaluation]:
+        if self._averaging and self._steps:
+            self._consider(self.shown)
+        return self._best, self._best_here
 
     def follow(self, objective: Objective) -> None:
-        """Go on from the same image under another objective. Raises Diverged if it is not finite there."""
-        self._objective = objective
+        self.objective = objective
         self.here = _first_evaluation(self, objective)
-        self.best, self.best_here = self.image, self.here
+        self._best, self._best_here = self.image, self.here
+        self._limit = self.blow_up * self.here.total
         self._forget()
 
     def _forget(self) -> None:
         self._steps = 0
-        self._first = torch.zeros_like(self.image)
-        self._second = torch.zeros_like(self.image)
+        self._first = self._second = self._sum = torch.zeros_like(self.image)
 
     def step(self) -> bool:
-        """Make one step; False if the gradient vanished, or if five evaluations running were not finite."""
         for _ in range(5):
             gradient = self.here.gradient
             if not bool(gradient.any()):
                 return False
             self._steps += 1
-            self._first.lerp_(gradient, 0.1)
-            self._second.lerp_(gradient.square(), 0.001)
+            self._first = self._first.lerp(gradient, 0.1)
+            self._second = self._second.lerp(gradient.square(), 0.001)
             first = self._first / (1 - 0.9**self._steps)
             second = self._second / (1 - 0.999**self._steps)
             # An epsilon below any gradient that moves a pixel visibly: gradients fall with the pixel count.
             image = (self.image - self._learning_rate * first / (second.sqrt() + 1e-12)).clamp_(0, 1)
-            there = self._objective(image)
-            self.evaluations += 1
-            if there.finite:
+            there = self._consider(image)
+            if there.finite and there.total <= self._limit:
                 self.image, self.here = image, there
-                if there.total < self.best_here.total:
-                    self.best, self.best_here = image, there
+                self._sum = torch.lerp(image, self._sum, self._averaging)
                 return True
             self.setbacks += 1
+            self.trouble = "a loss that grew tenfold" if there.finite else _NOT_A_NUMBER
             self._learning_rate /= 2
-            self.image, self.here = self.best, self.best_here
+            self.image, self.here = self._best, self._best_here
             self._forget()
         return False
+
+    def _consider(self, image: Tensor) -> Evaluation:
+        there = self.objective(image)
+        self.evaluations += 1
+        if there.finite and there.total < self._best_here.total:
+            self._best, self._best_here = image, there
+        return there
+
+
+def _parts_of(evaluation: Evaluation, name: str) -> Parts:
+    values = {f"{name}.total": evaluation.total, f"{name}.losses": dict(evaluation.losses)}
+    return Parts(values, {f"{name}.gradient": evaluation.gradient})
+
+
+def _evaluation(parts: Parts, name: str) -> Evaluation:
+    losses = {str(key): float(loss) for key, loss in parts.values[f"{name}.losses"].items()}
+    return Evaluation(float(parts.values[f"{name}.total"]), parts.tensors[f"{name}.gradient"], losses)
 
 
 def _first_evaluation(optimiser: LBFGS | Adam, objective: Objective) -> Evaluation:

@@ -1,4 +1,4 @@
-"""The scales a picture is worked at, how iterations are shared over them, and moving images between them.
+"""Moving images and maps from one size to another.
 
 Sizes are (width, height) in whole pixels; images are [3, H, W] in [0, 1].
 """
@@ -13,51 +13,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, interpolate
 
-Size = tuple[int, int]
-
-# Where a stroke of the style still spans several pixels and an iteration takes milliseconds.
-COARSEST = 128
-# Fewer steps than this do not develop a scale; it is then better left out.
-_FEWEST_ITERATIONS = 4
-
-
-def fit_longest(size: Size, longest: int) -> Size:
-    """``size`` brought to this longest side, at least 1 pixel wide and high; 0 leaves it."""
-    width, height = size
-    side = max(width, height)
-    if longest <= 0 or longest == side:
-        return size
-    return max(1, (2 * width * longest + side) // (2 * side)), max(
-        1, (2 * height * longest + side) // (2 * side)
-    )
-
-
-def scale_ladder(size: Size, coarse_to_fine: bool = True) -> list[Size]:
-    """Sizes from about 128 px on the longest side, doubling, up to ``size`` itself."""
-    halvings = 0
-    # Up to 1.5 × 128, so that the coarsest lies between 96 and 192 px.
-    while coarse_to_fine and 2 * max(size) >> halvings >= 3 * COARSEST:
-        halvings += 1
-    return [
-        (max(1, (2 * size[0] + (1 << k)) >> (k + 1)), max(1, (2 * size[1] + (1 << k)) >> (k + 1)))
-        for k in range(halvings, -1, -1)
-    ]
-
-
-def share_iterations(iterations: int, scales: int) -> list[int]:
-    """Iterations of each scale, coarse first; they add up to ``iterations``.
-
-    Each scale gets half of what the coarser one gets: composing strokes takes more steps than sharpening
-    them, and a step at a coarse scale costs a quarter. With few iterations the coarsest scales
-    get 0, so that the others get at least four.
-    """
-    kept = max(1, min(scales, iterations // _FEWEST_ITERATIONS))
-    weights = [2 ** (kept - 1 - k) for k in range(kept)]
-    spare, total = iterations - min(iterations, _FEWEST_ITERATIONS * kept), sum(weights)
-    base = (iterations - spare) // kept
-    shares = [base + spare * weight // total for weight in weights]
-    shares[0] += iterations - sum(shares)
-    return [0] * (scales - kept) + shares
+from nst_server.wire.scales import Size
 
 
 def resize(image: Tensor, size: Size) -> Tensor:

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, pad
 
-from nst_server.engine.pyramid import Size, fill_transparent, resize_map
+from nst_server.engine.pyramid import fill_transparent, resize_map
+from nst_server.wire.scales import Size
 
 # Half the width over which two styles meet at a hard edge, in units of the longest side: about a stroke.
 # Narrower, the eye follows the line along which the palettes change.

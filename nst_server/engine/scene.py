@@ -7,13 +7,16 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from nst_server.engine.colour import apply_map, colour_moments, transfer_map
-from nst_server.engine.losses import StyleTarget
-from nst_server.engine.objective import Objective, read_style, style_shares, used_layers
-from nst_server.engine.pyramid import Size, fill_transparent, fit_image, fit_longest, resize, resize_map
+from nst_server.engine.losses import Statistics
+from nst_server.engine.luminance import luminance, with_luminance
+from nst_server.engine.noise import random_texture, white_noise
+from nst_server.engine.objective import Objective, read_style, style_part, style_shares, used_layers
+from nst_server.engine.palette import Moments, in_histogram, in_moments, moments_of, pooled
+from nst_server.engine.pyramid import fill_transparent, fit_image, resize, resize_map
 from nst_server.engine.regions import Division, Regions
 from nst_server.engine.vgg import Encoder
 from nst_server.wire.params import FIELDS, Params
+from nst_server.wire.scales import Size, fit_longest
 
 # A style is read at the canvas's longest side, so that strokes keep their proportion. For a thin canvas that
 # would be hundreds of times its own pixels: beyond so many times its area, or that of a thumbnail, it is not.
@@ -25,32 +28,12 @@ _STYLE_AREA, _LEAST_AREA = 4, 128 * 128
 # At 1 (and a content weight of 0.15) slender things such as bridge towers dissolved.
 _HOLD = 0.8
 
-Palette = tuple[Tensor, Tensor]  # mean [3] and covariance [3, 3] of colours, float64 on the CPU
-
-
-def _palette(image: Tensor, weight: Tensor | None = None) -> Palette:
-    # On the CPU because Apple's GPUs have no float64.
-    return colour_moments(image.cpu(), None if weight is None else weight.cpu())
-
-
-def _pooled(palettes: Sequence[Palette], shares: Sequence[float]) -> Palette:
-    """The palette of all the pictures together, each counted by its share."""
-    mean = sum((share * own for share, (own, _) in zip(shares, palettes, strict=True)), torch.zeros(3))
-    covariance = torch.zeros(3, 3, dtype=torch.float64)
-    for share, (own, spread) in zip(shares, palettes, strict=True):
-        covariance += share * (spread + torch.outer(own - mean, own - mean))
-    return mean, covariance
-
-
-def _in_palette(image: Tensor, own: Palette, wanted: Palette) -> Tensor:
-    return apply_map(image, *transfer_map(own, wanted)).clamp(0, 1)
-
 
 class Scene:
     """The images of a job on the computing device: float32, [3, H, W], in [0, 1].
 
     ``influence`` [H, W] in [0, 1] is the content's alpha; ``regions`` is where each style acts, None:
-    everywhere. Of ``params`` only what cannot change in a running job is used here.
+    everywhere. Of ``params`` only what cannot change in a running job is used here, and its colours.
     """
 
     def __init__(
@@ -69,62 +52,112 @@ class Scene:
         self.regions = regions
         self.influence = None if influence is None or bool((influence >= 1).all()) else influence
         self.original = content if self.influence is None else fill_transparent(content, self.influence)
+        self._styles_given, self._start_given = list(styles), start
+        self.take_colours(params)
+
+    def take_colours(self, params: Params) -> None:
+        """Prepare the pictures for ``params.keep_colours`` and ``params.luminance_space``."""
+        self._keeps, self._space = params.keep_colours, params.luminance_space
         self.content = self._grey(self.original)
-        self.palette = _palette(self.content, self.influence)
-        self._palettes = [self._palette_at(index) for index in range(len(styles))]
-        grey = map(self._grey, styles)
-        self.styles = [self._recoloured(s, own) for s, own in zip(grey, self._palettes, strict=True)]
-        self._style_palettes = [_palette(style) for style in self.styles]
-        self.start = None if start is None else self._grey(start)
+        self.palette = moments_of(self.content, self.influence)
+        self._palettes = [
+            self.palette if self.regions is None else moments_of(self.content, self._weight_at(index))
+            for index in range(len(self._styles_given))
+        ]
+        self.styles = [self._recoloured(index, self._grey(s)) for index, s in enumerate(self._styles_given)]
+        self._style_palettes = [moments_of(style) for style in self.styles]
+        self.start = None if self._start_given is None else self._grey(self._start_given)
+
+    def has_colours_of(self, params: Params) -> bool:
+        """Whether the pictures are prepared for these ``params``."""
+        is_used = self._keeps == "luminance"
+        return self._keeps == params.keep_colours and not (is_used and self._space != params.luminance_space)
 
     @property
     def size(self) -> Size:
         """Width and height of the content."""
         return self.content.shape[2], self.content.shape[1]
 
+    def style_size(self, index: int, size: Size) -> Size:
+        """The size at which a style is read for a picture of ``size``."""
+        style, params = self.styles[index], self.params
+        own = params.style_scales[index] if params.style_scales else 1.0
+        # Two factors, each within the range of one, would reach scales that no image can be read at.
+        low, high = FIELDS["style_scale"]["low"], FIELDS["style_scale"]["high"]
+        scale = min(high, max(low, params.style_scale * own))
+        longest = max(1, round(max(size) * scale))
+        width, height = fit_longest((style.shape[2], style.shape[1]), longest)
+        excess = width * height / (scale**2 * _STYLE_AREA * max(size[0] * size[1], _LEAST_AREA))
+        if excess > 1:
+            longest = max(1, round(longest / excess**0.5))
+        return fit_longest((style.shape[2], style.shape[1]), longest)
+
     def reference(self, content: Tensor, params: Params, division: Division) -> Tensor:
         """``content`` at some scale as the picture should resemble it: in the colours of the styles.
 
-        Matched colours halve the loss before the first step. Below strength 0.25 they fade to the content's
-        own, so that strength 0 means the content untouched.
+        Matched colours halve the loss before the first step. Below strength 0.5 they fade to the content's
+        own, as the statistics that are aimed at do, so that strength 0 means the content untouched.
         """
-        if self.params.keep_colours != "no" or params.strength == 0:
+        if self._keeps != "no" or params.strength == 0:
             return content
-        return torch.lerp(content, self._matched(content, division), _fade(params.strength))
+        return torch.lerp(content, self._mapped(content, division), style_part(params.strength))
 
-    def _matched(self, content: Tensor, division: Division) -> Tensor:
-        """``content`` in the palette of the styles; with regions each in that of the styles acting there."""
+    def finished(self, picture: Tensor) -> Tensor:
+        """``picture`` [3, h, w] as the painter gets it: with the content's chroma if colours are kept so."""
+        if self._keeps != "luminance":
+            return picture
+        original = resize(self.original, (picture.shape[2], picture.shape[1]))
+        return with_luminance(original, luminance(picture, self._space), self._space)
+
+    def taken_up(self, picture: Tensor, params: Params, division: Division) -> Tensor:
+        """A ``picture`` [3, h, w] that was finished in other colours, as what to go on from in these."""
+        grey = self._grey(picture)
+        mapped = self._mapped(grey, division, is_content=False)
+        return mapped if self._keeps != "no" else torch.lerp(picture, mapped, style_part(params.strength))
+
+    def _mapped(self, image: Tensor, division: Division, is_content: bool = True) -> Tensor:
+        """``image`` [3, h, w], the content or another, in the palette that a picture is to have.
+
+        With regions, each in that of its place.
+        """
+        influence = None
+        if self.influence is not None:
+            influence = resize_map(self.influence, image.shape[1], image.shape[2])
         if division.parts is None:
-            return _in_palette(content, self.palette, _pooled(self._style_palettes, division.shares))
-        matched = content * (1 - division.parts.sum(0))
-        for part, own, shares in zip(division.parts, self._palettes, division.company, strict=True):
+            own = self.palette if is_content else moments_of(image, influence)
+            return in_moments(image, own, self._wanted(self.palette, division.shares))
+        mapped = image * (1 - division.parts.sum(0))
+        for part, palette, shares in zip(division.parts, self._palettes, division.company, strict=True):
             if any(shares):
-                matched += part * _in_palette(content, own, _pooled(self._style_palettes, shares))
-        return matched
+                weight = part if influence is None else part * influence
+                own = palette if is_content else moments_of(image, weight)
+                mapped += part * in_moments(image, own, self._wanted(palette, shares))
+        return mapped
 
-    def _palette_at(self, style: int) -> Palette:
-        """The content's palette where ``style`` acts."""
+    def _wanted(self, content: Moments, shares: Sequence[float]) -> Moments:
+        """The palette of a picture where the content has ``content`` and styles act with these shares."""
+        return pooled(self._style_palettes, shares) if self._keeps == "no" else content
+
+    def _weight_at(self, style: int) -> Tensor | None:
+        """How much each pixel of the content counts [H, W] for the colours where ``style`` acts."""
         if self.regions is None:
-            return self.palette
+            return self.influence
         mask = self.regions.masks[style]
-        return _palette(self.content, mask if self.influence is None else mask * self.influence)
+        return mask if self.influence is None else mask * self.influence
 
     def _grey(self, image: Tensor) -> Tensor:
         # Gatys et al., "Preserving Color in Neural Artistic Style Transfer", 2016: luminance-only transfer.
-        if self.params.keep_colours != "luminance":
+        if self._keeps != "luminance":
             return image
-        return _luma(image).expand(3, -1, -1).contiguous()
+        return luminance(image, self._space).expand(3, -1, -1).contiguous()
 
-    def _recoloured(self, style: Tensor, wanted: Palette) -> Tensor:
-        """The style in the content's colours (or in its range of luminance), where these are to be kept."""
-        if self.params.keep_colours == "no":
+    def _recoloured(self, index: int, style: Tensor) -> Tensor:
+        """A style in the content's colours (or in its range of luminance), where these are to be kept."""
+        if self._keeps == "no":
             return style
-        return _in_palette(style, _palette(style), wanted)
-
-
-def _fade(strength: float) -> float:
-    """0 at strength 0, rising evenly to 1 at 0.25, as the distance to the styles' palette then falls."""
-    return min(1.0, 4 * strength)
+        if self._keeps == "histogram":
+            return in_histogram(style, self.content, like_weight=self._weight_at(index))
+        return in_moments(style, moments_of(style), self._palettes[index])
 
 
 class View:
@@ -141,16 +174,24 @@ class View:
         self.influence = (
             None if scene.influence is None else resize_map(scene.influence, size[1], size[0]).contiguous()
         )
-        self.regions = None if scene.regions is None else scene.regions.at(size).meeting(self.content)
-        self._targets: list[dict[str, StyleTarget]] | None = None
+        # Met along the edges of the content as it is, whatever colours are kept: those may change on the way.
+        self.regions = (
+            None if scene.regions is None else scene.regions.at(size).meeting(resize(scene.original, size))
+        )
+        self._statistics: list[dict[str, Statistics]] | None = None
         self._division: Division | None = None
+
+    @property
+    def previous(self) -> Tensor | None:
+        """The picture that the scale before has reached, in the colours of now."""
+        return self._previous
 
     def objective(self, params: Params, check: Callable[[], None], largest: int) -> Objective:
         """The loss at this scale under the live ``params``; styles are read ``largest`` pixels at a time."""
         scene = self.scene
-        if self._targets is None:
+        if self._statistics is None:
             _, layers = used_layers(scene.encoder, scene.params)
-            self._targets = [
+            self._statistics = [
                 read_style(self._scaled(index), scene.encoder, layers, check, largest)
                 for index in range(len(scene.styles))
             ]
@@ -158,12 +199,12 @@ class View:
         reference = scene.reference(self.content, params, division)
         target = None
         if self._previous is not None:
-            enlarged = self._enlarged(self._previous, reference, params.strength)
-            target = torch.lerp(reference, enlarged, _HOLD * _fade(params.strength))
+            enlarged = self._enlarged(self._previous, reference, 1 - params.strength)
+            target = torch.lerp(reference, enlarged, _HOLD * style_part(params.strength))
         return Objective(
             scene.encoder,
             reference,
-            self._targets,
+            self._statistics,
             params,
             division,
             target=target,
@@ -188,67 +229,80 @@ class View:
         scene = self.scene
         division = self._divided(params)
         reference = scene.reference(self.content, params, division)
+        shares = params.start_shares
         if self._previous is not None:
-            if params.start != "content":
-                return resize(self._previous, self.size)
-            return self._enlarged(self._previous, reference, params.strength)
-        if params.start == "image" and scene.start is not None:
+            return self._enlarged(
+                self._previous, reference, shares.get("content", 0.0) * (1 - params.strength)
+            )
+        images = [share * self._image(name, params, reference, division) for name, share in shares.items()]
+        return images[0] if len(images) == 1 else torch.stack(images).sum(0)
+
+    def _image(self, name: str, params: Params, reference: Tensor, division: Division) -> Tensor:
+        """One of the images [3, h, w] that there are to start from; "content" is the ``reference``."""
+        scene = self.scene
+        if name == "noise":
+            return white_noise(scene.palette[0], self.size, params.seed).to(reference)
+        if name == "style-statistics":
+            return self._painted_over(
+                reference,
+                division,
+                lambda shares: random_texture(
+                    [self._scaled(index) for index in range(len(shares))], shares, self.size, params.seed
+                ).to(reference),
+            )
+        if name == "style":
+            return self._painted_over(
+                reference,
+                division,
+                lambda shares: fit_image(
+                    scene.styles[shares.index(max(shares))], self.size, params.fit, reference
+                ),
+            )
+        if name == "image" and scene.start is not None:
             return fit_image(scene.start, self.size, params.fit, reference)
-        if params.start == "style":
-            return self._painted_over(reference, division, params.fit)
-        if params.start == "noise":
-            return self._noise(params.seed)
         return reference
 
-    def _painted_over(self, reference: Tensor, division: Division, fit: str) -> Tensor:
-        """The style with the largest share, laid over ``reference``; with regions, each style in its own."""
-        styles = self.scene.styles
+    def _painted_over(
+        self, reference: Tensor, division: Division, image_of: Callable[[Sequence[float]], Tensor]
+    ) -> Tensor:
+        """``image_of`` the styles' shares; with regions of each style alone in its own, on ``reference``."""
         if division.parts is None:
-            largest = division.shares.index(max(division.shares))
-            return fit_image(styles[largest], self.size, fit, reference)
+            return image_of(division.shares)
         painted = reference * (1 - division.parts.sum(0))
-        for part, style in zip(division.parts, styles, strict=True):
-            painted += part * fit_image(style, self.size, fit, reference)
+        for index, part in enumerate(division.parts):
+            painted += part * image_of([float(index == other) for other in range(len(division.parts))])
         return painted
 
-    def _enlarged(self, picture: Tensor, reference: Tensor, strength: float) -> Tensor:
-        """``picture`` at this size, with 1 - ``strength`` of the detail that ``reference`` has beyond it."""
+    def _enlarged(self, picture: Tensor, reference: Tensor, detail: float) -> Tensor:
+        """``picture`` at this size, with that share of the ``detail`` that ``reference`` has beyond it."""
         coarse = resize(resize(reference, (picture.shape[2], picture.shape[1])), self.size)
-        return (resize(picture, self.size) + (1 - strength) * (reference - coarse)).clamp(0, 1)
+        return (resize(picture, self.size) + detail * (reference - coarse)).clamp(0, 1)
 
     def extended(self, picture: Tensor) -> Tensor:
         """``picture`` [3, h, w] fit to be enlarged: where no style acts, with colours from around."""
         return picture if self.regions is None else self.regions.extended(picture)
 
     def finished(self, picture: Tensor) -> Tensor:
-        """``picture`` [3, h, w] as the painter gets it: with the content's chroma if colours are kept so."""
-        picture = self.extended(picture)
-        if self.scene.params.keep_colours != "luminance":
-            return picture
-        original = resize(self.scene.original, self.size)
-        return (original + _luma(picture) - _luma(original)).clamp(0, 1)
+        """``picture`` [3, h, w] as the painter gets it."""
+        return self.scene.finished(self.extended(picture))
 
-    def _noise(self, seed: int) -> Tensor:
-        """White noise around the mean colour of the content, the same on every device."""
-        generator = torch.Generator().manual_seed(seed)
-        noise = torch.randn(3, self.size[1], self.size[0], generator=generator).to(self.content.device)
-        return (self.scene.palette[0].to(noise)[:, None, None] + 0.2 * noise).clamp(0, 1)
+    def follow_colours(self, params: Params, picture: Tensor) -> Tensor:
+        """Take the colours that ``params`` ask for; returns what to go on from in place of ``picture``.
+
+        That looks at once as it is to look: strokes stay, their colours are those of the new targets.
+        """
+        scene = self.scene
+        if scene.has_colours_of(params):
+            return picture
+        shown = scene.finished(picture)
+        previous = None if self._previous is None else scene.finished(self._previous)
+        scene.take_colours(params)
+        self.content = resize(scene.content, self.size)
+        self._statistics = None
+        if previous is not None:
+            coarser = View(scene, (previous.shape[2], previous.shape[1]))
+            self._previous = scene.taken_up(previous, params, coarser._divided(params))
+        return scene.taken_up(shown, params, self._divided(params))
 
     def _scaled(self, index: int) -> Tensor:
-        style, params = self.scene.styles[index], self.scene.params
-        own = params.style_scales[index] if params.style_scales else 1.0
-        # Two factors, each within the range of one, would reach scales that no image can be read at.
-        low, high = FIELDS["style_scale"]["low"], FIELDS["style_scale"]["high"]
-        scale = min(high, max(low, params.style_scale * own))
-        longest = max(1, round(max(self.size) * scale))
-        width, height = fit_longest((style.shape[2], style.shape[1]), longest)
-        excess = width * height / (scale**2 * _STYLE_AREA * max(self.size[0] * self.size[1], _LEAST_AREA))
-        if excess > 1:
-            longest = max(1, round(longest / excess**0.5))
-        return resize(style, fit_longest((style.shape[2], style.shape[1]), longest))
-
-
-def _luma(image: Tensor) -> Tensor:
-    """[1, H, W]: Rec. 709 luma of ``image`` [3, H, W]."""
-    weights = image.new_tensor([0.2126, 0.7152, 0.0722]).view(3, 1, 1)
-    return (weights * image).sum(0, keepdim=True)
+        return resize(self.scene.styles[index], self.scene.style_size(index, self.size))

@@ -15,14 +15,18 @@ from nst_server.engine.memory import bytes_per_pixel
 from nst_server.engine.objective import used_layers
 from nst_server.engine.optimisers import LBFGS, Adam, Diverged, Evaluation, Objective, Optimiser
 from nst_server.engine.preconditioner import Preconditioner, probe_curvature
-from nst_server.engine.pyramid import COARSEST, Size, fit_longest, scale_ladder, share_iterations
 from nst_server.engine.regions import Regions
 from nst_server.engine.scene import Scene, View
+from nst_server.engine.state import Parts, State
 from nst_server.engine.vgg import Encoder
 from nst_server.wire.params import Params
+from nst_server.wire.scales import COARSEST, Size, check_scales, fit_longest, scales_of
 
 # Of the free memory; the rest is for frames on their way out and for what the estimate leaves out.
 _MEMORY_SHARE = 0.75
+# Pixels of a style that ``deterministic`` reads at a time, where the canvas has not more: VGG's first maps of
+# so many take 256 MB each.
+_TILE = 2**20
 
 
 class Cancelled(Exception):
@@ -52,6 +56,7 @@ class Step:
     losses: content, style, tv, total. seconds_left: None while unknown. final: the last step; its image is
     the best one at the full size, its iteration may repeat that of the step before. memory: bytes that an
     evaluation takes at this scale, as estimated. note: something that the painter should know, or None.
+    state: what goes on from here, free to take.
     """
 
     iteration: int
@@ -61,6 +66,7 @@ class Step:
     losses: Mapping[str, float]
     seconds_left: float | None
     image: Tensor
+    state: State
     memory: int = 0
     final: bool = False
     note: str | None = None
@@ -77,27 +83,34 @@ def stylize(
     influence: Tensor | None = None,
     regions: Regions | None = None,
     control: Control | None = None,
+    resume: State | None = None,
 ) -> Iterator[Step]:
     """Paint ``content`` [3, H, W] in the manner of ``styles`` (each [3, h, w]); sRGB in [0, 1].
 
-    ``start`` [3, h, w] is needed when ``params.start`` is "image". ``influence`` [H, W] in [0, 1] is the
-    content's alpha: where it is 0 the content's colours change nothing. ``regions`` is where each style acts,
-    None: everywhere; ``regions.composed`` lays the images of the steps over what no style acts on.
+    ``start`` [3, h, w] is needed when "image" is part of ``params.start``. ``influence`` [H, W] in [0, 1] is
+    the content's alpha: where it is 0 the content's colours change nothing. ``regions`` is where each style
+    acts, None: everywhere; ``regions.composed`` lays the images of the steps over what no style acts on.
     ``encoder`` is on ``device`` already.
     The last step has ``final`` set, also when ``control.stop`` ends the work early. The same arguments and
-    the same plan (``device.plan``) give the same bits on the CPU.
+    the same plan (``device.plan`` with ``State.full`` and ``State.tile``) give the same bits on the CPU.
 
-    Raises ValueError without styles or start and for regions of another size, Diverged if the loss is not a
-    number at the start, and whatever ``control.check`` raises.
+    ``resume``: the ``state`` of a step of an earlier call with the same arguments. The steps after it are
+    those that the earlier call would have made, to the bit where the plan is the same; live parameters that
+    have changed since are followed from there. Its tensors may be on any device.
+
+    Raises ValueError without styles or start, for regions of another size and for more ``scale_iterations``
+    than scales, Diverged if the loss is not a number at the start, and whatever ``control.check`` raises.
+    With ``deterministic`` a canvas too large for the memory raises what PyTorch does.
     """
     if not styles:
         raise ValueError("There is no style. Give at least one style image.")
-    if params.start == "image" and start is None:
+    if "image" in params.start_shares and start is None:
         raise ValueError("There is no image to start from. Give one, or start from content, noise or style.")
     if regions is not None and (len(regions.masks), regions.size) != (len(styles), _size(content)):
         raise ValueError(
             f"The regions are {tuple(regions.masks.shape)}: give a mask of the content's size for each style."
         )
+    check_scales(_size(content), params)
     scene = Scene(
         content.to(device, torch.float32),
         [style.to(device, torch.float32) for style in styles],
@@ -107,7 +120,7 @@ def stylize(
         influence=None if influence is None else influence.to(device, torch.float32),
         regions=None if regions is None else regions.to(device),
     )
-    yield from _Run(scene, control or Control(params), device).steps()
+    yield from _Run(scene, control or Control(params), device, resume).steps()
 
 
 def _size(image: Tensor) -> Size:
@@ -117,43 +130,61 @@ def _size(image: Tensor) -> Size:
 class _Run:
     """One run of ``stylize``: the scales that are left, and where the picture stands."""
 
-    def __init__(self, scene: Scene, control: Control, device: torch.device) -> None:
+    def __init__(self, scene: Scene, control: Control, device: torch.device, resume: State | None) -> None:
         self._scene = scene
         self._control = control
         self._device = device
         self._note: str | None = None
+        self._said: list[str] = []
         self._iteration = 0
         self._evaluations = 0
         self._curvature: Tensor | None = None
         self._seconds_per_pixel: float | None = None
-        params = scene.params
-        content, style = used_layers(scene.encoder, params)
-        self._bytes_per_pixel = bytes_per_pixel(scene.encoder, {**content, **style}, device)
-        self._wanted = fit_longest(scene.size, params.size)
-        self._largest = self._affordable_pixels()
-        full = self._wanted
-        if full[0] * full[1] > self._largest:
-            full = fit_longest(full, max(1, int(max(full) * math.sqrt(self._largest / (full[0] * full[1])))))
-            self._say_smaller(full)
-        self._full = full
-        # A start image has its composition already; working it small first would only blur it.
-        sizes = scale_ladder(full, params.coarse_to_fine and params.start != "image")
-        shares = share_iterations(params.iterations, len(sizes))
-        self._queue = [pair for pair in zip(sizes, shares, strict=True) if pair[1]]
-        self._view = View(scene, self._queue[0][0])
+        self._params = scene.params
+        self._asked = self._left = 0
         self._optimiser: Optimiser | None = None
+        self._reached: Tensor | None = None
+        content, style = used_layers(scene.encoder, scene.params)
+        self._bytes_per_pixel = bytes_per_pixel(scene.encoder, {**content, **style}, device)
+        self._wanted = fit_longest(scene.size, scene.params.size)
+        self._resume = resume
+        if resume is None:
+            self._full, self._tile = self._afford()
+            self._queue = scales_of(self._full, scene.params)
+        else:
+            self._full, self._tile = resume.full, resume.tile
+            self._queue = [((width, height), iterations) for width, height, iterations in resume.queue]
+        self._view = View(scene, self._queue[0][0] if resume is None else resume.size)
+
+    def _afford(self) -> tuple[Size, int]:
+        """The size to be reached, and the pixels of a style to read at a time: what the memory allows."""
+        full = self._wanted
+        pixels = full[0] * full[1]
+        if self._scene.params.deterministic:
+            return full, max(_TILE, pixels)
+        affordable = self._affordable_pixels()
+        if pixels > affordable:
+            full = fit_longest(full, max(1, int(max(full) * math.sqrt(affordable / pixels))))
+            self._say_smaller(full)
+        # In powers of two, so that the megabytes that happen to be free do not decide how a style is read.
+        tile = 1 << (affordable.bit_length() - 1)
+        sizes = (self._scene.style_size(index, full) for index in range(len(self._scene.styles)))
+        return full, min(tile, max(width * height for width, height in sizes))
 
     def steps(self) -> Iterator[Step]:
         """Work the scales in turn, then yield the final step."""
-        while self._queue and not (self._control.stop and self._optimiser):
-            size, iterations = self._queue.pop(0)
-            began = self._iteration
+        while (self._resume or self._left or self._queue) and not (self._control.stop and self._optimiser):
             try:
-                yield from self._work(size, iterations)
+                if self._resume is not None:
+                    self._go_on(self._resume)
+                elif not self._left:
+                    self._enter(*self._queue[0])
+                else:
+                    yield from self._work()
             except (RuntimeError, MemoryError) as error:
-                if not devices.is_out_of_memory(error) or max(size) < 2:
+                if not devices.is_out_of_memory(error) or self._scene.params.deterministic:
                     raise
-                self._retreat(size, began + iterations - self._iteration)
+                self._retreat(error)
             except Diverged:
                 if self._optimiser is None:
                     raise
@@ -161,89 +192,152 @@ class _Run:
                 break
         yield self._final()
 
-    def _work(self, size: Size, iterations: int) -> Iterator[Step]:
-        """Up to ``iterations`` steps at ``size``; the very last step of the run is left to ``_final``."""
-        params = self._control.params
-        optimiser = self._enter(size, params)
-        for left in reversed(range(iterations)):
-            if self._control.stop:
-                return
+    def _work(self) -> Iterator[Step]:
+        """The steps that are left at this scale; the very last one of the run is left to ``_final``."""
+        optimiser, size = self._optimiser, self._view.size
+        assert optimiser is not None
+        while self._left and not self._control.stop:
             began = time.perf_counter()
             evaluations, setbacks = optimiser.evaluations, optimiser.setbacks
-            if self._control.params != params:
+            if self._control.params != self._params:
                 params = self._control.params
+                optimiser.image = self._view.follow_colours(params, optimiser.image)
                 optimiser.follow(self._objective(self._view, params))
+                self._params = params
             moved = optimiser.step()
             self._evaluations += optimiser.evaluations - evaluations
             if optimiser.setbacks > setbacks:
-                self._say("stepped back from a loss that was not a number")
+                self._say(f"stepped back from {optimiser.trouble}")
             if not moved:
+                done = self._asked - self._left
+                self._say(
+                    f"the picture stopped changing after {done} of {self._asked} iterations at {max(size)} px"
+                )
+                self._left = 0
                 return
             self._iteration += 1
+            self._left -= 1
             self._measure((time.perf_counter() - began) / (size[0] * size[1]))
-            if left or self._queue:
-                yield self._step(optimiser.image, optimiser.here, left)
+            if self._left or self._queue:
+                yield self._step(optimiser.shown, optimiser.here)
 
-    def _enter(self, size: Size, params: Params) -> Optimiser:
+    def _enter(self, size: Size, iterations: int) -> None:
         """Begin at a scale from what the one before has reached."""
-        view = View(self._scene, size, self._view.extended(self._optimiser.best) if self._optimiser else None)
+        params = self._control.params
+        if self._optimiser is not None:
+            self._reached = self._view.follow_colours(params, self._result()[0])
+        previous = None if self._reached is None else self._view.extended(self._reached)
+        view = View(self._scene, size, previous)
         objective = self._objective(view, params)
-        start = view.beginning(params)
-        optimiser: Optimiser
-        if params.optimiser == "adam":
-            optimiser = Adam(start, objective, params.learning_rate)
-        else:
-            optimiser = LBFGS(start, objective, self._preconditioner(size, params))
+        optimiser = self._new_optimiser(view.beginning(params), objective, size)
         self._evaluations += optimiser.evaluations
-        self._view, self._optimiser = view, optimiser
-        return optimiser
+        self._view, self._optimiser, self._params = view, optimiser, params
+        self._asked = self._left = iterations
+        del self._queue[0]
+
+    def _go_on(self, state: State) -> None:
+        """Stand where ``state`` was taken."""
+        self._resume = None
+        self._iteration, self._evaluations = state.iteration, state.evaluations
+        self._said, self._seconds_per_pixel = list(state.said), state.seconds_per_pixel
+        self._curvature = None if state.curvature is None else state.curvature.cpu()
+        if not self._scene.has_colours_of(state.params):
+            self._scene.take_colours(state.params)
+        previous = None if state.previous is None else state.previous.to(self._device)
+        self._view = View(self._scene, state.size, previous)
+        self._params = state.params
+        self._asked, self._left = state.asked, state.left
+        tensors = {name: tensor.to(self._device) for name, tensor in state.optimiser.tensors.items()}
+        # What is left to go on from if the memory does not suffice for the rest.
+        self._reached = tensors["image"]
+        objective = self._objective(self._view, self._params)
+        own = Parts(state.optimiser.values, tensors) if state.optimiser.values else None
+        self._optimiser = self._new_optimiser(tensors["image"], objective, state.size, own)
+        self._evaluations += self._optimiser.evaluations
+
+    def _new_optimiser(
+        self, start: Tensor, objective: Objective, size: Size, resume: Parts | None = None
+    ) -> Optimiser:
+        params = self._scene.params
+        if params.optimiser == "adam":
+            return Adam(start, objective, params.learning_rate, params.averaging, resume)
+        precondition = self._preconditioner(size) if params.optimiser == "lbfgs" else None
+        return LBFGS(start, objective, precondition, resume=resume)
+
+    def _result(self) -> tuple[Tensor, Evaluation]:
+        """The best picture of this scale, with its losses."""
+        assert self._optimiser is not None
+        evaluations = self._optimiser.evaluations
+        best = self._optimiser.result()
+        self._evaluations += self._optimiser.evaluations - evaluations
+        return best
 
     def _objective(self, view: View, params: Params) -> Objective:
-        return view.objective(params, self._control.check, self._largest)
+        return view.objective(params, self._control.check, self._tile)
 
-    def _preconditioner(self, size: Size, params: Params) -> Preconditioner:
+    def _preconditioner(self, size: Size) -> Preconditioner:
         """For images of ``size``, from a probe of the content loss made once at the coarsest size.
 
         The curvature by frequency and colour is the encoder's far more than the picture's or the scale's.
         """
         if self._curvature is None:
             view = View(self._scene, fit_longest(size, min(COARSEST, max(size))))
-            probe = replace(params, strength=0.0, tv=0.0)
+            probe = replace(self._params, strength=0.0, tv=0.0)
             objective = self._objective(view, probe)
             self._curvature = probe_curvature(
-                lambda image: objective(image).gradient, view.content, params.seed
+                lambda image: objective(image).gradient, view.content, self._params.seed
             )
         return Preconditioner(self._curvature, size[1], size[0], self._device)
 
-    def _step(self, image: Tensor, here: Evaluation, left: int, final: bool = False) -> Step:
-        """A step with ``left`` iterations to go at this scale."""
+    def _step(self, image: Tensor, here: Evaluation, final: State | None = None) -> Step:
         note, self._note = self._note, None
-        remaining = left * self._view.size[0] * self._view.size[1] + sum(
+        remaining = self._left * self._view.size[0] * self._view.size[1] + sum(
             w * h * n for (w, h), n in self._queue
         )
         rate = self._seconds_per_pixel
         return Step(
             iteration=max(1, self._iteration),
-            total=max(1, self._iteration + left + sum(n for _, n in self._queue)),
+            total=max(1, self._iteration + self._left + sum(n for _, n in self._queue)),
             evaluations=self._evaluations,
             scale=(image.shape[2], image.shape[1]),
             losses=here.losses,
             seconds_left=None if rate is None else rate * remaining,
             image=self._view.finished(image),
             memory=round(self._bytes_per_pixel * image.shape[1] * image.shape[2]),
-            final=final,
+            final=final is not None,
             note=note,
+            state=final or self._state(),
+        )
+
+    def _state(self) -> State:
+        assert self._optimiser is not None
+        return State(
+            iteration=self._iteration,
+            evaluations=self._evaluations,
+            size=self._view.size,
+            asked=self._asked,
+            left=self._left,
+            queue=tuple((width, height, iterations) for (width, height), iterations in self._queue),
+            full=self._full,
+            tile=self._tile,
+            params=self._params,
+            said=tuple(self._said),
+            seconds_per_pixel=self._seconds_per_pixel,
+            optimiser=self._optimiser.parts(),
+            previous=self._view.previous,
+            curvature=self._curvature,
         )
 
     def _final(self) -> Step:
         """The last step: the best image of the last scale that was reached, at the full size."""
-        assert self._optimiser is not None
-        best, here = self._optimiser.best, self._optimiser.best_here
+        best, here = self._result()
         self._queue.clear()
+        self._left = 0
+        state = self._state()
         if self._view.size != self._full:
             self._view = View(self._scene, self._full, self._view.extended(best))
             best = self._view.beginning(self._control.params)
-        return self._step(best, here, 0, final=True)
+        return self._step(best, here, state)
 
     def _measure(self, seconds_per_pixel: float) -> None:
         # Smoothed over about five steps: line searches make single ones uneven.
@@ -255,11 +349,15 @@ class _Run:
         available = _MEMORY_SHARE * devices.memory_available(self._device)
         return max(1, int(available / self._bytes_per_pixel))
 
-    def _retreat(self, size: Size, iterations: int) -> None:
-        """After running out of memory at ``size``: spend what is left of the run at half of it."""
+    def _retreat(self, error: Exception) -> None:
+        """After running out of memory: spend what is left of the run at half the size. Raises ``error``."""
+        size, iterations = (self._view.size, self._left) if self._left else self._queue.pop(0)
+        if max(size) < 2:
+            raise error
         iterations += sum(n for _, n in self._queue)
+        self._left = 0
         self._full = fit_longest(size, max(size) // 2)
-        self._largest = max(1, size[0] * size[1] // 4)
+        self._tile = max(1, size[0] * size[1] // 4)
         self._queue = [(self._full, iterations)]
         self._say_smaller(self._full)
         if self._device.type == "cuda":
@@ -269,4 +367,7 @@ class _Run:
         self._say(f"worked at {max(size)} of {max(self._wanted)} px: not enough memory for more")
 
     def _say(self, note: str) -> None:
+        if note in self._said:
+            return
+        self._said.append(note)
         self._note = note if self._note is None else f"{self._note}; {note}"

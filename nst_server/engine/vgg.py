@@ -20,10 +20,11 @@ from nst_server.weights import convolutions
 MEAN = (0.485, 0.456, 0.406)
 DEVIATION = (0.229, 0.224, 0.225)
 
-# The mean of four rectified values is below their maximum. VGG's weights were trained behind maxima; with
-# this gain their mean activations up to conv3_1 are within a tenth of those (measured on three images).
-# Filters learned behind average pooling need none.
-_AVERAGE_GAIN = {"vgg": 1.25, "built-in": 1.0}
+# The mean of four rectified values is below their maximum, and so is the root of their mean square. VGG's
+# weights were trained behind maxima; with these gains mean activations up to conv3_1 are on average within
+# 6 % of those (measured on five images). Filters learned behind another pooling need none.
+_GAIN = {"average": 1.25, "l2": 1.2}
+_TINY = 1e-12  # keeps the derivative of the root finite where all four values are 0
 
 
 class Layers(NamedTuple):
@@ -36,8 +37,11 @@ class Layers(NamedTuple):
 def default_layers(encoder: str) -> Layers:
     """The layers that ``encoder`` is best used with."""
     if encoder == "built-in":
-        # Where its pictures were judged best: its deep filters know no objects, so conv4_2 loses structure.
-        content, style = ["conv2_2"], ["conv1_1", "conv2_1", "conv3_1"]
+        # Where its pictures were judged best. Its deep filters know no objects, so conv4_2 loses structure;
+        # conv2_2 alone holds every fleck of the content and leaves strokes ragged, conv3_1 alone dissolves
+        # what is slender. Strokes are cleaner with all five style layers than with the first of each block.
+        content = ["conv2_2", "conv3_1"]
+        style = ["conv1_1", "conv1_2", "conv2_1", "conv2_2", "conv3_1"]
     else:
         # Gatys, Ecker & Bethge 2016 (CVPR), section 3.
         content, style = ["conv4_2"], ["conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"]
@@ -97,11 +101,17 @@ class _Convolution(torch.autograd.Function):
 
 
 def pool(x: Tensor, pooling: str, gain: float = 1.0) -> Tensor:
-    """``x`` [1, C, H, W] at half its size, "max" or "average" times ``gain``; a side of 1 px stays 1 px."""
+    """``x`` [1, C, H, W] at half its size; a side of 1 px stays 1 px.
+
+    "max"; "average", or "l2", the root of the mean square, times ``gain``.
+    """
     window = (min(2, x.shape[-2]), min(2, x.shape[-1]))
     if pooling == "max":
         return functional.max_pool2d(x, window)
-    x = functional.avg_pool2d(x, window)
+    if pooling == "l2":
+        x = functional.avg_pool2d(x.square(), window).add(_TINY).sqrt()
+    else:
+        x = functional.avg_pool2d(x, window)
     return x if gain == 1.0 else x * gain
 
 
@@ -112,7 +122,7 @@ def nothing() -> None:
 class Encoder(nn.Module):
     """Frozen convolutions with VGG's layer names; only the gradient to the image is computed.
 
-    Attributes: ``name`` ("vgg19", "vgg16", "built-in"), ``pooling`` ("max", "average"),
+    Attributes: ``name`` ("vgg19", "vgg16", "built-in"), ``pooling`` ("max", "average", "l2"),
     ``default_content_layers`` and ``default_style_layers`` (layer name → weight), ``layers`` (the
     names that it has, shallow to deep), ``digest``.
     """
@@ -128,7 +138,7 @@ class Encoder(nn.Module):
         family = "built-in" if name == "built-in" else "vgg"
         self.name = name
         self.pooling = pooling if pooling != "auto" else ("average" if family == "built-in" else "max")
-        self._gain = _AVERAGE_GAIN[family]
+        self._gain = _GAIN.get(self.pooling, 1.0) if family == "vgg" else 1.0
         self._convolutions = []
         for conv in convolutions(name):
             weight, bias = state.get(f"{conv.position}.weight"), state.get(f"{conv.position}.bias")

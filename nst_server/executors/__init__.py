@@ -17,7 +17,8 @@ class Executor(ABC):
     What becomes of the job comes as reports, with the job's id in the field ``job``: "preparing" (what,
     done, total, unit), "running" (device, encoder), "progress" and "frame" as on the wire (a kept frame
     names its pixels' "file"), "preview" (a frame with its pixels as chunk), and exactly one of "done",
-    "cancelled", "failed".
+    "cancelled", "failed". "saved": the task's "checkpoint" is written. A job that failed with the code
+    "worker_died" may be run again, here or elsewhere.
     """
 
     @property
@@ -54,6 +55,15 @@ class Executor(ABC):
     @abstractmethod
     def reports(self, now: float) -> Iterator[Message]:
         """What has happened since the last call. ``now``: monotonic seconds."""
+
+    @abstractmethod
+    def leave(self) -> None:
+        """Write down where the job is, report that, and end what computes; take no more jobs."""
+
+    @property
+    @abstractmethod
+    def has_left(self) -> bool:
+        """Whether ``leave`` has come to its end."""
 
     @abstractmethod
     def close(self) -> None:

@@ -51,6 +51,8 @@ _SURROUNDINGS = {
     "MALLOC_MMAP_THRESHOLD_": str(2**30),
     "MALLOC_TRIM_THRESHOLD_": str(2**33),
     "OMP_WAIT_POLICY": "passive",
+    # Without it PyTorch has no deterministic matrix products on CUDA.
+    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
 }
 _ENDINGS = ("done", "cancelled", "failed")
 
@@ -98,6 +100,7 @@ class LocalExecutor(Executor):
         self._starts = 0
         self._failures = 0
         self._current: _Current | None = None
+        self._closing = False
 
     @property
     def device(self) -> Mapping[str, Any]:
@@ -109,7 +112,7 @@ class LocalExecutor(Executor):
 
     @property
     def free(self) -> bool:
-        return self._current is None
+        return self._current is None and not self._closing
 
     def socket(self) -> zmq.Socket[bytes] | None:
         return self._socket
@@ -145,6 +148,8 @@ class LocalExecutor(Executor):
             yield from self._take(message)
         else:
             return
+        if self._closing:
+            return
         if self._process is not None and self._process.poll() is not None:
             yield from self._died(now)
         elif self._process is None and now >= self._start_at and self._failures < MAX_FAILURES:
@@ -153,6 +158,18 @@ class LocalExecutor(Executor):
             log.error("the worker does not %s", "end" if self._leaving else "become ready")
             self._process.kill()
         yield from self._kill_late(now)
+
+    def leave(self) -> None:
+        self._closing = True
+        if self._current is not None and self._current.sent and self._current.kill_at is None:
+            self._send("leave")
+        elif self._process is not None:
+            # It has nothing that could be lost.
+            self._process.kill()
+
+    @property
+    def has_left(self) -> bool:
+        return self._process is None or self._process.poll() is not None
 
     def close(self) -> None:
         if self._process is not None:

@@ -380,7 +380,7 @@ class Client:
         return []
 
     def _collect(self, message: Message) -> list[Event]:
-        chunk = message.chunk or b""
+        chunk = message.data or b""
         self._owed += len(chunk)
         key = (message["job"], message["sequence"])
         if key not in self._partial:

@@ -12,8 +12,8 @@ def encode(message: Message) -> list[bytes]:
     """The parts of a message: a UTF-8 JSON header and, for a blob, its chunk."""
     header = json.dumps({"type": message.type, **message.fields}, ensure_ascii=False, allow_nan=False)
     parts = [header.encode("utf-8")]
-    if message.chunk is not None:
-        parts.append(message.chunk)
+    if message.data is not None:
+        parts.append(message.data)
     return parts
 
 

@@ -11,7 +11,7 @@ from .params import MAX_STYLES
 from .pixels import InvalidPixels, Pixels, is_digest
 
 #: Major: what an older side cannot read any more. Minor: additions that it may ignore.
-PROTOCOL_VERSION = (1, 1)
+PROTOCOL_VERSION = (1, 2)
 
 #: Largest chunk in a ``blob``, in bytes. A cancel waits behind one chunk at most.
 CHUNK_BYTES = 1024 * 1024
@@ -37,11 +37,11 @@ class BadMessage(ValueError):
 
 @dataclass(frozen=True)
 class Message:
-    """One message: its type, its fields as JSON values, and the bytes that a ``blob`` carries."""
+    """One message: its type, its fields as JSON values, and as ``data`` the chunk that a ``blob`` carries."""
 
     type: str
     fields: Mapping[str, Any] = field(default_factory=dict)
-    chunk: bytes | None = None
+    data: bytes | None = None
 
     def __getitem__(self, name: str) -> Any:
         return self.fields[name]
@@ -226,13 +226,13 @@ def check(message: Message, table: Mapping[str, Mapping[str, Field]]) -> Message
         problem = _CHECKS[spec.kind](message.fields[name])
         if problem:
             raise BadMessage(name, problem)
-    if (message.chunk is not None) != (message.type == "blob"):
+    if (message.data is not None) != (message.type == "blob"):
         raise BadMessage(
             "", f"{message.type!r} comes {'with' if message.type == 'blob' else 'without'} a second part."
         )
-    if message.chunk is not None and len(message.chunk) > CHUNK_BYTES:
+    if message.data is not None and len(message.data) > CHUNK_BYTES:
         raise BadMessage(
-            "", f"the chunk has {len(message.chunk)} bytes.", f"The limit is {CHUNK_BYTES}: send several."
+            "", f"the chunk has {len(message.data)} bytes.", f"The limit is {CHUNK_BYTES}: send several."
         )
     return message
 

@@ -5,18 +5,32 @@ The only home of defaults. The command line and the docker build their options f
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Mapping, Sequence
+from typing import Any, Callable, Mapping
+
+from .checks import (
+    InvalidParams,
+    checked_choice,
+    checked_layers,
+    checked_list,
+    checked_losses,
+    checked_number,
+    checked_start,
+)
+from .starts import EXAMPLE, STARTS, shares_of
 
 ENCODERS = ("auto", "vgg19", "vgg16", "built-in")
-OPTIMISERS = ("lbfgs", "adam")
-STARTS = ("content", "noise", "style", "image")
+OPTIMISERS = ("lbfgs", "plain-lbfgs", "adam")
 FITS = ("cover", "contain", "stretch")
-KEEP_COLOURS = ("no", "luminance", "histogram")
-POOLINGS = ("auto", "average", "max")
+KEEP_COLOURS = ("no", "luminance", "moments", "histogram")
+LUMINANCE_SPACES = ("ycbcr", "yiq", "lab", "luv")
+POOLINGS = ("auto", "average", "max", "l2")
+STYLE_LOSSES = ("moments", "gram", "wasserstein")
+TV_POINTS = (4, 9)
 
 MAX_STYLES = 16
+#: 32,768 px in steps of 1.2.
+MAX_SCALES = 32
 MAX_ITERATIONS = 1_000_000
 MAX_SIZE = 32_768
 
@@ -25,16 +39,6 @@ _VGG_CONVOLUTIONS = {
     "vgg19": tuple(f"conv{b}_{i}" for b, n in enumerate((2, 2, 4, 4, 4), 1) for i in range(1, n + 1)),
     "vgg16": tuple(f"conv{b}_{i}" for b, n in enumerate((2, 2, 3, 3, 3), 1) for i in range(1, n + 1)),
 }
-
-
-class InvalidParams(ValueError):
-    """A parameter that cannot be used. ``field`` names it, ``hint`` says what to do."""
-
-    def __init__(self, field_name: str, problem: str, hint: str) -> None:
-        super().__init__(f"{field_name}: {problem} {hint}".strip())
-        self.field = field_name
-        self.problem = problem
-        self.hint = hint
 
 
 def layer_names(encoder: str) -> tuple[str, ...]:
@@ -140,10 +144,25 @@ class Params:
         high=100.0,
         live=True,
     )
+    tv_points: int = _option(
+        4,
+        "pixels that total variation compares: each with 4 around it, or all 9 of a square, for edges of any "
+        "slant alike",
+        choices=TV_POINTS,
+    )
     keep_colours: str = _option(
         "no",
-        "luminance: paint with the content's colours; histogram: recolour the style like the content first",
+        "luminance: paint with the content's colours; recolour the style like the content first by its "
+        "moments (mean and covariance) or its whole histogram",
         choices=KEEP_COLOURS,
+        live=True,
+    )
+    luminance_space: str = _option(
+        "ycbcr",
+        "what keep_colours luminance takes for light and dark: luma as in HD video (ycbcr) or NTSC (yiq), or "
+        "the lightness of CIE 1976 lab or luv",
+        choices=LUMINANCE_SPACES,
+        live=True,
     )
     size: int = _option(
         0,
@@ -158,24 +177,52 @@ class Params:
     frames: FrameSchedule = _option(
         FrameSchedule, 'iterations kept as frames: "series" (1, 2, 5, 10, …), "every:N", "1,2,5", "none"'
     )
-    optimiser: str = _option("lbfgs", "lbfgs needs fewer iterations, adam less memory", choices=OPTIMISERS)
+    scale_iterations: tuple[int, ...] = _option(
+        tuple,
+        "iterations at each scale, coarse first, the last at the full size; empty: shared from iterations",
+        low=0,
+        high=MAX_ITERATIONS,
+    )
+    optimiser: str = _option(
+        "lbfgs",
+        "lbfgs needs fewest iterations; plain-lbfgs is without its model of the loss; adam needs less memory",
+        choices=OPTIMISERS,
+    )
     learning_rate: float = _option(
         0.02, "step size of adam, in units of the full [0, 1] colour range", low=1e-5, high=1.0
     )
-    start: str = _option("content", "the image to start from", choices=STARTS)
+    averaging: float = _option(
+        0.0,
+        "of adam: the picture is the average of its steps, each counting so many times as much as the next; "
+        "0: the step itself",
+        low=0.0,
+        high=0.999,
+    )
+    start: str = _option(
+        "content",
+        f"the image to start from, or several blended by ratio, such as {EXAMPLE}; style-statistics: noise "
+        "with the styles' colours and grain",
+        choices=STARTS,
+    )
     fit: str = _option(
         "cover",
         "how images of other shapes are brought to the content's (masks and start images)",
         choices=FITS,
     )
     coarse_to_fine: bool = _option(True, "begin small and grow: long strokes, an early first frame")
+    scale_step: float = _option(
+        2.0, "of coarse to fine: how many times larger each scale is than the one before", low=1.2, high=4.0
+    )
     encoder: str = _option(
         "auto",
         "auto: VGG19 if its weights are here or can be fetched, else the built-in encoder",
         choices=ENCODERS,
     )
     pooling: str = _option(
-        "auto", "how the encoder shrinks its maps; auto: max for VGG, average for built-in", choices=POOLINGS
+        "auto",
+        "how the encoder shrinks its maps: average, max, or l2 (root of the mean square); auto: max for VGG, "
+        "average for built-in",
+        choices=POOLINGS,
     )
     content_layers: Mapping[str, float] = _option(
         dict, "layer names with weights; empty: the encoder's default"
@@ -183,20 +230,61 @@ class Params:
     style_layers: Mapping[str, float] = _option(
         dict, "layer names with weights; empty: the encoder's default"
     )
+    style_loss: str = _option(
+        "moments",
+        "what the style loss compares: moments: covariance, mean and deviation of the features; gram: their "
+        "Gram matrices alone; wasserstein: the distance of the Gaussians with their moments",
+        choices=STYLE_LOSSES,
+    )
+    style_layer_losses: Mapping[str, str] = _option(
+        dict, "style layers with another style loss than style_loss, and which"
+    )
+    normalise_gradients: bool = _option(
+        False, "each layer weighs so that its gradients are equally strong where a scale begins"
+    )
     seed: int = _option(0, "of the noise and of the built-in encoder", low=0, high=2**63 - 1)
+    deterministic: bool = _option(
+        False, "nothing depends on free memory or the number of processors: the same bits in every run"
+    )
 
     def __post_init__(self) -> None:
         for spec in fields(self):
             object.__setattr__(self, spec.name, _checked(spec.name, getattr(self, spec.name), spec.metadata))
-        for name in ("content_layers", "style_layers"):
+        for name in ("content_layers", "style_layers", "style_layer_losses"):
             known = layer_names(self.encoder)
             for layer in getattr(self, name):
                 if layer not in known:
                     raise InvalidParams(
                         name, f"{self.encoder} has no layer {layer!r}.", f"It has {', '.join(known)}."
                     )
+        if self.style_layers and (idle := set(self.style_layer_losses).difference(self.style_layers)):
+            raise InvalidParams(
+                "style_layer_losses", f"{min(idle)} is not among the style layers.", "Name it there too."
+            )
         if self.style_weights and not any(self.style_weights):
             raise InvalidParams("style_weights", "all are 0.", "Give at least one style a weight above 0.")
+        if self.scale_iterations:
+            self._add_up()
+
+    def _add_up(self) -> None:
+        """``iterations`` of the ``scale_iterations``."""
+        total = sum(self.scale_iterations)
+        if not 1 <= total <= MAX_ITERATIONS:
+            raise InvalidParams(
+                "scale_iterations", f"add up to {total}.", f"Give 1 to {MAX_ITERATIONS} together."
+            )
+        if self.iterations not in (Params.iterations, total):
+            raise InvalidParams(
+                "scale_iterations",
+                f"add up to {total}, but iterations is {self.iterations}.",
+                "Leave iterations out.",
+            )
+        object.__setattr__(self, "iterations", total)
+
+    @property
+    def start_shares(self) -> dict[str, float]:
+        """Name → share of each image that ``start`` blends, adding up to 1."""
+        return shares_of(self.start)
 
     def to_header(self) -> dict[str, Any]:
         """The fields that differ from their defaults, as JSON values."""
@@ -237,37 +325,36 @@ class Params:
         return replace(self, **dict(changes))
 
 
+_CHECKS: Mapping[str, Callable[[str, Any], Any]] = {
+    "content_layers": checked_layers,
+    "style_layers": checked_layers,
+    "style_layer_losses": lambda name, value: checked_losses(name, value, STYLE_LOSSES),
+    "start": checked_start,
+}
+#: Parameters that are lists of numbers: what there is one for, how many at most, and of which kind.
+_LISTS: Mapping[str, tuple[str, int, type]] = {
+    "style_weights": ("style", MAX_STYLES, float),
+    "style_scales": ("style", MAX_STYLES, float),
+    "scale_iterations": ("scale", MAX_SCALES, int),
+}
+
+
 def _checked(name: str, value: Any, meta: Mapping[str, Any]) -> Any:
     """The value in its canonical type, or InvalidParams."""
     if name == "frames":
         return _checked_frames(value)
-    if name in ("content_layers", "style_layers"):
-        return _checked_layers(name, value)
-    if name in ("style_weights", "style_scales"):
-        return _checked_list(name, value, meta)
+    if name in _CHECKS:
+        return _CHECKS[name](name, value)
+    if name in _LISTS:
+        return checked_list(name, value, *_LISTS[name], meta["low"], meta["high"])
     if "choices" in meta:
-        if value not in meta["choices"] or not isinstance(value, str):
-            raise InvalidParams(
-                name, f"{value!r} is not a choice.", f"Choose one of {', '.join(meta['choices'])}."
-            )
-        return value
+        return checked_choice(name, value, meta["choices"])
     kind = type(getattr(Params, name))
     if kind is bool:
         if not isinstance(value, bool):
             raise InvalidParams(name, f"must be true or false, not {value!r}.", "")
         return value
-    return _checked_number(name, value, kind, meta["low"], meta["high"])
-
-
-def _checked_number(name: str, value: Any, kind: type, low: float, high: float) -> Any:
-    wanted = f"Give a {'whole ' if kind is int else ''}number from {low} to {high}."
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise InvalidParams(name, f"must be a number, not {value!r}.", wanted)
-    if isinstance(value, float) and (not math.isfinite(value) or (kind is int and not value.is_integer())):
-        raise InvalidParams(name, f"{value!r} cannot be used.", wanted)
-    if not low <= value <= high:
-        raise InvalidParams(name, f"{value!r} is out of range.", wanted)
-    return kind(value)
+    return checked_number(name, value, kind, meta["low"], meta["high"])
 
 
 def _checked_frames(value: Any) -> FrameSchedule:
@@ -278,37 +365,6 @@ def _checked_frames(value: Any) -> FrameSchedule:
     raise InvalidParams(
         "frames", f"{value!r} is not a choice of frames.", 'Write for instance "series" or "every:10".'
     )
-
-
-def _checked_layers(name: str, value: Any) -> Mapping[str, float]:
-    if isinstance(value, (list, tuple)):
-        value = {layer: 1.0 for layer in value if isinstance(layer, str)} if _all_strings(value) else None
-    if not isinstance(value, Mapping):
-        raise InvalidParams(
-            name, "must be layer names, or names with weights.", 'Write ["conv1_1"] or {"conv1_1": 1}.'
-        )
-    layers = {}
-    for layer, weight in value.items():
-        # Papers also write relu4_2 for the rectified output of conv4_2; features are always rectified.
-        layers[str(layer).replace("relu", "conv")] = _checked_number(
-            f"{name}.{layer}", weight, float, 0.0, 1e6
-        )
-    if layers and not any(layers.values()):
-        raise InvalidParams(name, "all weights are 0.", "Give at least one layer a weight above 0.")
-    return layers
-
-
-def _checked_list(name: str, value: Any, meta: Mapping[str, Any]) -> tuple[float, ...]:
-    if isinstance(value, (str, bytes)) or not isinstance(value, Sequence) or len(value) > MAX_STYLES:
-        raise InvalidParams(name, "must be a list of numbers.", f"One for each style, at most {MAX_STYLES}.")
-    return tuple(
-        _checked_number(f"{name}[{i}]", number, float, meta["low"], meta["high"])
-        for i, number in enumerate(value)
-    )
-
-
-def _all_strings(values: Sequence[Any]) -> bool:
-    return all(isinstance(v, str) for v in values)
 
 
 FIELDS: Mapping[str, Mapping[str, Any]] = {spec.name: spec.metadata for spec in fields(Params)}

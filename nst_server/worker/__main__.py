@@ -31,7 +31,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except devices.DeviceError as error:
         print(error, file=sys.stderr)
         return 1
-    Worker(Link(arguments.endpoint), device, arguments.weights, not arguments.no_download).serve()
+    link = Link(arguments.endpoint)
+    # A system that shuts down tells every process at once; what is being painted is kept first.
+    signal.signal(signal.SIGTERM, lambda *_: setattr(link, "leaving", True))
+    if Worker(link, device, arguments.weights, not arguments.no_download).serve():
+        return 0
     print("An error has left the device unusable; a new process takes over", file=sys.stderr)
     return 1
 

@@ -6,7 +6,7 @@ import errno
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,91 +14,24 @@ import torch
 from torch import Tensor
 
 from nst_server import device as devices
-from nst_server import weights
 from nst_server.engine import images
-from nst_server.engine.optimisers import Diverged
-from nst_server.engine.pyramid import fill_transparent, fit_image, fit_longest, resize, resize_map
+from nst_server.engine.pyramid import fill_transparent, fit_image, resize, resize_map
 from nst_server.engine.regions import Regions
-from nst_server.engine.stylize import Cancelled, Control, Step, stylize
+from nst_server.engine.state import State
+from nst_server.engine.stylize import Step, stylize
 from nst_server.engine.vgg import Encoder
 from nst_server.wire.messages import Message
-from nst_server.wire.params import Params
 from nst_server.wire.pixels import Pixels
+from nst_server.wire.scales import fit_longest
+from nst_server.worker import checkpoint as checkpoints
+from nst_server.worker.checkpoint import Checkpoint, Keeper, Unreadable
+from nst_server.worker.failures import BadImage
 from nst_server.worker.link import Link
+from nst_server.worker.reins import Leaving, Preparing, Reins
 
 #: Longest side of a preview in px: its pixels fit into one message. And the least time between two, in s.
 PREVIEW_SIDE = 256
 PREVIEW_SECONDS = 0.5
-#: Reports of what is being prepared, at most this often, in seconds.
-PREPARING_SECONDS = 0.1
-_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
-
-
-class BadImage(Exception):
-    """An image that cannot be used; ``field`` of the submission names it."""
-
-    def __init__(self, field: str, error: images.ImageError) -> None:
-        self.field = f"{field}.{error.field}" if error.field else field
-        super().__init__(f"{self.field}: {error.problem}")
-        self.hint = error.hint
-
-
-class Reins(Control):
-    """Commands of the server, taken whenever the engine looks up."""
-
-    def __init__(self, link: Link, task: Message) -> None:
-        super().__init__(Params.from_header(task["params"]))
-        self._link = link
-        self.job: str = task["job"]
-        self.revision: int = task["revision"]
-        self.previews: bool = task["previews"]
-        self.paused: bool = task["paused"]
-        self.download: bool | None = task["download"]
-        self.notes: list[str] = []
-
-    def check(self) -> None:
-        """Take what has come. Raises Cancelled or ServerGone."""
-        while (command := self._link.receive()) is not None:
-            self._take(command)
-
-    def wait(self) -> None:
-        """Return at once, or when a paused job may go on. Raises Cancelled or ServerGone."""
-        self.check()
-        while self.paused and not self.stop:
-            command = self._link.receive(0.5)
-            if command is not None:
-                self._take(command)
-
-    def _take(self, command: Message) -> None:
-        if command.get("job") != self.job:
-            return
-        if command.type == "cancel":
-            raise Cancelled
-        if command.type == "stop":
-            self.stop = True
-        elif command.type in ("pause", "resume"):
-            self.paused = command.type == "pause"
-        elif command.type == "previews":
-            self.previews = command["wanted"]
-        elif command.type == "update":
-            self.params = Params.from_header(command["params"])
-            self.revision = command["revision"]
-
-
-class Preparing:
-    """Reports of what happens before the first iteration, not too many of them."""
-
-    def __init__(self, link: Link, job: str) -> None:
-        self._link = link
-        self._job = job
-        self._what = ""
-        self._next = 0.0
-
-    def __call__(self, what: str, done: int, total: int, unit: str) -> None:
-        now = time.monotonic()
-        if what != self._what or now >= self._next or done == total:
-            self._what, self._next = what, now + PREPARING_SECONDS
-            self._link.send("preparing", job=self._job, what=what, done=done, total=total, unit=unit)
 
 
 class Run:
@@ -124,10 +57,23 @@ class Run:
         self._small: tuple[Regions, Tensor] | None = None
         self._sequence = 0
         self._preview_at = 0.0
+        self._began = time.monotonic()
+        self._file = Path(task["checkpoint"])
+        self._keeper = Keeper(self._file, self._min_free)
+        self._plan: dict[str, Any] = {}
+        #: Where the job stands, once it has a picture.
+        self._latest: Checkpoint | None = None
 
     def ending(self) -> dict[str, Any]:
-        """Do the job; returns the fields of ``done``. Raises Cancelled and what ``failure`` knows."""
-        began = time.monotonic()
+        """Do the job; returns the fields of ``done``. Raises Cancelled, Leaving, what ``failure`` knows."""
+        with devices.reproducible(self._reins.params.deterministic):
+            try:
+                return self._painted()
+            except Leaving:
+                self._save()
+                raise
+
+    def _painted(self) -> dict[str, Any]:
         Preparing(self._link, self._job)("reading the images", 0, 0, "")
         content = self._picture = self._read("content", self._task["content"])
         styles = [
@@ -139,6 +85,8 @@ class Run:
         digests = [image["pixels"]["digest"] for image in (self._task["content"], *self._task["styles"])]
         encoder = self._choose(self._reins, content.rgb, styles, digests)
         device = devices.describe(self._device)
+        self._plan = devices.plan(self._device, encoder.digest)
+        resume = self._resumed(encoder) if self._task["again"] else None
         self._link.send("running", job=self._job, device=device, encoder=encoder.name)
         steps = stylize(
             content.rgb,
@@ -150,25 +98,29 @@ class Run:
             regions=self._regions,
             device=self._device,
             control=self._reins,
+            resume=resume,
         )
-        iteration = memory = 0
         for step, revision in self._paced(steps):
-            iteration, memory = step.iteration, step.memory
             self._show(step, revision, encoder.name)
+            self._stand_at(step)
         return {
             "reason": "stopped" if self._reins.stop else "completed",
-            "iteration": iteration,
-            "seconds": round(time.monotonic() - began, 3),
-            "memory": memory,
+            "iteration": step.iteration,
+            "seconds": round(time.monotonic() - self._began, 3),
+            "memory": step.memory,
             "encoder": encoder.name,
             "device": device,
-            "plan": devices.plan(self._device, encoder.digest),
+            "plan": {**self._plan, "size": list(step.state.full), "style_tile": step.state.tile},
             "notes": self._reins.notes,
         }
 
     def _paced(self, steps: Iterator[Step]) -> Iterator[tuple[Step, int]]:
         """The steps, each with the revision of the parameters that it was made with; none while paused."""
         while True:
+            self._reins.check()
+            if self._reins.paused:
+                # Nobody knows for how long.
+                self._save(self._reins.check)
             self._reins.wait()
             revision = self._reins.revision
             step = next(steps, None)
@@ -201,7 +153,62 @@ class Run:
             self._preview_at = time.monotonic() + PREVIEW_SECONDS
             self._preview(step.image, common)
 
+    def _resumed(self, encoder: Encoder) -> State | None:
+        """Where an earlier process left the job; None to begin again."""
+        notes = self._reins.notes
+        try:
+            kept = checkpoints.read(self._file)
+        except Unreadable as error:
+            reason = f": its checkpoint cannot be read, {error}" if self._file.exists() else ""
+            notes.append(f"began again after an interruption{reason}")
+            return None
+        state = kept.state
+        notes[:] = [*kept.notes, f"went on from iteration {state.iteration} after an interruption"]
+        # The server may not have heard of the very last frame.
+        self._sequence = min(kept.sequence, self._task["kept_frames"])
+        self._began -= kept.seconds
+        changed = [name for name, value in self._plan.items() if kept.plan.get(name) != value]
+        if "encoder" in changed:
+            notes.append(f"the encoder is another one now: {encoder.name}")
+            return state.afresh()
+        if changed:
+            notes.append(f"the last digits may differ, as this has changed: {', '.join(changed)}")
+        return state
+
+    def _stand_at(self, step: Step) -> None:
+        """A step has been told; go on from here if this process ends."""
+        if step.final:
+            return
+        self._latest = Checkpoint(
+            step.state,
+            self._sequence,
+            tuple(self._reins.notes),
+            time.monotonic() - self._began,
+            self._plan,
+        )
+        if self._keeper.is_due:
+            self._save(self._reins.check)
+
+    def _save(self, check: Callable[[], None] = lambda: None) -> None:
+        """Write down where the job stands; what cannot be written is only noted."""
+        if self._latest is None:
+            return
+        try:
+            if self._keeper.keep(self._latest, check):
+                self._link.send("saved", job=self._job)
+        except OSError as error:
+            note = f"its progress could not be saved on the disk: {error.strerror}"
+            if note not in self._reins.notes:
+                self._reins.notes.append(note)
+
     def _keep(self, image: Tensor, common: Mapping[str, Any]) -> None:
+        kept = self._task["kept_frames"]
+        if common["final"]:
+            self._sequence = max(self._sequence, kept)
+        if self._task["kept_final"] if common["final"] else self._sequence < kept:
+            # By an earlier process; clients may have it.
+            self._sequence += 1
+            return
         size = (self._content.width, self._content.height)
         painted = resize(image, size).to("cpu")
         untouched = None
@@ -305,52 +312,3 @@ def _write(path: Path, data: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
-
-
-#: Failures that have a name: whether it is that one, then code, message and hint.
-_KNOWN: Sequence[tuple[Callable[[Exception], bool], str, str, str]] = (
-    (
-        devices.is_out_of_memory,
-        "out_of_memory",
-        "There is not enough memory for this job.",
-        "Choose a smaller size, or close other programs.",
-    ),
-    (
-        devices.is_taken,
-        "device_busy",
-        "The GPU is in use by another program that does not share it.",
-        "Close that program and start again, or use the processor: nst serve --device cpu",
-    ),
-    (
-        lambda error: isinstance(error, Diverged),
-        "diverged",
-        "The picture fell apart: its loss is not a number.",
-        "Choose a lower strength, or another optimiser.",
-    ),
-    (
-        lambda error: isinstance(error, OSError) and error.errno in _FULL,
-        "disk_full",
-        "The disk is too full for the frames of this job.",
-        "Free some space, then continue from the last kept frame.",
-    ),
-)
-
-
-def failure(error: Exception) -> dict[str, Any]:
-    """Code, message and hint for the painter."""
-    if isinstance(error, BadImage):
-        return _failure("bad_image", str(error), error.hint, field=error.field)
-    if isinstance(error, weights.WeightsError):
-        return _failure("weights", error.message, error.hint)
-    for is_it, code, message, hint in _KNOWN:
-        if is_it(error):
-            return _failure(code, message, hint)
-    return _failure(
-        "internal",
-        f"Something went wrong inside the server: {error or type(error).__name__}",
-        "Please report it with worker.log from the server's logs folder.",
-    )
-
-
-def _failure(code: str, message: str, hint: str, **more: str) -> dict[str, Any]:
-    return {"code": code, "message": message, "hint": hint, **more}

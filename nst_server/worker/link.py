@@ -23,6 +23,8 @@ class Link:
 
     def __init__(self, endpoint: str) -> None:
         self._server = int(os.environ["NST_SERVER_PID"])
+        #: Whether this process was told to end: by the server, or by the system where that shuts down.
+        self.leaving = False
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._socket = context.socket(zmq.DEALER)
         self._socket.linger = 1000
@@ -43,8 +45,10 @@ class Link:
         self._socket.send_multipart(parts)
 
     def receive(self, seconds: float = 0.0) -> Message | None:
-        """The next command, None if none comes in time. Raises ServerGone."""
+        """The next command, None if none comes in time; only "leave" once told so. Raises ServerGone."""
         self._watch()
+        if self.leaving:
+            return Message("leave")
         if not self._socket.poll(int(1000 * seconds)):
             return None
         fields = json.loads(self._socket.recv())

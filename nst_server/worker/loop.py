@@ -18,8 +18,10 @@ from nst_server.engine.stylize import Cancelled
 from nst_server.engine.vgg import Encoder
 from nst_server.wire.messages import Message
 from nst_server.wire.params import ENCODERS
-from nst_server.worker.job import Preparing, Reins, Run, failure
+from nst_server.worker.failures import failure
+from nst_server.worker.job import Run
 from nst_server.worker.link import Link
+from nst_server.worker.reins import Leaving, Preparing, Reins
 
 
 class Worker:
@@ -32,16 +34,19 @@ class Worker:
         self._fetch = fetch
         self._encoder: tuple[Any, Encoder] | None = None
 
-    def serve(self) -> None:
-        """Do jobs until the server is gone, or a job has left the device unusable."""
+    def serve(self) -> bool:
+        """Do jobs until told to leave. False if a job has left the device unusable. Raises ServerGone."""
         name = devices.describe(self._device)
         described = {"id": str(self._device), "name": name}
         self._link.send("ready", device=described, encoders=self._encoders())
         usable = True
         while usable:
             command = self._link.receive(0.5)
+            if command is not None and command.type == "leave":
+                return True
             if command is not None and command.type == "run":
                 usable = self._do(command)
+        return False
 
     def _encoders(self) -> list[str]:
         """Encoders that a job can have here, as far as that can be told without trying."""
@@ -61,6 +66,8 @@ class Worker:
             ending = Run(self._link, task, self._device, self._choose).ending()
         except Cancelled:
             self._link.send("cancelled", job=job)
+        except Leaving:
+            self._link.leaving = True
         except Exception as error:  # one job must not end the others
             failed = failure(error)
             if failed["code"] == "internal":
@@ -92,6 +99,7 @@ class Worker:
         learnt = (
             *network,
             params.seed,
+            params.deterministic,
             fetch,
             *digests,
             tuple(params.content_layers.items()),

@@ -1,0 +1,120 @@
+"""Files that commands write: checked before the work, written after it."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Collection
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nst_server.cli.errors import CliError
+
+if TYPE_CHECKING:
+    from nst_server.cli.pictures import Picture
+    from nst_server.raster import Numbers
+
+#: Bits per channel that a picture can have in a file of that ending; 32 are floats.
+DEPTHS = {
+    ".png": (8, 16),
+    ".jpg": (8,),
+    ".jpeg": (8,),
+    ".tif": (8, 16, 32),
+    ".tiff": (8, 16, 32),
+    ".webp": (8,),
+}
+# Of JPEG and lossy WebP files. At Pillow's own 75 blocks show in flat paint.
+_QUALITY = 95
+
+
+def check_writable(option: str, file: Path, endings: Collection[str] = ()) -> None:
+    """Raise CliError now, not after minutes of computing, where ``file`` cannot be written.
+
+    ``option`` asks for it; ``endings`` are those it may have, empty: any.
+    """
+    if not file.parent.is_dir():
+        raise CliError(f"{option}: the folder {file.parent} is not there.", "Make it first.")
+    if endings and file.suffix.lower() not in endings:
+        raise CliError(
+            f"{option}: {file.name} has no ending of a known format.", f"Use one of {', '.join(endings)}."
+        )
+    was_there = file.exists()
+    try:
+        file.open("ab").close()
+    except OSError as error:
+        raise CliError(f"{option}: {file} cannot be written: {error.strerror}.") from error
+    if not was_there:
+        file.unlink()
+
+
+def add_bit_depth(parser: argparse.ArgumentParser, whose: str) -> None:
+    """Add the option that ``depth_for`` reads; ``whose`` depth is taken without it."""
+    parser.add_argument(
+        "--bit-depth",
+        type=int,
+        choices=(8, 16, 32),
+        help=f"bits per channel of the output, 32 as floats in TIFF (default: {whose}, if the file can)",
+    )
+
+
+def depth_for(arguments: argparse.Namespace, like: Picture, *, is_transparent: bool) -> int:
+    """Bits per channel for ``--output``: those asked for, or else those of ``like`` as far as they go.
+
+    Raises CliError where that file cannot be written, or not with that depth and with transparency.
+    """
+    file, asked = arguments.output, arguments.bit_depth
+    check_writable("--output", file, DEPTHS)
+    ending = file.suffix.lower()
+    if is_transparent and ending in (".jpg", ".jpeg"):
+        raise CliError("--output: a JPEG cannot be transparent, and this picture is in parts.", "Use .png.")
+    known = DEPTHS[ending]
+    if asked is None:
+        return max(depth for depth in known if depth <= like.depth)
+    if asked not in known:
+        able = ", ".join(other for other, depths in DEPTHS.items() if asked in depths)
+        raise CliError(f"--bit-depth: {ending} files have no {asked} bits per channel.", f"Use {able}.")
+    return int(asked)
+
+
+def write(file: Path, picture: Picture, depth: int) -> None:
+    """Write ``picture`` with ``depth`` bits per channel and its profile; without alpha if all is opaque."""
+    from nst_server import raster
+    from nst_server.cli.pictures import in_depth
+
+    numbers = in_depth(picture.numbers(), depth)
+    if numbers.shape[-1] in (2, 4) and bool((numbers[..., -1] == raster.white(numbers)).all()):
+        numbers = numbers[..., :-1]
+    ending = file.suffix.lower()
+    if ending == ".png":
+        file.write_bytes(raster.png(numbers, picture.profile))
+    elif ending in (".tif", ".tiff"):
+        _write_tiff(file, numbers, picture.profile)
+    else:
+        from PIL import Image
+
+        flat = numbers[..., 0] if numbers.shape[-1] == 1 else numbers
+        # WebP has no choice of subsampling, and ignores it.
+        Image.fromarray(flat).save(file, quality=_QUALITY, subsampling=0, icc_profile=picture.profile)
+
+
+def write_frame(folder: Path, iteration: int, picture: Picture) -> None:
+    """Write a kept frame with the numbers that it has: a PNG file, or a TIFF file where they are floats."""
+    file = folder / f"iteration-{iteration:04d}{'.tif' if picture.depth == 32 else '.png'}"
+    write(file, picture, picture.depth)
+
+
+def _write_tiff(file: Path, numbers: Numbers, profile: bytes | None) -> None:
+    import tifffile
+
+    channels = numbers.shape[-1]
+    tifffile.imwrite(
+        file,
+        numbers if channels > 1 else numbers[..., 0],
+        photometric="rgb" if channels > 2 else "minisblack",
+        extrasamples=["unassalpha"] if channels in (2, 4) else None,
+        planarconfig="contig" if channels > 1 else None,
+        compression="zlib",
+        predictor=True,
+        iccprofile=profile,
+        metadata=None,
+        software=False,
+    )

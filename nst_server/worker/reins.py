@@ -1,0 +1,78 @@
+"""What the server says while a job is computed, and what it hears before the first iteration."""
+
+from __future__ import annotations
+
+import time
+
+from nst_server.engine.stylize import Cancelled, Control
+from nst_server.wire.messages import Message
+from nst_server.wire.params import Params
+from nst_server.worker.link import Link
+
+#: Reports of what is being prepared, at most this often, in seconds.
+PREPARING_SECONDS = 0.1
+
+
+class Leaving(Exception):
+    """The process shall end, and the job go on in another one."""
+
+
+class Reins(Control):
+    """Commands of the server, taken whenever the engine looks up."""
+
+    def __init__(self, link: Link, task: Message) -> None:
+        super().__init__(Params.from_header(task["params"]))
+        self._link = link
+        self.job: str = task["job"]
+        self.revision: int = task["revision"]
+        self.previews: bool = task["previews"]
+        self.paused: bool = task["paused"]
+        self.stop = task["stop"]
+        self.download: bool | None = task["download"]
+        self.notes: list[str] = []
+
+    def check(self) -> None:
+        """Take what has come. Raises Cancelled, Leaving or ServerGone."""
+        while (command := self._link.receive()) is not None:
+            self._take(command)
+
+    def wait(self) -> None:
+        """Return at once, or when a paused job may go on. Raises Cancelled, Leaving or ServerGone."""
+        self.check()
+        while self.paused and not self.stop:
+            command = self._link.receive(0.5)
+            if command is not None:
+                self._take(command)
+
+    def _take(self, command: Message) -> None:
+        if command.type == "leave":
+            raise Leaving
+        if command.get("job") != self.job:
+            return
+        if command.type == "cancel":
+            raise Cancelled
+        if command.type == "stop":
+            self.stop = True
+        elif command.type in ("pause", "resume"):
+            self.paused = command.type == "pause"
+        elif command.type == "previews":
+            self.previews = command["wanted"]
+        elif command.type == "update":
+            self.params = Params.from_header(command["params"])
+            self.revision = command["revision"]
+
+
+class Preparing:
+    """Reports of what happens before the first iteration, not too many of them."""
+
+    def __init__(self, link: Link, job: str) -> None:
+        self._link = link
+        self._job = job
+        self._what = ""
+        self._next = 0.0
+
+    def __call__(self, what: str, done: int, total: int, unit: str) -> None:
+        now = time.monotonic()
+        if what != self._what or now >= self._next or done == total:
+            self._what, self._next = what, now + PREPARING_SECONDS
+            self._link.send("preparing", job=self._job, what=what, done=done, total=total, unit=unit)
