@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import os
 from pathlib import Path
 
 import numpy as np
@@ -44,9 +43,7 @@ KNOWN_TO = {"CMYKA": 8, "LABA U8": 6, "XYZA U8": 32}
 
 @pytest.fixture(scope="module")
 def colours() -> Result:
-    sides = os.environ.get("NST_TEST_SIDES", "1024")
-    probe = HERE / "real_krita/colour_probe.py"
-    return run_probe(probe, plugin=PLUGIN, enable=False, env={"NST_TEST_SIDES": sides}, timeout=580)
+    return run_probe(HERE / "real_krita/colour_probe.py", plugin=PLUGIN, enable=False, timeout=580)
 
 
 def received(description: dict, data: bytes, profile: bytes | None) -> tuple[Pixels, bytes, bytes | None]:

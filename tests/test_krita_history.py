@@ -97,16 +97,17 @@ def test_frames_that_came_while_the_document_was_closed_are_offered_in_it(histor
     assert history["meanwhile_note"] == (
         "The document was closed. The frames are kept on the server. Open it again to insert them."
     )
-    assert history["meanwhile_earlier"] == [["starry → “Background”"], []], "offered once, by the document"
-    assert history["meanwhile_offered"] == ["3 frames of “starry” came while this was closed"]
-    assert history["meanwhile_shown"] == history["meanwhile_offered"]
+    elsewhere, here = history["meanwhile_offered"]
+    assert elsewhere == ["Earlier: starry → “Background”"]
+    assert here == ["3 frames of “starry” came while this was closed"], "once, by the document"
+    assert history["meanwhile_shown"] == here
     assert history["meanwhile_modified"] is False
 
 
 def test_they_go_on_into_the_group_that_is_there(history: Result) -> None:
     assert history["meanwhile_layers"] == frames("iteration 1", "iteration 248", "iteration 249", "final")
     assert history["meanwhile_visible"] == ["final"]
-    assert history["meanwhile_left"] == [[], []]
+    assert history["meanwhile_left"] == []
     assert history["meanwhile_complete"] == [[], ""]
 
 
@@ -169,6 +170,19 @@ def test_a_document_brings_its_settings_unless_others_are_being_chosen(history: 
     assert (taken, left) == (0.875, 0)
 
 
+def test_a_document_brings_back_the_layer_that_says_where_a_style_paints(history: Result) -> None:
+    assert (history["region"], history["region_message"]) == ("where “washes” has paint", "")
+
+
+def test_a_second_window_has_a_docker_of_its_own_and_may_close_during_a_job(history: Result) -> None:
+    found = history["windows"]
+    assert found["layers"] == [["Background"], frames("iteration 1", "iteration 5", "final")]
+    assert found["strength"] == [0.625, 0.625] and found["rows"] == [1, 1], "both dockers show the same"
+    assert found["closed"] == [1, "running"]
+    assert found["went_on"] == [frames("iteration 1", "iteration 199", "final"), 0.5]
+    assert "Traceback" not in history.log
+
+
 def test_quitting_asks_and_can_be_taken_back(history: Result) -> None:
     text, more = history["asked"]
     assert text == "starry → “Background” is still being painted."
@@ -188,8 +202,7 @@ def test_a_job_that_went_on_is_offered_by_its_document(
         assert reopened["offered"] == ["“starry” was being painted when this was closed"]
         assert reopened["server"] == "server starts when it is needed", "looking starts no server"
     assert reopened["layers"] == frames("iteration 1", "iteration 2", "final")
-    assert reopened["offers"] == []
-    assert history["quit_job"] not in [job for job, _title in reopened["earlier"]]
+    assert history["quit_job"] not in [job for job, *_words in reopened["offers"]]
 
 
 def test_stopping_at_quit_keeps_the_best_picture(reopened: Result, data: Path) -> None:

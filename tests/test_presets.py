@@ -106,6 +106,18 @@ def test_a_saved_preset_has_settings_and_styles_and_is_there_next_time() -> None
     assert (again.styles.weights, again.styles.scales) == ((1.0, 0.25), (1.0, 2.0))
 
 
+def test_regions_belong_to_the_picture_and_not_to_a_preset() -> None:
+    desk = Desk("a.png", "b.png")
+    desk.styles.styles[1].region = "here"
+    assert desk.presets.save("Mine") == "Kept, but for where each style paints: that belongs to this picture."
+    assert desk.presets.chosen == "Mine" and not desk.presets.is_changed
+    assert desk.presets.choose(desk.preset("Mine")) == ""
+    assert [known.region for known in desk.styles.styles] == [None, "here"], "they paint on where they did"
+    again = Desk("b.png")
+    again.presets.choose(again.preset("Mine"))
+    assert [known.region for known in again.styles.styles] == [None, None]
+
+
 def test_a_style_that_is_gone_is_named_and_the_others_are_there() -> None:
     desk = Desk("gone.png", "b.png")
     desk.presets.save("Mine")
@@ -276,7 +288,7 @@ def test_the_forecast_follows_size_iterations_and_what_was_measured(clock: Clock
     forecast = a_forecast(options)  # of the next session
     options["iterations"] = 100
     assert forecast.of(200, 100) == pytest.approx((20, 2**28))
-    assert forecast.words(200, 100) == "about 20 s and 256 MB, from your last jobs"
+    assert forecast.words(200, 100) == "about 20 s, 256 MB"
     assert forecast.of(400, 200) == pytest.approx((80, 2**30))
     options["iterations"] = 300
     assert forecast.of(200, 100) == pytest.approx((60, 2**28))

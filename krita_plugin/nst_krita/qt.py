@@ -20,9 +20,14 @@ else:
 
 Signal = QtCore.pyqtSignal
 
-__all__ = ["IS_QT6", "QAction", "QtCore", "QtGui", "QtWidgets", "Signal", "to_bytes"]
+__all__ = ["IS_QT6", "QAction", "QtCore", "QtGui", "QtWidgets", "Signal", "to_bytes", "view"]
 
 
 def to_bytes(array: QtCore.QByteArray) -> bytes:
     """A copy of what a QByteArray holds."""
     return array.data()
+
+
+def view(array: QtCore.QByteArray) -> memoryview:
+    """What a QByteArray holds, without a copy; it keeps the array alive."""
+    return memoryview(array)

@@ -2,10 +2,8 @@
 
 import base64
 import hashlib
-import os
 import resource
 import struct
-import time
 
 from krita import InfoObject, Selection
 
@@ -76,7 +74,7 @@ def frame_of(host, block, **changes):
     digest = hashlib.sha256(block.icc).hexdigest() if block.icc else None
     fields = dict(block.description, icc_digest=digest)
     fields.update(changes)
-    return host.PixelBlock(data=block.data, **fields)
+    return host.PixelBlock(data=bytes(block.data), **fields)
 
 
 def frames(document):
@@ -114,7 +112,6 @@ def steps(probe):
     yield from strips(probe, host)
     memory(probe)
     probe.record(profiles=sent.profiles)
-    yield from timing(probe, host)
 
 
 def inserted(host, document, layer, block):
@@ -257,7 +254,7 @@ def painted(handle, name, node):
 
 def drawn(block):
     """The block as JSON values, its first pixel standing for all; None if they differ."""
-    pixel = block.data[: len(block.data) // (block.width * block.height)]
+    pixel = bytes(block.data[: len(block.data) // (block.width * block.height)])
     is_even = block.data == pixel * (block.width * block.height)
     icc = base64.b64encode(block.icc).decode() if block.icc else None
     return [block.description, icc, pixel.hex() if is_even else None]
@@ -369,42 +366,3 @@ def memory(probe):
         converted(data, 1024, 1024, source, target)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     probe.record(memory_mb=(peak - before) / 1024)
-
-
-def timing(probe, host):
-    """Milliseconds for reading and inserting a picture: as a whole, and inside Krita's own calls.
-
-    Of inserting, one pair for each turn of the event loop that it takes.
-    """
-    spent = probe.count_krita_time()
-    found = {}
-    sides = [int(side) for side in os.environ.get("NST_TEST_SIDES", "1024").split(",")]
-
-    def timed(call, taken):
-        def run(*arguments):
-            begin, inside = time.perf_counter(), spent()
-            try:
-                return call(*arguments)
-            finally:
-                taken.append([1000 * (time.perf_counter() - begin), 1000 * (spent() - inside)])
-
-        return run
-
-    for model, depth in (("RGBA", "U8"), ("RGBA", "U16"), ("RGBA", "F32"), ("CMYKA", "U8")):
-        for side in sides:
-            handle = yield from probe.opened((side, side), model=model, depth=depth)
-            data = patch(model, depth)
-            handle.activeNode().setPixelData(data * (side * side // (WIDTH * HEIGHT) + 1), 0, 0, side, side)
-            handle.refreshProjection()
-            yield 1.0
-            document, layer, reading, turns, done = host.current(), host.current().source(), [], [], []
-            host.read_content(document, layer)  # a profile is asked for only once
-            block = timed(host.read_content, reading)(document, layer).pixels
-            inserter = host.FrameInserter(document, layer, "frames", Calm(), on_inserted=done.append)
-            inserter._advance = timed(inserter._advance, turns)
-            inserter.put(host.Frame("one", "one", frame_of(host, block)))
-            yield (lambda done=done: done, 120)
-            inserter.close()
-            found[f"{model} {depth} {side}"] = {"read": reading[0], "insert": turns}
-            probe.record(milliseconds=found)
-            yield from probe.closed(handle)

@@ -4,14 +4,29 @@ import hashlib
 
 
 def show(probe):
-    """Open the docker from its menu entry, floating where all of it is seen; returns (docker, its Root)."""
+    """For ``yield from``: open the docker from its menu entry; returns (docker, its Root)."""
     entry = yield from probe.choose("Tools", "Scripts", "Neural Style Transfer…")
     probe.record(menu_tool_tip=entry.toolTip())
+    docker = yield from floating(probe)
+    return docker, docker.widget()._root
+
+
+def floating(probe, top=90, height=780):
+    """For ``yield from``: the docker, once it is visible, floating where all of it is seen."""
     docker = find(probe)
     yield docker.isVisible
     docker.setFloating(True)
-    docker.setGeometry(20, 90, 330, 780)
-    return docker, docker.widget()._root
+    docker.setGeometry(20, top, 330, height)
+    yield 0.5
+    return docker
+
+
+def take_offer(probe, root, handle, seconds=90):
+    """For ``yield from``: press the first offer's button, until all of its job's frames are layers."""
+    find(probe).findChild(probe.QtWidgets.QPushButton, "nst_take").click()
+    yield (lambda: has_final(handle), seconds)
+    yield lambda: root.jobs[-1].has_ended
+    yield 1.0
 
 
 def find(probe):

@@ -3,7 +3,7 @@
 import os
 import struct
 
-from nst_probe.docker import find
+from nst_probe.docker import floating
 
 STYLES = 3
 
@@ -12,7 +12,8 @@ def steps(probe):
     handle = probe.app.openDocument(os.environ["NST_TEST_CONTENT"])
     probe.app.activeWindow().addView(handle)
     yield 1.0
-    docker = yield from _opened(probe)
+    probe.trigger("nst_krita")
+    docker = yield from floating(probe, top=30, height=860)
     root = docker.widget()._root
     looks(probe, docker, "idle")
     for number in range(STYLES):
@@ -43,16 +44,6 @@ def steps(probe):
     probe.screenshot("docked")
     probe.QtCore.QTimer.singleShot(0, root.close)
     yield 2.0
-
-
-def _opened(probe):
-    probe.trigger("nst_krita")
-    docker = find(probe)
-    yield docker.isVisible
-    docker.setFloating(True)
-    docker.setGeometry(20, 30, 330, 860)
-    yield 0.5
-    return docker
 
 
 def _theme(probe, name):

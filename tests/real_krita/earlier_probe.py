@@ -19,7 +19,7 @@ def steps(probe):
     probe.record(
         reopened=reopened,
         frames_before=docker.layers(handle),
-        offered=[label.toolTip() for label in labels if label.toolTip().startswith("Earlier")],
+        offered=[label.text() for label in labels if label.text().startswith("Earlier")],
     )
     probe.screenshot("offered")
     probe.click(next(b for b in dock.findChildren(probe.QtWidgets.QPushButton) if b.text() == "Fetch"))
@@ -31,7 +31,7 @@ def steps(probe):
         painted_kept=docker.digest(background) == painted,
         active=handle.activeNode().name(),
         words=root.jobs[-1].words,
-        still_offered=len(root.earlier),
+        still_offered=len(root.offers),
     )
     probe.screenshot("fetched")
     began = time.monotonic()

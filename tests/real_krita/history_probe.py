@@ -21,6 +21,7 @@ def steps(probe):
     yield from going_on(probe, root)
     yield from gone(probe, root)
     yield from settings_of_documents(probe, root)
+    yield from two_windows(probe, dock, root)
     yield from quitting(probe, root)
 
 
@@ -104,35 +105,30 @@ def closed_meanwhile(probe, dock, root):
     yield (lambda: "closed" in job.note, JOB_SECONDS)
     note = job.note
     yield (lambda: job.has_ended, JOB_SECONDS)
-    yield (lambda: root.earlier, 20)
-    earlier = [title for _id, title in root.earlier]
+    yield lambda: root.offers
+    elsewhere = [offer.words for offer in root.offers]
     handle = yield from probe.opened(str(probe.work / "meanwhile.kra"))
     yield lambda: root.documents.offers
     yield 0.5
-    offered = [offer.words for offer in root.documents.offers]
     probe.record(
         meanwhile_saved=saved,
         meanwhile_note=note,
-        meanwhile_earlier=[earlier, list(root.earlier)],
-        meanwhile_offered=offered,
+        meanwhile_offered=[elsewhere, [offer.words for offer in root.offers]],
         meanwhile_shown=[text for text in texts(probe, dock) if "came while" in text],
         meanwhile_modified=handle.modified(),
     )
     probe.screenshot("offered")
-    dock.findChild(probe.QtWidgets.QPushButton, "nst_take").click()
-    yield (lambda: docker.has_final(handle), JOB_SECONDS)
-    yield lambda: root.jobs[-1].has_ended
-    yield 1.0
+    yield from docker.take_offer(probe, root, handle)
     probe.record(
         meanwhile_layers=docker.layers(handle),
-        meanwhile_left=[list(root.documents.offers), list(root.earlier)],
+        meanwhile_left=root.offers,
         meanwhile_visible=[node.name() for node in docker.frames(handle) if node.visible()],
     )
     yield from save(probe, handle, "meanwhile.kra")
     yield from probe.closed(handle)
     handle = yield from probe.opened(str(probe.work / "meanwhile.kra"))
     yield 2.0
-    probe.record(meanwhile_complete=[list(root.documents.offers), root.message])
+    probe.record(meanwhile_complete=[root.offers, root.message])
     yield from probe.closed(handle)
 
 
@@ -276,6 +272,9 @@ def settings_of_documents(probe, root):
     for name, strength in (("weak.kra", 0.125), ("strong.kra", 0.875)):
         handle = yield from painted(probe, name)
         root.options["iterations"], root.options["frames"], root.options["strength"] = 3, "none", strength
+        root.styles.styles[0].region = None
+        if name == "weak.kra":
+            yield from limited(root, handle)
         probe.trigger("nst_start")
         yield (lambda handle=handle: docker.has_final(handle), JOB_SECONDS)
         yield lambda: root.jobs[-1].has_ended
@@ -284,6 +283,7 @@ def settings_of_documents(probe, root):
         yield from probe.closed(handle)
     handle = yield from probe.opened(str(probe.work / "weak.kra"))
     yield 1.0
+    probe.record(region=root.styles.styles[0].region.words, region_message=root.message)
     found = [root.options["strength"], [offer.words for offer in root.documents.offers], handle.modified()]
     root.options["strength"] = 0.5  # set, and not used yet
     other = yield from probe.opened(str(probe.work / "strong.kra"))
@@ -295,6 +295,64 @@ def settings_of_documents(probe, root):
     probe.record(settings=found)
     yield from probe.closed(other)
     yield from probe.closed(handle)
+
+
+def limited(root, handle):
+    """The style paints only where another layer has paint."""
+    from nst_krita.model.document_model import region_layers
+
+    background, washes = handle.activeNode(), handle.createNode("washes", "paintlayer")
+    washes.setPixelData(bytes([9, 9, 9, 255]) * 100, 5, 5, 10, 10)
+    handle.rootNode().addChildNode(washes, None)
+    yield 0.5
+    handle.setActiveNode(background)
+    yield 0.3
+    root.limit(root.styles.styles[0], next(layer for layer in region_layers() if layer.name == "washes"))
+
+
+def two_windows(probe, dock, root):
+    """A second main window, which has a docker of its own; it is closed while a job works."""
+    first = yield from painted(probe)
+    yield from probe.choose("Window", "New Window")
+    yield lambda: len(probe.app.windows()) == 2
+    # The newest has the highest number, which Krita writes behind its name.
+    window = max(probe.app.windows(), key=lambda known: known.qwindow().objectName())
+    other_dock = window.qwindow().findChild(probe.QtWidgets.QDockWidget, dock.objectName())
+    second = probe.document(*SIDE, view=False)
+    window.addView(second)
+    window.activate()
+    yield lambda: probe.app.activeDocument() == second
+    second.activeNode().setPixelData(bytes([0x80]) * (4 * SIDE[0] * SIDE[1]), 0, 0, *SIDE)
+    root.options["iterations"], root.options["frames"], root.options["strength"] = 30, "1,5", 0.625
+    other_dock.findChild(probe.QtWidgets.QPushButton, "nst_start").click()
+    yield (lambda: docker.has_final(second), JOB_SECONDS)
+    yield lambda: root.jobs[-1].has_ended
+    yield 0.5
+    found = {"layers": [docker.layers(first), docker.layers(second)]}
+    sliders = [each.findChild(probe.QtWidgets.QSlider, "nst_field_strength") for each in (dock, other_dock)]
+    found["strength"] = [slider.number() for slider in sliders]
+    found["rows"] = [
+        len(each.findChildren(probe.QtWidgets.QSlider, "nst_scrub")) for each in (dock, other_dock)
+    ]
+    probe.screenshot("two_windows")
+    window.addView(first)
+    window.activate()
+    yield lambda: probe.app.activeDocument() == first
+    root.options["iterations"], root.options["frames"] = 200, "1,199"
+    other_dock.findChild(probe.QtWidgets.QPushButton, "nst_start").click()
+    yield (lambda: docker.frames(first), JOB_SECONDS)
+    second.setModified(False)
+    first.setModified(False)
+    window.qwindow().close()
+    yield lambda: len(probe.app.windows()) == 1
+    found["closed"] = [len(probe.app.documents()), root.jobs[-1].state.value]
+    yield (lambda: docker.has_final(first), JOB_SECONDS)
+    yield lambda: root.jobs[-1].has_ended
+    root.options["strength"] = 0.5
+    yield 0.5
+    found["went_on"] = [docker.layers(first), sliders[0].number()]
+    probe.record(windows=found)
+    yield from probe.closed(first)
 
 
 def quitting(probe, root):

@@ -144,7 +144,7 @@ def documents(probe, host, document, node, refused):
     yield 0.5
     refused["opacity"] = refusal(lambda: host.read_content(host.current(), host.current().source()))
     refused["opacity style"] = refusal(lambda: host.read_style(host.StyleChoice(host.current(), None)))
-    refused["opacity frames"] = refusal(lambda: host.must_hold_frames(host.current()))
+    refused["opacity frames"] = refusal(lambda: host.must_have_colour(host.current().colours))
     flat.setModified(False)
     flat.close()
     yield 0.5

@@ -6,7 +6,7 @@ JOB_SECONDS = 90
 
 
 def steps(probe):
-    dock, root = yield from docker.show(probe)
+    _dock, root = yield from docker.show(probe)
     handle = yield from probe.opened(str(probe.work / "quit.kra"))
     yield lambda: root.documents.offers
     probe.record(
@@ -15,15 +15,11 @@ def steps(probe):
         server=root.connection.words,
         style=[style.name for style in root.styles.styles],
     )
-    dock.findChild(probe.QtWidgets.QPushButton, "nst_take").click()
-    yield (lambda: docker.has_final(handle), JOB_SECONDS)
-    yield lambda: root.jobs[-1].has_ended
-    yield 1.0
+    yield from docker.take_offer(probe, root, handle)
     probe.record(
         layers=docker.layers(handle),
         words=root.jobs[-1].words,
-        offers=list(root.documents.offers),
-        earlier=list(root.earlier),
+        offers=root.offers,
     )
     probe.screenshot("inserted")
     root.options["iterations"] = 5000

@@ -4,6 +4,8 @@ import json
 import os
 import time
 
+from nst_probe.docker import find, floating
+
 LONGEST = 60
 
 
@@ -11,16 +13,12 @@ def steps(probe):
     root = _root(probe)
     setup = root.server.setup
     probe.trigger("nst_krita")
-    docker = _docker(probe)
-    yield docker.isVisible
-    docker.setFloating(True)
-    docker.setGeometry(20, 90, 330, 780)
-    yield 0.5
+    yield from floating(probe)
     probe.record(
         page=_found(probe, "nst_setup").isVisible(),
         question=setup.question,
         can_install=setup.can_install,
-        start_enabled=_found(probe, "nst_start", "QPushButton").isEnabled(),
+        start_enabled=_found(probe, "nst_start").isEnabled(),
         line=root.connection.words,
     )
     _grab(probe, "page")
@@ -46,7 +44,7 @@ def steps(probe):
         outcome=setup.words,
         longest_wait_ms=longest,
         record=_record(probe),
-        start_enabled_after=_found(probe, "nst_start", "QPushButton").isEnabled(),
+        start_enabled_after=_found(probe, "nst_start").isEnabled(),
         page_after=_found(probe, "nst_install").isVisible(),
     )
     _grab(probe, "installed")
@@ -116,7 +114,7 @@ def pictures(probe):
         yield lambda count=count: len(seen) > count
     ask()  # known by now: at once
     probe.record(thumbnails=list(seen))
-    filled = menus.PictureMenu(_docker(probe))
+    filled = menus.PictureMenu(find(probe))
     for _ in range(3):
         filled.clear()
         filled.submenu("Recent")
@@ -151,21 +149,17 @@ class _Waits:
         return round(1000 * self.longest)
 
 
-def _docker(probe):
-    return next(d for d in probe.app.dockers() if d.objectName() == "nst_krita_docker")
-
-
 def _root(probe):
-    return _docker(probe).widget()._root
+    return find(probe).widget()._root
 
 
 def _found(probe, name, kind="QWidget"):
-    return _docker(probe).findChild(getattr(probe.QtWidgets, kind), name)
+    return find(probe).findChild(getattr(probe.QtWidgets, kind), name)
 
 
 def _grab(probe, name):
     probe.screenshot(name)
-    _docker(probe).grab().save(str(probe.out / f"docker_{name}.png"))
+    find(probe).grab().save(str(probe.out / f"docker_{name}.png"))
 
 
 def _record(probe):

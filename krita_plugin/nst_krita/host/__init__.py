@@ -9,12 +9,13 @@ frames.put(Frame(key, "iteration 10", PixelBlock(…)))
 
 from .annotations import MAX_BYTES as MAX_ANNOTATION
 from .annotations import read_annotation, write_annotation
+from .colour import must_have_colour
 from .document import Colours, Document, KritaDocument, StyleChoice, current, open_documents, styles
 from .errors import HostError
 from .frames import CLOSED, CONVERTED, DELETED, Frame, FrameInserter
 from .layers import Layer
 from .pen import PenWatch
-from .reading import Content, PixelBlock, must_hold_frames, read_content, read_start, read_style
+from .reading import Content, PixelBlock, read_content, read_start, read_style
 from .regions import extent, read_alpha, read_selection
 
 __all__ = [
@@ -35,7 +36,7 @@ __all__ = [
     "StyleChoice",
     "current",
     "extent",
-    "must_hold_frames",
+    "must_have_colour",
     "open_documents",
     "read_alpha",
     "read_annotation",

@@ -12,7 +12,7 @@ from typing import Any
 
 from krita import InfoObject, Krita
 
-from ..qt import QtCore, to_bytes
+from ..qt import QtCore, view
 from .document import Colours
 from .errors import HostError
 
@@ -86,14 +86,14 @@ class Converter:
         self._source, self._target = source, target
         self._document = Krita.instance().createDocument(1, 1, "", *source, 72.0)
 
-    def convert(self, data: Any, width: int, height: int) -> bytes:
+    def convert(self, data: Any, width: int, height: int) -> memoryview:
         """Pixels in the target's numbers. ``data``: bytes or a QByteArray, rows as Krita has them."""
         node = self._document.createNode("", "paintlayer")
         is_known = colours_of(node) == self._source
         node.setPixelData(data, 0, 0, width, height)
         node.setColorSpace(*self._target)
         if is_known and colours_of(node) == self._target:
-            return to_bytes(node.pixelData(0, 0, width, height))
+            return view(node.pixelData(0, 0, width, height))
         raise HostError(
             f"Krita cannot convert {' '.join(self._source)} to {' '.join(self._target)}.",
             "Choose Image ▸ Convert Image Colour Space… and there RGB/Alpha.",
@@ -103,10 +103,10 @@ class Converter:
         self._document.close()
 
 
-def converted(data: Any, width: int, height: int, source: Colours, target: Colours) -> bytes:
-    """``Converter.convert`` for a single time; what has the right colours already is only copied."""
+def converted(data: Any, width: int, height: int, source: Colours, target: Colours) -> memoryview:
+    """``Converter.convert`` for a single time; of what has the right colours already only a view."""
     if source == target:
-        return to_bytes(data)
+        return view(data)
     converter = Converter(source, target)
     try:
         return converter.convert(data, width, height)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import mmap
 from dataclasses import replace
 from typing import Iterator
 
@@ -30,7 +31,7 @@ class Conversion:
         self._candidates = _candidates(block, colours)
         self._converter: Converter | None = None
         self._row = 0
-        self._strips: list[bytes] = []
+        self._made: mmap.mmap | None = None
 
     def step(self) -> None:
         """Do a part of the work; Krita runs its event loop meanwhile.
@@ -50,15 +51,20 @@ class Conversion:
                 self.is_done = source == self._target
                 self._converter = None if self.is_done else Converter(source, self._target)
             return
-        if self._row == block.height:
-            self.block = replace(block, data=b"".join(self._strips))
+        if self._made is not None and self._row == block.height:
+            self.block = replace(block, data=memoryview(self._made))
             self.close()
             self.is_done = True
             return
         rows = min(max(1, STRIP_PIXELS // block.width), block.height - self._row)
         stride = block.raw_bytes // block.height
         strip = block.data[self._row * stride : (self._row + rows) * stride]
-        self._strips.append(self._converter.convert(strip, block.width, rows))
+        made = self._converter.convert(strip, block.width, rows)
+        stride = len(made) // rows
+        if self._made is None:
+            # The system hands such pages out as they are filled: other memory would be cleared at once.
+            self._made = mmap.mmap(-1, stride * block.height)
+        self._made[self._row * stride : (self._row + rows) * stride] = made
         self._row += rows
 
     def close(self) -> None:

@@ -24,6 +24,8 @@ IDLE_TURNS, IDLE_MS = 50, 1000
 # Krita makes a new layer the active one up to a few turns of its event loop later.
 SETTLE_TURNS = 4
 SETTLE_MS = 10
+# Two of Krita's tiles: a strip that begins on their border is written without reading them.
+STRIP_ROWS = 128
 
 CLOSED = "The document was closed."
 CONVERTED = "The document's colours have changed."
@@ -397,4 +399,9 @@ class FrameInserter(QtCore.QObject):
 
 
 def _write(node: Any, pixels: PixelBlock) -> None:
-    node.setPixelData(pixels.data, pixels.x, pixels.y, pixels.width, pixels.height)
+    # Strip by strip: for the whole, Qt would take fresh memory, which costs more than the copying itself.
+    data, stride = memoryview(pixels.data), len(pixels.data) // pixels.height
+    for row in range(0, pixels.height, STRIP_ROWS):
+        rows = min(STRIP_ROWS, pixels.height - row)
+        strip = bytes(data[row * stride : (row + rows) * stride])
+        node.setPixelData(strip, pixels.x, pixels.y + row, pixels.width, rows)

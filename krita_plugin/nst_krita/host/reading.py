@@ -24,7 +24,7 @@ class PixelBlock:
     ``icc_digest``: its SHA-256.
     """
 
-    data: bytes
+    data: bytes | memoryview
     width: int
     height: int
     x: int = 0
@@ -58,9 +58,7 @@ class Content:
 
 def read_content(document: KritaDocument, layer: Layer) -> Content:
     """The layer's pixels and the selection, cropped to what both have in the canvas. Raises HostError."""
-    _must_be_open(document)
-    if layer.is_mask:
-        raise HostError(f"“{layer.name}” is a mask.", "Choose the layer that it belongs to.")
+    _must_be_a_layer(document, layer)
     if not layer.is_shown:
         raise HostError(f"“{layer.name}” is hidden.", "Show it, or choose a visible layer.")
     must_have_colour(document.colours)
@@ -70,12 +68,14 @@ def read_content(document: KritaDocument, layer: Layer) -> Content:
     mask = None
     if chosen is not None:
         area = area.intersected(chosen)
-        mask = None if area.isEmpty() else _read_selection(document.handle.selection(), area)
-        if area.isEmpty() or (mask is not None and mask.data.count(0) == len(mask.data)):
+        mask = coverage(document, area)
+        if not mask.data.strip(b"\0"):
             raise HostError(
                 f"The selection holds nothing of “{layer.name}”.",
                 "Select a part of the layer, or choose Select ▸ Deselect.",
             )
+        if mask.data.count(b"\xff") == len(mask.data):
+            mask = None  # all is wholly selected
     # Frames come in the colours of what is sent, and the document's are what they shall have.
     return Content(_read(layer.node, area, document.colours, shown=True), mask, layer)
 
@@ -95,9 +95,7 @@ def read_style(choice: StyleChoice) -> PixelBlock:
 
 def read_start(document: KritaDocument, layer: Layer, content: PixelBlock) -> PixelBlock:
     """The layer, hidden or not, on ``content``'s rectangle: what a job starts from. Raises HostError."""
-    _must_be_open(document)
-    if layer.is_mask:
-        raise HostError(f"“{layer.name}” is a mask.", "Choose the layer that it belongs to.")
+    _must_be_a_layer(document, layer)
     document.handle.waitForDone()
     area = QtCore.QRect(content.x, content.y, content.width, content.height)
     if not _content_area(document, layer).intersects(area):
@@ -108,14 +106,22 @@ def read_start(document: KritaDocument, layer: Layer, content: PixelBlock) -> Pi
     return _read(layer.node, area, document.colours, shown=layer.is_shown)
 
 
-def must_hold_frames(document: KritaDocument) -> None:
-    """Raises HostError where the document's colours are not such as frames can have."""
-    must_have_colour(document.colours)
+def coverage(document: KritaDocument, area: QtCore.QRect) -> PixelBlock:
+    """The selection in ``area``, with its feathering; channels MASK. Only where something is selected."""
+    selection = document.handle.selection()
+    data = to_bytes(selection.pixelData(area.x(), area.y(), area.width(), area.height()))
+    return PixelBlock(data, area.width(), area.height(), area.x(), area.y(), channels="MASK")
 
 
 def _must_be_open(document: KritaDocument) -> None:
     if not document.is_open:
         raise HostError("The document has been closed.", "Open it again first.")
+
+
+def _must_be_a_layer(document: KritaDocument, layer: Layer) -> None:
+    _must_be_open(document)
+    if layer.is_mask:
+        raise HostError(f"“{layer.name}” is a mask.", "Choose the layer that it belongs to.")
 
 
 def _content_area(document: KritaDocument, layer: Layer) -> QtCore.QRect:
@@ -159,11 +165,3 @@ def _read(node: Any, area: QtCore.QRect, colours: Colours, *, shown: bool) -> Pi
 def no_pixels(node: Any) -> HostError:
     """Why a layer cannot be read of which Krita keeps no picture."""
     return HostError(f"“{node.name()}” has no pixels of its own.", "Choose a visible paint layer.")
-
-
-def _read_selection(selection: Any, area: QtCore.QRect) -> PixelBlock | None:
-    """Coverage as the selection has it, feathering included; None where all is wholly selected."""
-    data = to_bytes(selection.pixelData(area.x(), area.y(), area.width(), area.height()))
-    if data.count(b"\xff") == len(data):
-        return None
-    return PixelBlock(data, area.width(), area.height(), area.x(), area.y(), channels="MASK")

@@ -8,21 +8,17 @@ from ..qt import to_bytes
 from .document import Document, KritaDocument
 from .errors import HostError
 from .layers import Layer
-from .reading import PixelBlock, no_pixels
+from .reading import PixelBlock, coverage, no_pixels
 
 
 def read_selection(document: KritaDocument) -> PixelBlock:
     """The present selection inside the canvas, with its feathering; channels MASK. Raises HostError."""
     document.source()
     area = document.selected
-    nothing = HostError("Nothing is selected.", "Select the part where the style is to paint first.")
-    if area is None:
-        raise nothing
-    selection = document.handle.selection()
-    data = to_bytes(selection.pixelData(area.x(), area.y(), area.width(), area.height()))
-    if not data.strip(b"\0"):
-        raise nothing
-    return PixelBlock(data, area.width(), area.height(), area.x(), area.y(), channels="MASK")
+    mask = coverage(document, area) if area is not None else None
+    if mask is None or not mask.data.strip(b"\0"):
+        raise HostError("Nothing is selected.", "Select the part where the style is to paint first.")
+    return mask
 
 
 def read_alpha(document: KritaDocument, layer: Layer) -> PixelBlock:

@@ -37,7 +37,7 @@ class Insertion:
         record: JobRecord,
         write: Callable[[], None],
     ) -> None:
-        self._job, self._document, self._above = job, document, above
+        self._job, self.document, self._above = job, document, above
         self.record = record
         self._pen, self._network = pen, network
         self._write = write
@@ -50,7 +50,7 @@ class Insertion:
     @property
     def is_homeless(self) -> bool:
         """Whether its document has been closed."""
-        return not self._document.is_open
+        return not self.document.is_open
 
     @property
     def pending(self) -> int:
@@ -124,7 +124,7 @@ class Insertion:
 
     def _open(self) -> host.FrameInserter:
         return host.FrameInserter(
-            self._document,
+            self.document,
             self._above,
             f"{self._job.style_name} · {encoder_name(self._job.encoder)}",
             self._pen,

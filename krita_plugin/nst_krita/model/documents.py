@@ -14,11 +14,15 @@ from .words import tr
 
 
 class Offer(NamedTuple):
-    """Something that can be had for the document in view: frames of ``job``, or settings where it is ""."""
+    """Something that can be had for the document in view: frames of ``job``, or settings where it is "".
+
+    ``title``: of a job that this document does not remember.
+    """
 
     job: str
     words: str
     verb: str
+    title: str = ""
 
 
 class Documents(Observable):

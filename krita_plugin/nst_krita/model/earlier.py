@@ -1,21 +1,22 @@
-"""Jobs whose frames are still to be had, from an earlier session or of a document that was closed."""
+"""Jobs whose frames are still to be had in any document: of an earlier session, or of one that was closed."""
 
 from __future__ import annotations
 
 from typing import Any, Iterable
 
 from ..settings import Settings
-from .documents import Documents
+from .documents import Documents, Offer
 from .properties import Observable, Property
+from .words import tr
 
 #: Jobs that are offered again in a later session.
 MAX_EARLIER = 5
 
 
 class Earlier(Observable):
-    """``shown``: (job, title) of these jobs, those aside that the document in view offers itself."""
+    """``offers``: of these jobs, those aside that the document in view offers itself."""
 
-    shown = Property(())
+    offers = Property(())
 
     def __init__(self, settings: Settings, documents: Documents) -> None:
         self._settings, self._documents = settings, documents
@@ -39,7 +40,11 @@ class Earlier(Observable):
 
     def _show(self) -> None:
         offered = {offer.job for offer in self._documents.offers}
-        self.shown = tuple(entry for entry in self._entries if entry[0] not in offered)
+        self.offers = tuple(_offer(*entry) for entry in self._entries if entry[0] not in offered)
+
+
+def _offer(job: str, title: str) -> Offer:
+    return Offer(job, tr("Earlier: {}").format(title), tr("Fetch"), title)
 
 
 def _entry(saved: Any) -> tuple[str, str] | None:

@@ -65,7 +65,7 @@ class Forecast(Observable):
         if expected is None:
             return ""
         seconds, memory = expected
-        return tr("about {} and {}, from your last jobs").format(duration(seconds), memory_size(memory))
+        return tr("about {}, {}").format(duration(seconds), memory_size(memory))
 
     def _fits(self, known: Mapping[str, Any]) -> bool:
         latest = self._measured()[-1]

@@ -3,7 +3,8 @@
 Its form in the document (JSON)::
 
     {"version": 1, "settings": SETTINGS, "jobs": [JOB, …]}           the oldest job first
-    SETTINGS  {"options": …, "styles": …, "others": [names of styles that are no files]}
+    SETTINGS  {"options": …, "styles": [STYLE, …], "others": [names of styles that are no files]}
+    STYLE     {"path", "weight", "scale", "region": {"layer": its id, "name"}}    "": it was a selection
     JOB       {"id", "title", "style", "layers", "source", "open", "group", "settings": SETTINGS,
                "changes": {revision: live parameters}, "seen": [sequences],
                "frames": {layer id: [sequence, iteration, revision]}}
@@ -150,9 +151,17 @@ def _settings(value: Mapping[str, Any]) -> dict[str, Any]:
         return {}
     return {
         "options": dict(value.get("options", {})),
-        "styles": [dict(style) for style in value.get("styles", ()) if isinstance(style["path"], str)],
+        "styles": [_style(style) for style in value.get("styles", ()) if isinstance(style["path"], str)],
         "others": [name for name in value.get("others", ()) if isinstance(name, str)],
     }
+
+
+def _style(value: Mapping[str, Any]) -> dict[str, Any]:
+    style = {name: known for name, known in value.items() if name != "region"}
+    region = value.get("region")
+    if region:
+        style["region"] = {name: str(region[name]) for name in ("layer", "name")}
+    return style
 
 
 def _live(values: Mapping[str, Any]) -> dict[str, Any]:

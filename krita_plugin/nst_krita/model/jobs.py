@@ -88,9 +88,12 @@ class Job(Observable):
         return self.state.has_ended
 
     def follows(self, styles: Sequence[Any]) -> bool:
-        """Whether the sliders move it: the server has accepted it, and ``styles`` are those it is made of."""
+        """Whether the sliders move it: the server has accepted it, and ``styles`` are those it is made of.
+
+        In which order they stand does not matter.
+        """
         is_open = self.state is not JobState.SENDING and not self.has_ended and not self.wanted
-        return is_open and bool(self.styles) and self.styles == tuple(styles)
+        return is_open and bool(self.styles) and set(self.styles) == set(styles)
 
     def unheard(self, accepted: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
         """Commands and live changes that, by its ``accepted``, have not reached the server.

@@ -46,7 +46,8 @@ class LiveChanges:
         if latest is None or not latest[0].follows(self._styles.styles):
             return
         job, insertion = latest
-        wanted = self._options.live(self._styles.weights)
+        # The server knows shares by place, and the painter may have put the rows into another order.
+        wanted = self._options.live(self._styles.weights_of(job.styles))
         header = {name: _plain(getattr(job.params, name)) for name in wanted}
         changes = {name: value for name, value in wanted.items() if value != header[name]}
         if not changes:

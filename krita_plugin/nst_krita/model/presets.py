@@ -14,7 +14,7 @@ from .style_list import StyleList
 from .words import tr
 
 #: Options that make the look: what a preset does not name goes back to its default.
-LOOK = ("strength", "style_scale", "keep_colours", "tv", "start", "coarse_to_fine")
+LOOK = ("strength", "style_scale", "keep_colours", "luminance_space", "tv", "start", "coarse_to_fine")
 #: Options that cost time: what a preset does not name stays as the painter has it.
 EFFORT = ("size", "iterations")
 FOLDER = Path(__file__).parent.parent / "presets"
@@ -81,7 +81,10 @@ class Presets(Observable):
         return problem
 
     def save(self, name: str) -> str:
-        """Keep the present settings and styles as the painter's preset ``name``; returns why not, or ""."""
+        """Keep the present settings and styles as the painter's preset ``name``.
+
+        Returns why not, or what of them is not kept, or "".
+        """
         name = name.strip()
         if not name:
             return tr("A preset needs a name.")
@@ -91,6 +94,8 @@ class Presets(Observable):
         made = Preset(name, values, self._styles.to_json())
         self._keep([*(preset for preset in self.saved if preset.name != name), made])
         self._choose(name)
+        if any(style.region is not None for style in self._styles.styles):
+            return tr("Kept, but for where each style paints: that belongs to this picture.")
         return ""
 
     def rename(self, preset: Preset, name: str) -> str:

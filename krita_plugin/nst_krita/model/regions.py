@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Mapping
 
 from .. import host
 from .masks import Rect, cut
-from .words import tr
+from .words import sentence, tr
 
 
 class Region:
@@ -18,6 +18,10 @@ class Region:
     def read(self) -> host.PixelBlock:
         """It as a mask, wherever it lies. Raises HostError."""
         raise NotImplementedError
+
+    def to_json(self) -> dict[str, str]:
+        """What the document remembers of it: a layer's id and name; "" for what cannot be had again."""
+        return {"layer": "", "name": ""}
 
     def mask(self, document: host.Document, content: host.PixelBlock) -> host.PixelBlock:
         """It as a mask of ``content``'s rectangle. Raises HostError where it has nothing there."""
@@ -52,6 +56,29 @@ class LayerRegion(Region):
 
     def read(self) -> host.PixelBlock:
         return host.read_alpha(self._document, self._layer)
+
+    def to_json(self) -> dict[str, str]:
+        return {"layer": self._layer.id, "name": self._layer.name}
+
+
+def region_again(
+    document: host.Document, remembered: Mapping[str, str], style_name: str
+) -> tuple[LayerRegion | None, str]:
+    """The region of which ``document`` remembers that; or None, and why the style paints everywhere now."""
+    if not remembered["layer"]:
+        return None, sentence(
+            tr("“{}” painted only inside a selection, which is not remembered.").format(style_name),
+            tr("Select that part again, and choose “Paint only inside the selection” in the style's menu."),
+        )
+    try:
+        return LayerRegion(document, document.source(remembered["layer"])), ""
+    except host.HostError:
+        return None, sentence(
+            tr("“{}” painted only where the layer “{}” has paint, which is not here.").format(
+                style_name, remembered["name"]
+            ),
+            tr("Choose another part in the style's menu, or let it paint everywhere."),
+        )
 
 
 def fitted(mask: host.PixelBlock, content: host.PixelBlock) -> host.PixelBlock:

@@ -44,13 +44,13 @@ class Root(Observable):
     """Settings, styles, connection and jobs, and what the painter can do with them.
 
     ``jobs``: those that the docker shows, the latest last. ``message``: what went wrong with the latest
-    thing that the painter did. ``earlier``: (job, title) of jobs that an earlier session left, those aside
-    that the document in view offers. ``stops_at_quit``: whether unfinished jobs end with Krita.
+    thing that the painter did. ``offers``: what can be had for the document in view, its own first.
+    ``stops_at_quit``: whether unfinished jobs end with Krita.
     """
 
     jobs = Property(())
     message = Property("")
-    earlier = Property(())
+    offers = Property(())
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -72,7 +72,8 @@ class Root(Observable):
         self._in_use = SettingsInUse(settings, self.options, self.styles, self.documents)
         self.stops_at_quit = False
         self._earlier = Earlier(settings, self.documents)
-        self._earlier.observe(lambda: setattr(self, "earlier", self._earlier.shown), "shown")
+        self._earlier.observe(self._show_offers, "offers")
+        self.documents.observe(self._show_offers, "offers")
         self.options.observe(self._options_changed)
         self.styles.observe(self._options_changed)
 
@@ -180,17 +181,6 @@ class Root(Observable):
         """The way of the job's frames into its document."""
         return self._insertions[job.id]
 
-    def fetch_earlier(self, job_id: str, title: str) -> None:
-        """Bring the frames of an earlier session's job into the present document, above the active layer."""
-        known = self.documents.history(host.current()).jobs.get(job_id)
-        style_name, layers = title.split(" → ", maxsplit=1)[0], self.options["layers"]
-        self._fetch(known or JobRecord(job_id, title, style_name, layers.value, "", {}))
-
-    def forget_earlier(self, job_id: str) -> None:
-        """Offer that job no longer; the server deletes it when it is old."""
-        self._earlier.forget(job_id)
-        self._remember()
-
     # What documents remember.
 
     def look(self) -> None:
@@ -203,22 +193,33 @@ class Root(Observable):
             self.message = self._in_use.meet(document, bool(self.unfinished)) or self.message
 
     def take(self, offer: Offer) -> None:
-        """Do what the document in view offers."""
+        """Do what is offered; frames of a job that the document does not know go above the active layer."""
         document = host.current()
         if not offer.job:
             self.message = self._in_use.use_offered(document)
             return
         record = self.documents.history(document).jobs.get(offer.job)
+        if record is None and offer.title:
+            style_name, layers = offer.title.split(" → ", maxsplit=1)[0], self.options["layers"]
+            record = JobRecord(offer.job, offer.title, style_name, layers.value, "", {})
         if record is not None:
             self._fetch(record)
 
     def decline(self, offer: Offer) -> None:
-        """Offer that no more."""
-        if offer.job:
-            self.documents.end(offer.job)
-            self.forget_earlier(offer.job)
-        else:
+        """Offer that no more; the server deletes the job when it is old."""
+        if not offer.job:
             self.documents.offer_settings(host.current(), offered=False)
+            return
+        if not offer.title:
+            self.documents.end(offer.job)
+        self._forget_earlier(offer.job)
+
+    def _forget_earlier(self, job_id: str) -> None:
+        self._earlier.forget(job_id)
+        self._remember()
+
+    def _show_offers(self) -> None:
+        self.offers = (*self.documents.offers, *self._earlier.offers)
 
     @property
     def is_frame_active(self) -> bool:
@@ -231,7 +232,8 @@ class Root(Observable):
 
     def use_settings_of(self, job: Job) -> None:
         """Set the docker as it was for that job."""
-        self.message = self._in_use.use(self._insertions[job.id].record.settings_of(""))
+        insertion = self._insertions[job.id]
+        self.message = self._in_use.use(insertion.record.settings_of(""), insertion.document)
 
     def _fetch(self, record: JobRecord) -> None:
         """Bring the frames of that job into the present document."""
@@ -239,7 +241,7 @@ class Root(Observable):
         document = host.current()
         try:
             active = document.source()
-            host.must_hold_frames(document)
+            host.must_have_colour(document.colours)
         except host.HostError as error:
             self.message = str(error)
             return
@@ -250,7 +252,7 @@ class Root(Observable):
         self.documents.add(document, record)
         self._follow(job_again(record, document), document, above, record)
         self._network.attach(record.id, after=max(record.seen, default=0))
-        self.forget_earlier(record.id)
+        self._forget_earlier(record.id)
         self.look()
 
     def _is_homeless(self, job: Job) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import shutil
 import sys
 import threading
 from enum import Enum
@@ -259,8 +260,6 @@ def _home_short(folder: Path) -> str:
 
 
 def _free() -> str:
-    import shutil
-
     folder = installation.server_folder()
     existing = next(place for place in (folder, *folder.parents) if place.exists())
     return f"{shutil.disk_usage(str(existing)).free / installation.GIB:.0f} GB"

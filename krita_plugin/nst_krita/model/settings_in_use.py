@@ -9,6 +9,7 @@ from ..settings import Settings
 from .documents import Documents
 from .history import JobRecord
 from .options import Options
+from .regions import region_again
 from .style_list import StyleList
 from .styles import file_name, is_own_file
 from .words import sentence, tr
@@ -20,7 +21,8 @@ MAX_STARTED = 200
 class SettingsInUse:
     """Options and styles together, as JSON values: {"options", "styles", "others"}.
 
-    ``others`` are the names of styles that came from Krita and cannot be had again from a file.
+    ``others`` are the names of styles that came from Krita and cannot be had again from a file. Of a style
+    that does not paint everywhere ``region`` says where.
     """
 
     def __init__(self, settings: Settings, options: Options, styles: StyleList, documents: Documents) -> None:
@@ -31,7 +33,12 @@ class SettingsInUse:
     def now(self) -> dict[str, Any]:
         """What the docker shows."""
         others = [style.name for style in self._styles.styles if not style.path]
-        return {"options": self._options.to_json(), "styles": self._styles.to_json(), "others": others}
+        files = [style for style in self._styles.styles if style.path]
+        styles = [
+            entry if style.region is None else {**entry, "region": style.region.to_json()}
+            for style, entry in zip(files, self._styles.to_json())
+        ]
+        return {"options": self._options.to_json(), "styles": styles, "others": others}
 
     def start(self, job: str) -> dict[str, Any]:
         """A job is made with what the docker shows; returns that."""
@@ -39,8 +46,8 @@ class SettingsInUse:
         self._settings.set("started", [*self._settings.get("started", list), job][-MAX_STARTED:])
         return self._used
 
-    def use(self, settings: Mapping[str, Any]) -> str:
-        """Have these settings, with the defaults for all that they do not name.
+    def use(self, settings: Mapping[str, Any], document: host.Document) -> str:
+        """Have these settings of ``document``, with the defaults for all that they do not name.
 
         Returns what could not be had, in sentences.
         """
@@ -49,10 +56,12 @@ class SettingsInUse:
         self._options.replace(settings.get("options"))
         styles = settings.get("styles", ())
         problem = self._styles.load([style for style in styles if is_own_file(style["path"])])
+        lost = self._have_regions(styles, document)
         self._used = self.now()
         foreign = [file_name(style["path"]) for style in styles if not is_own_file(style["path"])]
         return sentence(
             problem,
+            *lost,
             _to_add_again(
                 foreign, tr("“{}” is not a file of this computer."), tr("Not files of this computer: {}.")
             ),
@@ -60,6 +69,17 @@ class SettingsInUse:
                 settings.get("others", ()), tr("The style {} came from Krita."), tr("Styles from Krita: {}.")
             ),
         )
+
+    def _have_regions(self, styles: Sequence[Mapping[str, Any]], document: host.Document) -> list[str]:
+        """Let the styles of the list paint where ``styles`` say; returns what could not be had."""
+        remembered = {style["path"]: style["region"] for style in styles if "region" in style}
+        problems = []
+        for style in self._styles.styles:
+            style.region = None
+            if style.path in remembered:
+                style.region, problem = region_again(document, remembered[style.path], style.name)
+                problems.append(problem)
+        return problems
 
     def meet(self, document: host.Document, busy: bool) -> str:
         """The painter sees ``document`` for the first time: have the settings used last in it.
@@ -74,16 +94,23 @@ class SettingsInUse:
             return ""
         started = self._settings.get("started", list)
         is_own = any(job in started for job in history.jobs)
-        is_safe = all(style.path and style.region is None for style in self._styles.styles)
-        if is_own and is_safe and self._used == self.now() and not busy:
-            return self.use(settings)
+        if is_own and self._can_be_had_again and self._used == self.now() and not busy:
+            return self.use(settings, document)
         self._documents.offer_settings(document)
         return ""
+
+    @property
+    def _can_be_had_again(self) -> bool:
+        """Whether a document brings back all that the docker shows."""
+        regions = [style.region for style in self._styles.styles if style.region is not None]
+        return all(style.path for style in self._styles.styles) and all(
+            region.to_json()["layer"] for region in regions
+        )
 
     def use_offered(self, document: host.Document) -> str:
         """Have the settings that are offered for ``document``; returns what could not be had."""
         self._documents.offer_settings(document, offered=False)
-        return self.use(self._documents.history(document).settings or {})
+        return self.use(self._documents.history(document).settings or {}, document)
 
     def record_in(self, document: host.Document) -> JobRecord | None:
         """The job that made the active layer; None for a layer that is no frame of ours."""
@@ -97,7 +124,7 @@ class SettingsInUse:
         record = self.record_in(document)
         if record is None:
             return tr("The active layer is no frame. Choose one that a job has made.")
-        return self.use(record.settings_of(document.source().id))
+        return self.use(record.settings_of(document.source().id), document)
 
 
 def _to_add_again(names: Sequence[str], one: str, several: str) -> str:

@@ -70,7 +70,12 @@ class StyleList(Observable):
     @property
     def weights(self) -> tuple[float, ...]:
         """Shares as Params want them: empty for a single style, whose share says nothing."""
-        return tuple(style.weight for style in self.styles) if len(self.styles) > 1 else ()
+        return self.weights_of(self.styles)
+
+    def weights_of(self, styles: Sequence[Style]) -> tuple[float, ...]:
+        """The same in the order of ``styles``, which are those of the list."""
+        shares = {style: style.weight for style in self.styles}
+        return tuple(shares[style] for style in styles) if len(styles) > 1 else ()
 
     @property
     def scales(self) -> tuple[float, ...]:
@@ -89,12 +94,17 @@ class StyleList(Observable):
         return [{"path": style.path, "weight": style.weight, "scale": style.scale} for style in files]
 
     def load(self, saved: Sequence[Any]) -> str:
-        """Have these styles, as ``to_json`` gave them; returns what could not be had, in a sentence."""
+        """Have these styles, as ``to_json`` gave them; returns what could not be had, in a sentence.
+
+        One that was there already goes on painting where it did.
+        """
         loaded = [self._load(entry) for entry in saved]
+        regions = {style.path: style.region for style in self.styles}
         for style in self.styles:
             self.remove(style)
         for made, _problem in loaded:
             if made is not None:
+                made.region = regions.get(made.path)
                 self.add(made)
         return next((problem for _made, problem in loaded if problem), "")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any
+from typing import Any, Iterable
 
 from ..model.options import DEFAULTS, FIELDS, FrameSchedule, Options
 from ..model.words import tr
@@ -31,7 +31,7 @@ def field(options: Options, name: str) -> QtWidgets.QWidget:
         widget = maker(options, name)
     widget.setToolTip(help_text(name))
     widget.setAccessibleName(LABELS[name])
-    widget.setObjectName("nst_" + name)
+    widget.setObjectName("nst_field_" + name)
     return widget
 
 
@@ -170,3 +170,11 @@ def form(options: Options, names: tuple[str, ...]) -> QtWidgets.QWidget:
         label.setToolTip(widget.toolTip())
         rows.addRow(label, widget)
     return box
+
+
+def align(forms: Iterable[QtWidgets.QWidget], together: bool) -> None:
+    """Let the fields of all these forms begin at the same place; not ``together``, those of each."""
+    labels = [label for made in forms for label in made.findChildren(QtWidgets.QLabel) if label.buddy()]
+    widest = max(label.sizeHint().width() for label in labels) if together else 0
+    for label in labels:
+        label.setMinimumWidth(widest)

@@ -9,7 +9,7 @@ from ..model.root import Root
 from ..model.words import encoder_name, tr
 from ..qt import QtCore, QtGui, QtWidgets
 from .elided import ElidedLabel
-from .theme import GAP, PREVIEW, IconButton, bind, colour_text, quiet_colour, warning_colour
+from .theme import BAR, GAP, PREVIEW, IconButton, bind, colour_text, quiet_colour, warning_colour
 
 CURVE_WIDTH = 72
 #: How long the scrubber has to rest on a frame before that is fetched.
@@ -158,7 +158,7 @@ class JobView(QtWidgets.QFrame):
         self._bar = QtWidgets.QProgressBar()
         self._bar.setTextVisible(False)
         self._bar.setAccessibleName(tr("Progress"))
-        self._bar.setFixedHeight(8)
+        self._bar.setFixedHeight(BAR)
         self._words = self._wrapped()
         self._note = self._wrapped()
         self._pause = IconButton("pause", "")

@@ -11,6 +11,7 @@ LABELS = {
     "strength": tr("Strength"),
     "style_scale": tr("Stroke size"),
     "keep_colours": tr("Colours"),
+    "luminance_space": tr("Lightness"),
     "quality": tr("Quality"),
     "layers": tr("Layers"),
     "size": tr("Size"),
@@ -35,7 +36,14 @@ _HELP = {
         "Size of the brush strokes: 2× paints with strokes twice as large as those of the style, 0.5× with "
         "finer ones."
     ),
-    "keep_colours": tr("Whose colours the result has: those of the style, or those of your painting."),
+    "keep_colours": tr(
+        "Whose colours the result has: those of the style, or those of your painting. It can be changed "
+        "while a job runs."
+    ),
+    "luminance_space": tr(
+        "Where the hues stay yours: what counts as light and dark, which the style takes over. It can be "
+        "changed while a job runs."
+    ),
     "quality": tr(
         "How large and how long to paint. A draft shows in a fraction of the time where it is going; the "
         "final size is always that of your layer."
@@ -60,7 +68,7 @@ _HELP = {
     "start": tr(
         "What the canvas holds before the first stroke: your painting, coloured noise (freer) or the style."
     ),
-    "optimiser": tr("L-BFGS needs fewer iterations; Adam needs less memory."),
+    "optimiser": tr("L-BFGS needs fewest iterations, plain some more; Adam needs less memory."),
     "tv": tr("Smooths grain and speckles away. A little is enough. It can be moved while a job runs."),
     "seed": tr("Another number gives another variant where chance plays a part; the same, the same picture."),
     "coarse_to_fine": tr(
@@ -77,10 +85,17 @@ _CHOICES: dict[str, dict[Any, str]] = {
     "keep_colours": {
         "no": tr("of the style"),
         "luminance": tr("of my painting"),
-        "histogram": tr("matched to mine"),
+        "moments": tr("matched to mine"),
+        "histogram": tr("matched exactly"),
+    },
+    "luminance_space": {
+        "ycbcr": tr("as on a screen"),
+        "yiq": tr("as in old television"),
+        "lab": tr("as the eye sees it, Lab"),
+        "luv": tr("as the eye sees it, Luv"),
     },
     "start": {"content": tr("my painting"), "noise": tr("noise"), "style": tr("the style")},
-    "optimiser": {"lbfgs": "L-BFGS", "adam": "Adam"},
+    "optimiser": {"lbfgs": "L-BFGS", "plain-lbfgs": tr("L-BFGS, plain"), "adam": "Adam"},
     "layers": {
         Layers.EVERY: tr("every frame"),
         Layers.NEWEST: tr("one, changing"),
@@ -97,7 +112,14 @@ _CHOICES: dict[str, dict[Any, str]] = {
 _ABOUT: dict[str, dict[Any, str]] = {
     "keep_colours": {
         "luminance": tr("Only light and dark take on the style; hues stay yours."),
-        "histogram": tr("The style is recoloured with your palette before it is painted with."),
+        "moments": tr("The style is recoloured with your palette before it is painted with."),
+        "histogram": tr("The same, with each colour as often as in your painting: less of the style's own."),
+    },
+    "luminance_space": {
+        "ycbcr": tr("Luma of YCbCr, as in HD video: blue counts as dark."),
+        "yiq": tr("Luma of YIQ: red and blue count as lighter than on a screen."),
+        "lab": tr("Lightness of CIE Lab; colours keep their distance from grey."),
+        "luv": tr("Lightness of CIE Luv; darkened colours become more vivid, lightened ones paler."),
     },
     "quality": {
         name: (tr("{} px").format(size) if size else tr("as large as the layer"))

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from ..model.connection import Link
-from ..model.download import Download
 from ..model.root import Root
 from ..model.server_setup import Need
 from ..model.words import tr
-from ..qt import QtCore, QtWidgets
+from ..qt import QtCore, QtGui, QtWidgets
+from .download_question import DownloadQuestion
 from .elided import ElidedLabel
-from .fields import form
+from .fields import align, form
 from .job_view import JobView
-from .offers import OffersView, offer_row
+from .offers import OffersView
 from .preset_button import PresetButton
 from .server_menu import ServerMenu
 from .setup_page import SetupPage
@@ -23,9 +23,11 @@ from .theme import GAP, bind, colour_text, good_colour, quiet_colour, warning_co
 
 MAIN = ("strength", "style_scale", "keep_colours", "quality", "layers")
 ADVANCED = (
-    *("size", "iterations", "tv", "start", "encoder", "optimiser"),
+    *("size", "iterations", "tv", "luminance_space", "start", "encoder", "optimiser"),
     *("frames", "seed", "coarse_to_fine", "lock_frames"),
 )
+#: From this width on there is room for one column of labels, in px.
+ROOMY = 260
 
 
 class Panel(QtWidgets.QScrollArea):
@@ -45,14 +47,11 @@ class Panel(QtWidgets.QScrollArea):
         self._jobs = QtWidgets.QVBoxLayout()
         self._jobs.setSpacing(GAP)
         self._views: dict[Any, JobView] = {}
-        self._earlier = QtWidgets.QVBoxLayout()
-        self._offer = _Offer(root.download)
         self._light = QtWidgets.QLabel("●")
         self._server = ElidedLabel()
         self._lay_out()
         bind(self, root, self._show_message, "message")
         bind(self, root, self._show_jobs, "jobs")
-        bind(self, root, self._show_earlier, "earlier")
         bind(self, root.connection, self._show_server)
         bind(self, root.server.setup, self._show_can_start, "need")
         for observable in (root.connection, root.options, root.forecast):
@@ -66,8 +65,9 @@ class Panel(QtWidgets.QScrollArea):
         column.addWidget(SetupPage(self._root.server))
         column.addWidget(PresetButton(self._root))
         column.addWidget(StyleListView(self._root))
-        column.addWidget(form(self._root.options, MAIN))
-        advanced = form(self._root.options, ADVANCED)
+        main, advanced = form(self._root.options, MAIN), form(self._root.options, ADVANCED)
+        self._forms = main, advanced
+        column.addWidget(main)
         line = QtWidgets.QHBoxLayout()
         line.addWidget(_fold(tr("Advanced"), advanced))
         line.addWidget(self._expectation, 1)
@@ -77,8 +77,7 @@ class Panel(QtWidgets.QScrollArea):
         column.addWidget(self._start)
         column.addLayout(self._jobs)
         column.addWidget(OffersView(self._root))
-        column.addLayout(self._earlier)
-        column.addWidget(self._offer)
+        column.addWidget(DownloadQuestion(self._root.download))
         column.addStretch(1)
         server = QtWidgets.QHBoxLayout()
         server.setSpacing(GAP)
@@ -94,6 +93,10 @@ class Panel(QtWidgets.QScrollArea):
     def minimumSizeHint(self) -> QtCore.QSize:
         return QtCore.QSize(180, 120)
 
+    def resizeEvent(self, event: QtGui.QResizeEvent) -> None:
+        super().resizeEvent(event)
+        align(self._forms, together=self.width() >= ROOMY)
+
     def enterEvent(self, event: QtCore.QEvent) -> None:
         # Krita tells nobody of another document, layer or selection.
         super().enterEvent(event)
@@ -102,6 +105,7 @@ class Panel(QtWidgets.QScrollArea):
     def _show_expectation(self) -> None:
         words = self._root.expectation
         self._expectation.say(words)
+        self._expectation.setToolTip(tr("{}\nMeasured at your last jobs.").format(words) if words else "")
         colour_text(self._expectation, quiet_colour(self.palette()))
 
     def _show_can_start(self) -> None:
@@ -123,19 +127,6 @@ class Panel(QtWidgets.QScrollArea):
             if job not in self._views:
                 self._views[job] = JobView(self._root, job)
                 self._jobs.insertWidget(0, self._views[job])
-
-    def _show_earlier(self) -> None:
-        while self._earlier.count():
-            self._earlier.takeAt(0).widget().deleteLater()
-        for job_id, title in self._root.earlier:
-            self._earlier.addWidget(self._earlier_row(job_id, title))
-
-    def _earlier_row(self, job_id: str, title: str) -> QtWidgets.QWidget:
-        fetch = QtWidgets.QPushButton(tr("Fetch"))
-        fetch.setToolTip(tr("Insert its frames above the active layer of this document."))
-        fetch.clicked.connect(lambda *_: self._root.fetch_earlier(job_id, title))
-        words = ElidedLabel(tr("Earlier: {}").format(title))
-        return offer_row(words, fetch, lambda: self._root.forget_earlier(job_id))
 
     def _show_server(self) -> None:
         connection = self._root.connection
@@ -160,51 +151,21 @@ class Panel(QtWidgets.QScrollArea):
             self._show_message()
 
 
-class _Offer(QtWidgets.QWidget):
-    """Asks whether weights may be downloaded; takes no room while there is nothing to ask."""
-
-    def __init__(self, download: Download) -> None:
-        super().__init__()
-        self.setObjectName("nst_offer")
-        question = QtWidgets.QLabel()
-        question.setWordWrap(True)
-        agree = QtWidgets.QPushButton(tr("Download at next Start"))
-        agree.setObjectName("nst_download")
-        agree.setToolTip(tr("The next Start fetches it, showing progress, before it paints."))
-        agree.clicked.connect(lambda *_: download.answer(True))
-        refuse = QtWidgets.QPushButton(tr("No"))
-        refuse.setToolTip(tr("Go on with the built-in encoder; Advanced has VGG19 later, too."))
-        refuse.clicked.connect(lambda *_: download.answer(False))
-        buttons = QtWidgets.QHBoxLayout()
-        buttons.addWidget(agree, 1)
-        buttons.addWidget(refuse)
-        column = QtWidgets.QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(2)
-        column.addWidget(question)
-        column.addLayout(buttons)
-
-        def show() -> None:
-            question.setText(download.words)
-            self.setVisible(bool(download.offered))
-
-        bind(self, download, show, "offered")
-
-
 def _fold(title: str, content: QtWidgets.QWidget) -> QtWidgets.QToolButton:
     """A heading that opens and closes what stands below it."""
     button = QtWidgets.QToolButton()
     button.setText(title)
     button.setAutoRaise(True)
-    button.setCheckable(True)
     button.setToolButtonStyle(QtCore.Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
     button.setObjectName("nst_advanced")
     button.setToolTip(tr("Settings that a picture seldom needs"))
 
     def show(is_open: bool) -> None:
         button.setArrowType(QtCore.Qt.ArrowType.DownArrow if is_open else QtCore.Qt.ArrowType.RightArrow)
+        button.setAccessibleDescription(tr("open") if is_open else tr("closed"))
         content.setVisible(is_open)
 
-    button.toggled.connect(show)
+    # Not a checkable button: open, that would look pressed.
+    button.clicked.connect(lambda *_: show(content.isHidden()))
     show(False)
     return button

@@ -9,7 +9,7 @@ from ..model.server_setup import Need
 from ..model.words import tr
 from ..qt import QtGui, QtWidgets
 from .elided import ElidedLabel
-from .theme import GAP, bind, colour_text, warning_colour
+from .theme import BAR, GAP, bind, colour_text, warning_colour
 
 _STEPS = 1000
 _PRESS = {
@@ -40,6 +40,7 @@ class SetupPage(QtWidgets.QFrame):
         self._bar = QtWidgets.QProgressBar()
         self._bar.setRange(0, _STEPS)
         self._bar.setTextVisible(False)
+        self._bar.setFixedHeight(BAR)
         self._lay_out()
         bind(self, server.setup, self._show)
 

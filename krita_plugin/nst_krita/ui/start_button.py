@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..model.root import Root
 from ..model.words import tr
 from ..qt import QtCore, QtWidgets
+from .theme import GAP
 
 
 class StartButton(QtWidgets.QWidget):
@@ -15,6 +16,7 @@ class StartButton(QtWidgets.QWidget):
         self._root = root
         start = QtWidgets.QPushButton(tr("Start"))
         start.setObjectName("nst_start")
+        start.setMinimumHeight(start.sizeHint().height() + 2 * GAP)
         start.setToolTip(tr("Paint the active layer, or its selected part, in these styles."))
         start.clicked.connect(lambda *_: root.start())
         more = QtWidgets.QToolButton()

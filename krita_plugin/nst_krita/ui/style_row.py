@@ -56,8 +56,7 @@ class StyleRow(QtWidgets.QWidget):
         self._picture.setFixedSize(THUMBNAIL, THUMBNAIL)
         self._picture.setAlignment(QtCore.Qt.AlignmentFlag.AlignCenter)
         self._picture.setCursor(QtCore.Qt.CursorShape.OpenHandCursor)
-        self._name = ElidedLabel(style.name)
-        self._name.setToolTip(style.path or style.name)
+        self._name = ElidedLabel()
         self._menu = PictureMenu(self)
         self._menu.aboutToShow.connect(self._fill_menu)
         self._more = IconButton("more", tr("What else can be done with “{}”").format(style.name))
@@ -74,7 +73,7 @@ class StyleRow(QtWidgets.QWidget):
         self._lay_out()
         bind(self, style, lambda: self._share.set_number(style.weight), "weight")
         bind(self, style, lambda: self._scale.set_number(style.scale), "scale")
-        bind(self, style, self._show_picture, "region")
+        bind(self, style, self._show_region, "region")
         if style.path:
             with_picture(style.path, self._take_picture)
         else:
@@ -99,19 +98,25 @@ class StyleRow(QtWidgets.QWidget):
         """One style alone has no share, and the stroke size of the whole picture."""
         self._sliders.setVisible(are_shown)
 
+    def _show_region(self) -> None:
+        style = self.style_shown
+        region = style.region
+        self._name.say(f"{style.name} · {region.words}" if region is not None else style.name)
+        self._name.setToolTip(style.path or style.name)
+        where = tr("Paints only {}.").format(region.words) if region is not None else ""
+        self._picture.setToolTip(where or tr("Drag to change the order."))
+        self.setAccessibleDescription(where)
+        self._show_picture()
+
     def _take_picture(self, pixmap: QtGui.QPixmap) -> None:
         self._thumbnail = pixmap
         self._show_picture()
 
     def _show_picture(self) -> None:
-        region = self.style_shown.region
         shown = fitted(self._thumbnail, THUMBNAIL, self.devicePixelRatioF())
-        if region is not None and not shown.isNull():
+        if self.style_shown.region is not None and not shown.isNull():
             _mark(shown, self.palette())
         self._picture.setPixmap(shown)
-        where = tr("Paints only {}.").format(region.words) if region is not None else ""
-        self._picture.setToolTip(where or tr("Drag to change the order."))
-        self.setAccessibleDescription(where)
 
     def _fill_menu(self) -> None:
         menu, root, style = self._menu, self._root, self.style_shown

@@ -8,6 +8,8 @@ from ..qt import QtCore, QtGui, QtWidgets
 
 ICON = 16
 GAP = 4
+#: Height of a progress bar.
+BAR = 8
 THUMBNAIL = 36
 PREVIEW = 56
 

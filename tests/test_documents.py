@@ -1,0 +1,305 @@
+"""What the docker makes of what documents remember, with stand-ins for Qt and Krita."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from types import ModuleType, SimpleNamespace
+from typing import Any
+from unittest.mock import Mock
+
+import pytest
+from job_records import LIMIT, again, module, record, settings
+
+
+class Names(type):
+    """A class that has any class as an attribute."""
+
+    def __getattr__(cls, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return Names(name, (Anything,), {})
+
+
+class Anything(metaclass=Names):
+    def __init__(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def part(plugin: None, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Import a part of the plugin."""
+    importlib.import_module("nst_krita")  # beside a Krita it would register itself there
+    qt, krita = ModuleType("nst_krita.qt"), ModuleType("krita")
+    for name in ("QtCore", "QtGui", "QtWidgets", "QAction", "Signal"):
+        setattr(qt, name, Anything)
+    qt.to_bytes, qt.view = bytes, memoryview  # type: ignore[attr-defined]
+    krita.Krita = krita.InfoObject = Anything  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "krita", krita)
+    monkeypatch.setitem(sys.modules, "nst_krita.qt", qt)
+    host = importlib.import_module("nst_krita.host")
+    monkeypatch.setattr(host, "read_annotation", lambda document: document.text)
+    monkeypatch.setattr(host, "write_annotation", lambda document, text: setattr(document, "text", text))
+    return lambda name: importlib.import_module(f"nst_krita.{name}")
+
+
+def a_document(*jobs: Any) -> Any:
+    history = module().History()
+    for job in jobs:
+        history.add(job)
+    return SimpleNamespace(id="document", is_open=True, text=history.to_text(LIMIT))
+
+
+class Desk:
+    """Options, styles and documents as the docker has them; ``opened``: the style files that were opened."""
+
+    def __init__(self, part: Any) -> None:
+        self.opened: list[str] = []
+        self.style = part("model.style_list").Style
+        self.network = Mock()
+        self.options = part("model.options").Options()
+        self.styles = part("model.style_list").StyleList(self.open)
+        self.documents = part("model.documents").Documents(self.network)
+        self.in_use = part("model.settings_in_use").SettingsInUse(
+            part("settings").Settings(), self.options, self.styles, self.documents
+        )
+
+    def open(self, path: str) -> tuple[Any, str]:
+        self.opened.append(path)
+        made = self.style()
+        made.path = made.name = path
+        return made, ""
+
+    def meet(self, document: Any, busy: bool = False) -> list[str]:
+        """Look at the document; returns the words of what is offered."""
+        self.documents.look(document, ())
+        self.in_use.meet(document, busy)
+        return [offer.words for offer in self.documents.offers]
+
+
+def test_a_document_of_somebody_else_opens_no_file_unasked(part: Any) -> None:
+    desk = Desk(part)
+    assert desk.meet(a_document(record("foreign"))) == ["Last painted here: “Ü”"]
+    assert desk.opened == []
+    again = Desk(part)
+    again.in_use.start("own")
+    assert again.meet(a_document(record("own"))) == []
+    assert again.opened == ["/“Ü”.png"]
+
+
+@pytest.mark.parametrize(
+    "path", ["//computer/share/x.png", r"\\computer\share\x.png", r"\??\UNC\c\s\x.png", "x.png", ":/x.png"]
+)
+def test_paths_of_other_computers_are_never_opened(part: Any, path: str) -> None:
+    desk = Desk(part)
+    words = desk.in_use.use(settings(0.5, path, "/own.png"), a_document())
+    assert desk.opened == ["/own.png"]
+    assert words == "“x.png” is not a file of this computer. Add it again with +."
+    assert not part("model.styles").is_own_file(path, on_windows=True)
+    assert part("model.styles").is_own_file(r"C:\own.png", on_windows=True)
+
+
+def test_styles_that_no_document_brings_back_are_not_replaced(part: Any) -> None:
+    for path, region in (("/a.png", part("model.regions").Region()), ("", None)):
+        desk = Desk(part)
+        desk.in_use.start("own")
+        style = desk.style()
+        style.path, style.region = path, region
+        desk.styles.add(style)
+        desk.in_use.start("own")
+        assert desk.meet(a_document(record("own"))) == ["Last painted here: “Ü”"]
+        assert desk.styles.styles == (style,)
+
+
+def layered(part: Any, *layers: str) -> Any:
+    """A document with layers of these names, which are their ids as well."""
+    document = a_document()
+
+    def source(layer_id: str) -> Any:
+        if layer_id not in layers:
+            raise part("host").HostError("gone", "")
+        return SimpleNamespace(id=layer_id, name=layer_id)
+
+    document.source = source
+    return document
+
+
+def painting_in_parts(desk: Desk, part: Any, document: Any) -> dict[str, Any]:
+    """Settings of styles a, b and c, that paint where a layer has paint, in a selection, and everywhere."""
+    regions = part("model.regions")
+    desk.styles.load([{"path": f"/{name}.png"} for name in "abc"])
+    first, second, _third = desk.styles.styles
+    first.region, second.region = regions.LayerRegion(document, document.source("washes")), regions.Region()
+    return desk.in_use.now()
+
+
+def test_styles_paint_again_where_a_layer_has_paint(part: Any) -> None:
+    desk, document = Desk(part), layered(part, "washes")
+    history = module().History()
+    history.settings = painting_in_parts(desk, part, document)
+    remembered = again(history).settings
+    assert remembered == history.settings
+    other = Desk(part)
+    words = other.in_use.use(remembered, document)
+    first, second, third = other.styles.styles
+    assert (first.region.words, second.region, third.region) == ("where “washes” has paint", None, None)
+    assert words == (
+        "“/b.png” painted only inside a selection, which is not remembered. "
+        "Select that part again, and choose “Paint only inside the selection” in the style's menu."
+    )
+    other.in_use.use({**remembered, "styles": [{"path": "/a.png"}]}, document)
+    assert other.styles.styles[0].region is None, "the region was not of these settings"
+
+
+def test_a_style_whose_layer_is_gone_paints_everywhere_and_says_so(part: Any) -> None:
+    desk = Desk(part)
+    remembered = painting_in_parts(desk, part, layered(part, "washes"))
+    words = desk.in_use.use(remembered, layered(part, "Background"))
+    assert [style.region for style in desk.styles.styles] == [None] * 3
+    assert words.startswith("“/a.png” painted only where the layer “washes” has paint, which is not here. ")
+
+
+def test_a_layers_region_does_not_keep_the_next_document_from_bringing_its_settings(part: Any) -> None:
+    desk, document = Desk(part), layered(part, "washes")
+    painting_in_parts(desk, part, document)
+    desk.styles.styles[1].region = None
+    desk.in_use.start("own")
+    assert desk.meet(a_document(record("own"))) == []
+
+
+def test_another_server_that_does_not_know_a_job_does_not_close_it(part: Any) -> None:
+    desk, document = Desk(part), a_document(record("a"))
+    desk.documents.look(document, ())
+    before = document.text
+    error = part("backend.wire").events.Event("error", {"job": "a", "code": "unknown_job"})
+    assert desk.documents.handle(error)
+    desk.documents.look(document, ())
+    assert desk.network.list_frames.call_count == 1, "asked once in a session"
+    assert (desk.documents.offers, document.text) == ((), before)
+
+
+def test_a_frame_that_is_fetched_twice_is_one_layer(part: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, network, inserter = part("model.document_model"), Mock(), Mock(inserted=[], gone=None)
+    monkeypatch.setattr(
+        model.host, "FrameInserter", lambda *_, **more: inserter.__dict__.update(more) or inserter
+    )
+    inserter.id_of, inserter.group_id = lambda sequence: f"{{{sequence}}}", "{group}"
+    job = record(seen=[2])
+    followed = model.job_again(job, SimpleNamespace(id="document"))
+    assert followed.left_out == (1,)
+    insertion = model.Insertion(followed, Mock(), Mock(), Mock(), network, job, Mock())
+    pixels = {"width": 1, "height": 1, "x": 0, "y": 0, "channels": "RGBA", "bytes": 4, "digest": 64 * "0"}
+    frame = {"sequence": 1, "final": False, "kept": True, "iteration": 1, "revision": 0, "pixels": pixels}
+    event = part("backend.wire").events.Event("frame", frame, b"1234")
+    insertion.fetch()
+    insertion.fetch()
+    followed.handle("frame", frame)
+    insertion.put(event)
+    inserter.on_inserted(1)
+    insertion.put(event)
+    assert inserter.put.call_count == 1
+    assert network.taken.call_args_list[-1].args == (4,)
+
+
+def test_a_slider_is_followed_while_the_hand_moves(part: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    live, clock = part("model.live"), Mock()
+    clock.isActive.side_effect = lambda: clock.start.call_count > clock.send.call_count
+    monkeypatch.setattr(live, "timer", lambda _ms, send: clock)
+    changes = live.LiveChanges(Mock(), Mock(), Mock(), lambda: None, Mock())
+    for moves in range(1, 10):
+        changes.start()
+        if moves % 3 == 0:
+            clock.send()
+    assert clock.start.call_count == 3, "moving on does not put the sending off"
+
+
+def test_shares_reach_a_running_job_in_its_own_order_after_the_rows_were_moved(
+    part: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live, desk, insertion = part("model.live"), Desk(part), Mock()
+    monkeypatch.setattr(live, "timer", Mock())
+    desk.styles.load([{"path": "/a.png", "weight": 1.0}, {"path": "/b.png", "weight": 0.5}])
+    job = part("model.document_model").job_again(record(), a_document())
+    job.params, job.styles = desk.options.params(desk.styles.weights), desk.styles.styles
+    job.state = part("model.jobs").JobState.RUNNING
+    changes = live.LiveChanges(desk.options, desk.styles, desk.network, lambda: (job, insertion), Mock())
+    first, second = job.styles
+    desk.styles.move(first, 1)
+    changes._send()
+    assert desk.network.tell.call_count == 0, "another order is no change"
+    second.weight = 0.25
+    changes._send()
+    desk.network.tell.assert_called_once_with("update", job.id, 1, style_weights=[1.0, 0.25])
+    insertion.record.change.assert_called_once_with(1, {"style_weights": [1.0, 0.25]})
+
+
+@pytest.fixture
+def root(part: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The plugin's state with "document" in view, in which a job paints that has left frame 2 out."""
+    model = part("model.root")
+    document = a_document()
+    for name in ("Network", "Server", "Insertion"):
+        monkeypatch.setattr(model, name, Mock())
+    model.Insertion.return_value = Mock(pending=0, is_homeless=False)
+    monkeypatch.setattr(model, "timer", Mock())
+    monkeypatch.setattr(part("model.live"), "timer", Mock())
+    monkeypatch.setattr(model.host, "PenWatch", Mock())
+    monkeypatch.setattr(model.host, "current", lambda: document)
+    made = model.Root(part("settings").Settings())
+    followed = part("model.document_model").job_again(record(), document)
+    made.documents.add(document, record())
+    made._follow(followed, document, Mock(), made.documents.history(document).jobs["a"])
+    followed.left_out = (2,)
+    return made
+
+
+def tell(root: Any, part: Any, kind: str, **fields: Any) -> None:
+    root._handle(part("backend.wire").events.Event(kind, {"job": "a", **fields}))
+
+
+DONE = {"iteration": 9, "seconds": 1.0, "reason": "completed", "notes": [], "encoder": "vgg19"}
+
+
+def is_open(root: Any) -> bool:
+    return bool(module().History.from_text(root.documents._known["document"][0].text).jobs["a"].is_open)
+
+
+def test_frames_beyond_the_undo_cap_are_offered_after_quitting(root: Any, part: Any) -> None:
+    tell(root, part, "done", **DONE)
+    assert is_open(root)
+    assert root.settings.get("jobs", list) == [["a", "Ü → “a”"]]
+    root.jobs[0].left_out = ()
+    root._ended(root.jobs[0])
+    assert not is_open(root)
+    assert root.settings.get("jobs", list) == []
+
+
+def test_a_job_whose_document_is_closed_is_remembered_at_once(root: Any, part: Any) -> None:
+    tell(root, part, "done", **DONE)
+    root.settings.set("jobs", [])
+    root.insertion(root.jobs[0]).is_homeless = True
+    root.look()
+    assert root.jobs == ()
+    assert root.settings.get("jobs", list) == [["a", "Ü → “a”"]]
+
+
+def test_a_job_that_another_server_does_not_know_stays_open_in_the_document(root: Any, part: Any) -> None:
+    tell(root, part, "error", code="unknown_job", of="attach", message="", hint="")
+    assert root.jobs[0].has_ended and is_open(root)
+    root.dismiss(root.jobs[0])
+    root.look()
+    assert root.documents.offers == ()
+
+
+def test_a_job_is_sent_even_if_the_document_cannot_remember_it(
+    root: Any, part: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    style = part("model.style_list").Style()
+    style.path = "/a.png"
+    root.styles.styles = (style,)
+    job = part("model.document_model").job_again(record("new"), a_document())
+    monkeypatch.setattr(part("model.root"), "read_job", lambda *_: (job, "request"))
+    monkeypatch.setattr(root.documents, "add", Mock(side_effect=ValueError))
+    with pytest.raises(ValueError):
+        root._begin(lambda document: Mock())
+    root._network.submit.assert_called_once_with("request")
