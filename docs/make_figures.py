@@ -30,14 +30,15 @@ from torch import Tensor
 from nst_server.demo import inputs
 from nst_server.engine.builtin import build_encoder
 from nst_server.engine.colour import apply_map, colour_moments, transfer_map
-from nst_server.engine.losses import StyleTarget, statistics, style_error
+from nst_server.engine.losses import StyleTarget, statistics
 from nst_server.engine.optimisers import LBFGS
 from nst_server.engine.preconditioner import Preconditioner, probe_curvature
-from nst_server.engine.pyramid import fit_image, fit_longest, resize
+from nst_server.engine.pyramid import fit_image, resize
 from nst_server.engine.scene import Scene, View
 from nst_server.engine.stylize import stylize
 from nst_server.engine.vgg import Encoder, convolutions
 from nst_server.wire.params import Params
+from nst_server.wire.scales import fit_longest
 
 CPU = torch.device("cpu")
 SIZE = 256  # px, longest side of what is painted; where the built-in encoder has been judged
@@ -241,7 +242,7 @@ def gram() -> Figure:
     scale = torch.outer(deviation, deviation)
     figure, row = plt.subplots(1, 3, figsize=(9.6, 3.6), layout="constrained")
     for axes, (name, stats) in zip(row, known.items(), strict=True):
-        error = float(style_error(stats, target)[0])
+        error = float(target.error(stats)[0])
         print(f"  {name}: style error {error:.3f} at {layer}")
         matrix = (stats.covariance / scale)[order][:, order]
         image = axes.imshow(matrix, cmap="RdBu_r", vmin=-1, vmax=1)

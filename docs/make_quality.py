@@ -13,27 +13,29 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import gatys_reference
 import numpy as np
 import torch
-from PIL import Image, ImageDraw
+from PIL import Image
+from sheets import sheet
 from torch import Tensor
 
 from nst_server.compare import GROUPS, measures
 from nst_server.demo import inputs
 from nst_server.engine.builtin import build_encoder
-from nst_server.engine.pyramid import fit_longest, resize
+from nst_server.engine.pyramid import resize
 from nst_server.engine.stylize import stylize
 from nst_server.engine.vgg import Encoder
 from nst_server.wire.params import Params
+from nst_server.wire.scales import fit_longest
 
 SIZE = 256  # px, longest side
 OUT = Path(__file__).parent / "images" / "quality"
 PAINTED = Path(__file__).parent.parent / "out" / "quality"
-COLUMN = 420  # px of the sheet
+COLUMN = 420  # px of a picture on the sheet
 
 #: Makes a picture [3, H, W] from content, style and encoder.
 Painter = Callable[[Tensor, Tensor, Encoder], Tensor]
@@ -108,19 +110,6 @@ def table(name: str, pictures: dict[str, Image.Image], style: Tensor) -> str:
     return "\n".join(lines)
 
 
-def sheet(pictures: Sequence[tuple[str, Image.Image]], columns: int = 2) -> Image.Image:
-    """The pictures with their titles, enlarged alike."""
-    height = 26 + max(round(image.height * COLUMN / image.width) for _, image in pictures)
-    whole = Image.new("RGB", (columns * (COLUMN + 10), -(-len(pictures) // columns) * height), "white")
-    draw = ImageDraw.Draw(whole)
-    for index, (title, image) in enumerate(pictures):
-        left, top = index % columns * (COLUMN + 10), index // columns * height
-        draw.text((left, top + 6), title, fill="#333333", font_size=13)
-        size = (COLUMN, round(image.height * COLUMN / image.width))
-        whole.paste(image.resize(size, Image.Resampling.LANCZOS), (left, top + 24))
-    return whole
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -134,7 +123,7 @@ def main() -> None:
         pictures = {t: painted(name, t, p, style) for t, p in titles.items()}
         print("\n" + table(name, pictures, style) + "\n", flush=True)
         shown = [("content", inputs.content_photo(name)), *pictures.items()]
-        sheet(shown).save(folder / f"{name}.jpg", quality=88)
+        sheet(shown, 2, COLUMN).save(folder / f"{name}.jpg", quality=88)
 
 
 if __name__ == "__main__":

@@ -57,7 +57,8 @@ def encoded(numbers: Numbers, like: Pixels, icc: bytes | None = None) -> bytes:
 
 def png(numbers: Numbers, icc: bytes | None = None, level: int | None = None) -> bytes:
     """A PNG file of integers [H, W, C], with ``icc`` as its profile (iCCP, PNG specification 11.3.2.3)."""
-    flat = np.ascontiguousarray(numbers[..., 0] if numbers.shape[-1] == 1 else numbers)
+    # Copied: of an axis that is 1 long, contiguous arrays may have any stride, and the encoder refuses most.
+    flat = (numbers[..., 0] if numbers.shape[-1] == 1 else numbers).copy("C")
     file = bytes(imagecodecs.png_encode(flat, level=level))
     if icc is None:
         return file

@@ -48,6 +48,8 @@ MIN_FREE = 500 * 10**6
 #: Jobs that ended longer ago are removed, in seconds; so are folders of jobs that cannot be read.
 KEEP_SECONDS = 14 * 24 * 3600
 _TRASH = ".trash"
+#: What the files of a job raise where they are damaged, or somebody has edited them.
+_UNREADABLE = (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
 
 
 class DiskFull(Exception):
@@ -121,9 +123,9 @@ class Store:
                 continue
             try:
                 job = self._load(folder)
-            except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            except _UNREADABLE as error:
                 log.warning("job %s cannot be read: %s", folder.name, error)
-                if folder.stat().st_mtime < oldest:
+                if folder.lstat().st_mtime < oldest:
                     self._trash.append(folder)
                 continue
             if self.is_old(job.id):
@@ -132,7 +134,7 @@ class Store:
             self.hold(job)
             jobs.append(job)
         for path in self._blobs.iterdir():
-            if path.suffix == ".part":
+            if path.suffix == ".part" and path.is_file():
                 path.unlink()
             else:
                 self._trash.append(path)
@@ -147,7 +149,7 @@ class Store:
         return ended < time.time() - KEEP_SECONDS
 
     def _load(self, folder: Path) -> Job:
-        values = json.loads((folder / "job.json").read_text("utf-8"))
+        values = _read_json(folder / "job.json")
         request = values["request"]
         job = Job(
             id=folder.name,
@@ -158,23 +160,23 @@ class Store:
             mask=_pixels(request.get("mask")),
             start=_pixels(values.get("start")),
             request=request,
-            title=values["title"],
-            client=values["client"],
-            created=values["created"],
-            revision=values["revision"],
-            acknowledged=values["acknowledged"],
-            paused=values.get("paused", False),
-            cancelling=values.get("cancelling", False),
-            stopping=values.get("stopping", False),
-            beginnings=values.get("beginnings", 0),
+            title=str(values["title"]),
+            client=str(values["client"]),
+            created=float(values["created"]),
+            revision=int(values["revision"]),
+            acknowledged=int(values["acknowledged"]),
+            paused=bool(values.get("paused", False)),
+            cancelling=bool(values.get("cancelling", False)),
+            stopping=bool(values.get("stopping", False)),
+            beginnings=int(values.get("beginnings", 0)),
         )
         end = folder / "end.json"
         if end.exists():
-            fields = json.loads(end.read_text("utf-8"))
+            fields = _read_json(end)
             kind = fields.pop("type")
             if kind not in ENDINGS:
                 raise ValueError(f"{kind!r} is not an ending")
-            job.kept_frames = fields["kept_frames"]
+            job.kept_frames = int(fields["kept_frames"])
             job.ending = Message(kind, fields)
         else:
             self._revive(job, folder)
@@ -221,7 +223,12 @@ class Store:
                 file.write(json.dumps(dict(change.fields)).encode() + b"\n")
             self._index(job.id, start)
         elif change.kind == ENDED:
-            _write_json(folder / "end.json", dict(change.fields))
+            try:
+                _write_json(folder / "end.json", dict(change.fields))
+            except OSError:
+                # Its room is enough on a full disk. Unwritten, the job would be painted again.
+                self._drop_checkpoint(job.id)
+                _write_json(folder / "end.json", dict(change.fields))
             self._drop_checkpoint(job.id)
         elif change.kind == FORGOTTEN:
             self._lines.pop(job.id, None)
@@ -416,6 +423,13 @@ def _interrupted(job: Job) -> dict[str, Any]:
         else "Start it again.",
         "kept_frames": job.kept_frames,
     }
+
+
+def _read_json(path: Path) -> Any:
+    """Raises OSError and ValueError, also for numbers that no message can say."""
+    values = json.loads(path.read_text("utf-8"))
+    json.dumps(values, allow_nan=False)
+    return values
 
 
 def _write_json(path: Path, values: Mapping[str, Any]) -> None:

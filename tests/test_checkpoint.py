@@ -2,6 +2,7 @@
 
 import errno
 import shutil
+import weakref
 import zipfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -82,8 +83,12 @@ def test_every_flipped_byte_and_every_cut_is_noticed_or_harmless(tmp_path: Path)
     path, broken = tmp_path / "checkpoint.npz", tmp_path / "broken.npz"
     size = write(path, kept())
     data = path.read_bytes()
-    for place in range(0, size, 41):
-        for wrong in (data[:place], data[:place] + bytes([data[place] ^ 0x55]) + data[place + 1 :]):
+    directory = data.index(b"PK\1\2")
+    flips = [(place, 0x55) for place in range(0, size, 41)]
+    # Its flags may ask for a password or for another compression, its lengths swallow an array.
+    flips += [(place, 1 << bit) for place in range(directory, size) for bit in (0, 6)]
+    for place, flip in flips:
+        for wrong in (data[:place], data[:place] + bytes([data[place] ^ flip]) + data[place + 1 :]):
             broken.write_bytes(wrong)
             try:
                 found = read(broken)
@@ -142,6 +147,12 @@ def test_the_same_state_is_written_once(tmp_path: Path) -> None:
     keeper = Keeper(tmp_path / "checkpoint.npz", 0)
     checkpoint = kept()
     assert [keeper.keep(checkpoint), keeper.keep(checkpoint), keeper.keep(kept(8))] == [True, False, True]
+    # It does not keep the images of a state that everybody else has let go of.
+    of_a_step = kept(9)
+    keeper.keep(of_a_step)
+    image = weakref.ref(of_a_step.state.image)
+    del of_a_step
+    assert image() is None
 
 
 def test_a_full_disk_keeps_the_checkpoint_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,10 @@ import time
 from pathlib import Path
 
 import pytest
+import zmq
 from server_process import SCRIPT, RawClient, ServerProcess, connected, new_job, scripted_server
+
+from nst_server.executors.local import LocalExecutor
 
 HANG, DIE, FLOOD, GARBAGE, LEAVE = 1, 2, 3, 4, 6
 #: What the protocol promises of a cancel, in seconds.
@@ -105,6 +108,17 @@ def test_a_worker_that_cannot_start_fails_its_jobs_with_the_reason(tmp_path: Pat
             assert "libtorch is not here" in failed["message"]
         client.send("status")
         client.expect("status")
+
+
+def test_what_a_job_is_told_while_its_process_starts_is_in_its_task(tmp_path: Path) -> None:
+    executor = LocalExecutor(zmq.Context.instance(), [], "cpu", tmp_path, tmp_path / "worker.log")
+    executor.run("job", {"stop": False, "paused": True, "previews": False, "revision": 0, "params": {}})
+    executor.tell("job", "stop")
+    executor.tell("job", "resume")
+    executor.tell("job", "previews", wanted=True)
+    executor.tell("job", "update", revision=1, params={"tv": 1})
+    told = {"stop": True, "paused": False, "previews": True, "revision": 1, "params": {"tv": 1}}
+    assert executor._current is not None and executor._current.task == told
 
 
 def test_two_devices_work_side_by_side(tmp_path: Path) -> None:

@@ -158,6 +158,30 @@ def test_a_damaged_deep_file_is_named(tmp_path: Path, name: str, share: float) -
         read(path, "content")
 
 
+@pytest.mark.parametrize("data", [b"II*\0", b"II*\0\x08\0\0\0", b"MM\0*\0\0"])
+def test_a_tiff_that_ends_in_its_header_is_named(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "cut.tif").write_bytes(data)
+    with pytest.raises(CliError, match=r"content: .*cut\.tif "):
+        read(tmp_path / "cut.tif", "content")
+
+
+def test_what_no_frame_can_hold_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CliError, match=r"wide\.png cannot be used: width: 65536 is not"):
+        read(saved(np.zeros((1, 65_536, 3), np.uint8), tmp_path / "wide.png"), "content")
+    tifffile.imwrite(tmp_path / "complex.tif", np.ones((2, 2), np.complex64))
+    with pytest.raises(CliError, match=r"complex\.tif is not an image that can be read"):
+        read(tmp_path / "complex.tif", "content")
+
+
+@pytest.mark.parametrize("name", ["dot.png", "dot.tif"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_single_pixel_is_written(tmp_path: Path, name: str, dtype: type) -> None:
+    dot = np.array([[[10, 20, 30]]], dtype)
+    picture = read(saved(dot, tmp_path / "given.tif"), "content")
+    outputs.write(tmp_path / name, picture, 8 * dot.itemsize)
+    assert read(tmp_path / name, "content").numbers()[0, 0, :3].tolist() == [10, 20, 30]
+
+
 # Profiles.
 
 

@@ -13,7 +13,6 @@ from nst_server.engine.losses import (
     content_error,
     gram_matrix,
     statistics,
-    style_error,
     style_gradient,
     total_variation,
 )
@@ -56,7 +55,7 @@ def test_gram_matrix_is_the_mean_product_of_channels():
 def test_style_gradient_is_that_of_autograd(weights, layout):
     x = features().contiguous(memory_format=layout)
     target = StyleTarget.of(statistics(features(seed=3)))
-    value, derivative = style_error(statistics(x, weights), target)
+    value, derivative = target.error(statistics(x, weights))
     gradient = style_gradient(x, derivative, weights)
 
     leaf = x.clone().requires_grad_()
@@ -75,7 +74,7 @@ def root(matrix):
 @pytest.mark.parametrize("weights", [None, mask()], ids=["whole", "masked"])
 def test_the_gram_loss_is_the_relative_error_of_the_gram_matrix(weights):
     x, stats = features(), statistics(features(seed=3))
-    value, derivative = style_error(statistics(x, weights), StyleTarget.of(stats, "gram"))
+    value, derivative = StyleTarget.of(stats, "gram").error(statistics(x, weights))
 
     leaf = x.clone().requires_grad_()
     flat = leaf[0].flatten(1)
@@ -89,7 +88,7 @@ def test_the_gram_loss_is_the_relative_error_of_the_gram_matrix(weights):
 def test_the_wasserstein_loss_is_the_distance_of_the_gaussians():
     x, y = statistics(features(height=40, width=40)), statistics(features(seed=3, height=40, width=40) * 2)
     target = StyleTarget.of(y, "wasserstein")
-    value, _ = style_error(x, target)
+    value, _ = target.error(x)
     ridge = target.ridge * torch.eye(5)
     theirs = root(y.covariance + ridge)
     moved = x.covariance + y.covariance + 2 * ridge - 2 * root(theirs @ (x.covariance + ridge) @ theirs)
@@ -105,11 +104,11 @@ def test_style_gradients_agree_with_finite_differences(loss, size, weights):
     target = StyleTarget.of(statistics(features(seed=3)), loss)
     weight = torch.linspace(0.2, 1, size[0] * size[1]).double().view(size) if weights else None
     x = features(height=size[0], width=size[1]) + 0.1
-    _, derivative = style_error(statistics(x, weight), target)
+    _, derivative = target.error(statistics(x, weight))
     gradient = style_gradient(x, derivative, weight)
     for seed in range(3):
         nudge = torch.randn(x.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-        ends = [style_error(statistics(x + h * nudge, weight), target)[0] for h in (1e-6, -1e-6)]
+        ends = [target.error(statistics(x + h * nudge, weight))[0] for h in (1e-6, -1e-6)]
         slope = float(ends[0] - ends[1]) / 2e-6
         assert float((gradient * nudge).sum()) == pytest.approx(slope, rel=2e-4, abs=1e-8)
 
@@ -119,9 +118,9 @@ def test_style_gradients_agree_with_finite_differences(loss, size, weights):
 def test_style_error_is_zero_for_the_style_itself_however_it_is_arranged(loss, channels):
     x = features(channels=channels)
     shuffled = x.flatten(2)[:, :, torch.randperm(42, generator=torch.Generator().manual_seed(0))].view_as(x)
-    value, derivative = style_error(statistics(shuffled), StyleTarget.of(statistics(x), loss))
+    value, derivative = StyleTarget.of(statistics(x), loss).error(statistics(shuffled))
     assert abs(float(value)) < 1e-12
-    scale = float(style_error(statistics(2 * x), StyleTarget.of(statistics(x), loss))[1].gram.abs().max())
+    scale = float(StyleTarget.of(statistics(x), loss).error(statistics(2 * x))[1].gram.abs().max())
     if channels < 42:
         assert float(derivative.gram.abs().max()) < 1e-9 * scale
 
@@ -129,13 +128,13 @@ def test_style_error_is_zero_for_the_style_itself_however_it_is_arranged(loss, c
 @pytest.mark.parametrize("loss", STYLE_LOSSES)
 def test_a_mean_alone_is_an_error_in_every_style_loss(loss):
     x = features()
-    assert float(style_error(statistics(x + 0.3), StyleTarget.of(statistics(x), loss))[0]) > 0.01
+    assert float(StyleTarget.of(statistics(x), loss).error(statistics(x + 0.3))[0]) > 0.01
 
 
 def test_a_plain_area_of_the_mean_feature_is_about_1_from_the_style():
     style = features(height=30, width=30)
     plain = style.mean((2, 3), keepdim=True).expand_as(style)
-    value, _ = style_error(statistics(plain), StyleTarget.of(statistics(style), "wasserstein"))
+    value, _ = StyleTarget.of(statistics(style), "wasserstein").error(statistics(plain))
     assert float(value) == pytest.approx(1, abs=0.25)  # less the floor, and what the ridge grants
 
 
@@ -176,8 +175,8 @@ def test_what_is_not_finite_gives_no_number_and_no_error():
 @pytest.mark.parametrize("loss", STYLE_LOSSES)
 def test_style_losses_in_float32_are_those_in_float64(loss):
     x, y = features(channels=64, height=20, width=20), features(3, 64, 20, 20)
-    value, derivative = style_error(statistics(x), StyleTarget.of(statistics(y), loss))
-    small, short = style_error(statistics(x.float()), StyleTarget.of(statistics(y.float()), loss))
+    value, derivative = StyleTarget.of(statistics(y), loss).error(statistics(x))
+    small, short = StyleTarget.of(statistics(y.float()), loss).error(statistics(x.float()))
     assert small.dtype == short.gram.dtype == short.mean.dtype == torch.float32
     assert float(small) == pytest.approx(float(value), rel=1e-4)
     assert float((short.gram - derivative.gram).norm()) < 1e-3 * float(derivative.gram.norm())
@@ -191,7 +190,7 @@ def test_statistics_of_tiles_add_up_and_give_the_gradient_of_the_whole(loss):
     torch.testing.assert_close(merged.gram, whole.gram)
     torch.testing.assert_close(merged.mean, whole.mean)
     assert merged.weight == whole.weight
-    _, derivative = style_error(merged, StyleTarget.of(statistics(features(seed=3)), loss))
+    _, derivative = StyleTarget.of(statistics(features(seed=3)), loss).error(merged)
     tiles = torch.cat([style_gradient(left, derivative), style_gradient(right, derivative)], -1)
     torch.testing.assert_close(tiles, style_gradient(x, derivative))
 
@@ -229,8 +228,8 @@ def test_content_error_of_a_plain_area_is_one():
 def test_errors_do_not_depend_on_the_scale_of_features(scale):
     x, other = features(), features(seed=3)
     for loss in STYLE_LOSSES:
-        style = style_error(statistics(x), StyleTarget.of(statistics(other), loss))[0]
-        scaled = style_error(statistics(x * scale), StyleTarget.of(statistics(other * scale), loss))[0]
+        style = StyleTarget.of(statistics(other), loss).error(statistics(x))[0]
+        scaled = StyleTarget.of(statistics(other * scale), loss).error(statistics(x * scale))[0]
         torch.testing.assert_close(scaled, style)
     content = content_error(x, ContentTarget.of(other))[0]
     torch.testing.assert_close(content_error(x * scale, ContentTarget.of(other * scale))[0], content)
@@ -292,8 +291,8 @@ def test_total_variation_of_a_flat_image_is_zero(points, size):
 def test_flat_features_give_finite_losses(fill, size, loss):
     flat = torch.full((1, 3, *size), fill)
     target = StyleTarget.of(statistics(flat), loss)
-    value, derivative = style_error(statistics(flat), target)
-    textured = style_error(statistics(features().float()[:, :3]), target)
+    value, derivative = target.error(statistics(flat))
+    textured = target.error(statistics(features().float()[:, :3]))
     assert bool(textured[0].isfinite()) and bool(textured[1].gram.isfinite().all())
     content, gradient = content_error(flat + 0.1, ContentTarget.of(flat))
     for tensor in (value, derivative.mean, derivative.gram, content, gradient):

@@ -61,7 +61,9 @@ def test_what_cannot_be_used_is_named(options: list[str], said: str) -> None:
         params(*options)
 
 
-def test_a_file_to_start_from_takes_part_in_a_blend(tmp_path: Path) -> None:
+def test_a_file_to_start_from_takes_part_in_a_blend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "noise").touch()  # a known word all the same
     odd = tmp_path / "a+b.png"
     odd.touch()
     for text, start, file in (
@@ -70,6 +72,7 @@ def test_a_file_to_start_from_takes_part_in_a_blend(tmp_path: Path) -> None:
         ("sketch.png", "image", Path("sketch.png")),
         (str(odd), "image", odd),
         ("style-statistics", "style-statistics", None),
+        ("noise", "noise", None),
     ):
         found, path = stylize._params_and_start(parsed("--start", text))
         assert (found.start, path) == (start, file)

@@ -77,6 +77,7 @@ def test_round_trip(params: Params) -> None:
         ({"frames": "sometimes"}, "frames"),
         ({"frames": "every:0"}, "frames"),
         ({"frames": 7}, "frames"),
+        ({"frames": "every:" + "9" * 5000}, "frames"),
         ({"optimiser": "sgd"}, "optimiser"),
         ({"fit": ["cover"]}, "fit"),
         ({"keep_colours": "hue"}, "keep_colours"),

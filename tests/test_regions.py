@@ -6,7 +6,7 @@ import pytest
 import torch
 from engine_helpers import TinyEncoder, picture, stripes
 
-from nst_server.engine.losses import StyleTarget, statistics, style_error
+from nst_server.engine.losses import StyleTarget, statistics
 from nst_server.engine.regions import Division, Regions
 from nst_server.engine.scene import Scene, View
 from nst_server.engine.stylize import Control, stylize
@@ -159,7 +159,7 @@ def distance(image, style, mask):
     """Error of ``image`` against ``style`` where ``mask`` is 1, at one layer."""
     encoder, layer = TinyEncoder(), "conv1_1"
     target = StyleTarget.of(statistics(encoder.features(style[None], [layer])[layer]))
-    return float(style_error(statistics(encoder.features(image[None], [layer])[layer], mask), target)[0])
+    return float(target.error(statistics(encoder.features(image[None], [layer])[layer], mask))[0])
 
 
 def test_each_region_goes_towards_its_own_style():

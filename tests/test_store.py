@@ -1,6 +1,8 @@
 """What the server keeps on disk."""
 
+import errno
 import os
+import shutil
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -199,6 +201,59 @@ def test_a_job_that_cannot_be_read_is_left_alone(tmp_path: Path) -> None:
     Jobs(store.record).accept(make())
     assert [job.id for job in Store(tmp_path).load()] == ["a"]
     assert not (tmp_path / "jobs/a/frames/1.bin").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("job.json", '"created": 1.0', '"created": "yesterday"'),
+        ("job.json", '"created": 1.0', '"created": NaN'),
+        ("job.json", '"created": 1.0', '"created": 1e999'),
+        ("job.json", '"revision": 3', '"revision": [3]'),
+        ("job.json", "{", "[" * 100_000),
+        ("end.json", '"kept_frames": 2', '"kept_frames": "some"'),
+    ],
+)
+def test_a_job_that_was_edited_badly_holds_up_no_other(tmp_path: Path, name: str, old: str, new: str) -> None:
+    with_frames(tmp_path)
+    whole = shutil.copytree(tmp_path / "jobs" / "a", tmp_path / "jobs" / "b")
+    file = tmp_path / "jobs" / "a" / name
+    assert old in file.read_text()
+    file.write_text(file.read_text().replace(old, new, 1))
+    (again,) = Store(tmp_path).load()
+    assert again.id == whole.name
+
+
+def test_an_ending_finds_room_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, jobs, job = with_frames(tmp_path, ended=False)
+    store.checkpoint_path("a").write_bytes(bytes(1000))
+    write = store_module._write_json
+
+    def full(path: Path, values: Any) -> None:
+        if store.checkpoint_path("a").exists():
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(path, values)
+
+    monkeypatch.setattr(store_module, "_write_json", full)
+    jobs.end(job, Message("cancelled"))
+    (again,) = Store(tmp_path).load()
+    assert again.state == "cancelled"
+
+
+def test_what_else_lies_in_the_folders_holds_up_no_job(tmp_path: Path) -> None:
+    with_frames(tmp_path)
+    (tmp_path / "jobs" / "file").write_text("")
+    (tmp_path / "jobs" / "link").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "blobs" / "folder.part").mkdir()
+    assert [job.id for job in Store(tmp_path).load()] == ["a"]
+
+
+def test_a_title_of_another_kind_is_taken_as_text(tmp_path: Path) -> None:
+    with_frames(tmp_path)
+    file = tmp_path / "jobs" / "a" / "job.json"
+    file.write_text(file.read_text().replace('"title": "t"', '"title": 5'))
+    (again,) = Store(tmp_path).load()
+    assert again.title == "5"
 
 
 def test_a_job_that_cannot_be_read_goes_with_time(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from nst_server.cli.errors import CliError
 
 COMMANDS = (
     *("demo", "serve", "stylize", "jobs", "attach", "cancel", "forget"),
-    *("krita", "weights", "recolour", "compare", "doctor"),
+    *("krita", "weights", "recolour", "compare", "bench", "doctor"),
 )
 
 EXIT_DONE, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130

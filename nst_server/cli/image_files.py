@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,7 +49,9 @@ def numbers_of(path: Path, role: str) -> tuple[raster.Numbers, bytes | None]:
         raise CliError(f"{role}: {path} is a folder.", "Name an image file.") from None
     except (UnidentifiedImageError, Image.DecompressionBombError, SyntaxError) as error:
         raise CliError(f"{role}: {path} is not an image that can be read.", _HINT) from error
-    except (OSError, ValueError, RuntimeError) as error:
+    except MemoryError:
+        raise CliError(f"{role}: {path} says that it is larger than the memory.", _HINT) from None
+    except (OSError, ValueError, RuntimeError, LookupError, struct.error) as error:
         raise CliError(f"{role}: {path} cannot be read: {error}.", _HINT) from error
 
 
@@ -106,7 +109,7 @@ def _deep_tiff(path: Path, role: str) -> tuple[raster.Numbers, bytes | None] | N
         with tifffile.TiffFile(path) as file:
             page = file.pages.first
             is_known = page.photometric in (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB)
-            if page.dtype is None or page.dtype.itemsize == 1 or not is_known:
+            if page.dtype is None or page.dtype.itemsize == 1 or page.dtype.kind == "c" or not is_known:
                 return None
             numbers = page.asarray()
             if page.axes.startswith("S"):
@@ -134,7 +137,8 @@ def _scaled(numbers: raster.Numbers, bits: int, name: str) -> raster.Numbers:
             "Save it with 8 or 16 bits.",
         )
     if kind == "f":
-        return numbers.astype(np.float32)
+        with np.errstate(over="ignore"):  # beyond float32 is infinity, which is taken for the brightest white
+            return numbers.astype(np.float32)
     if white in (255, 65_535):
         return numbers.astype(np.uint8 if white == 255 else np.uint16)
     return np.rint(numbers * (65_535 / white)).astype(np.uint16)

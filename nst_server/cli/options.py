@@ -10,8 +10,6 @@ from nst_server.cli.errors import CliError
 from nst_server.wire.checks import InvalidParams
 from nst_server.wire.params import DEFAULTS, FIELDS, Params
 
-#: Parameters whose option has another name than the parameter.
-_NAMES = {"style_weights": "--style-weights", "coarse_to_fine": "--coarse-to-fine"}
 _LISTS = {
     "style_weights": "W,…",
     "style_scales": "X,…",
@@ -36,7 +34,7 @@ def add_params(
             options["action"] = argparse.BooleanOptionalAction
         else:
             options.update(type=_reader(name), metavar=_metavar(name, meta))
-        group.add_argument(_NAMES.get(name, "--" + name.replace("_", "-")), **options)
+        group.add_argument("--" + name.replace("_", "-"), **options)
     parser.set_defaults(param_defaults=defaults)
 
 
@@ -56,7 +54,7 @@ def params_of(arguments: argparse.Namespace, **forced: Any) -> Params:
 def _metavar(name: str, meta: Mapping[str, Any]) -> str:
     if "choices" in meta:
         choices = [str(choice) for choice in meta["choices"] if not (name == "start" and choice == "image")]
-        return "|".join([*choices, "IMAGE"] if name == "start" else map(str, choices))
+        return "|".join([*choices, "IMAGE"] if name == "start" else choices)
     return _LISTS.get(name, str(meta.get("unit", "N")).upper())
 
 

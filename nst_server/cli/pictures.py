@@ -10,7 +10,7 @@ from PIL import Image, ImageChops
 
 from nst_server.cli.errors import CliError
 from nst_server.wire.client import Image as WireImage
-from nst_server.wire.pixels import DTYPES, Pixels, digest_of
+from nst_server.wire.pixels import DTYPES, InvalidPixels, Pixels, digest_of
 
 if TYPE_CHECKING:
     from nst_server.raster import Numbers
@@ -81,7 +81,10 @@ def read(path: Path, role: str) -> Picture:
     """
     from nst_server.cli.image_files import numbers_of
 
-    return _coloured(*numbers_of(path, role))
+    try:
+        return _coloured(*numbers_of(path, role))
+    except InvalidPixels as error:
+        raise CliError(f"{role}: {path} cannot be used: {error}", "Scale the image down.") from error
 
 
 def of(picture: Image.Image) -> Picture:

@@ -142,7 +142,7 @@ def _params_and_start(arguments: argparse.Namespace) -> tuple[Params, Path | Non
     start = getattr(arguments, "start", None)
     if start is None:
         return params_of(arguments), None
-    if Path(start).is_file():
+    if start not in STARTS and Path(start).is_file():
         return params_of(arguments, start="image"), Path(start)
     parts = [part.partition(":") for part in start.split("+")]
     files = [name.strip() for name, _, _ in parts if name.strip() not in STARTS[:-1]]

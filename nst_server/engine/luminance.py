@@ -44,8 +44,8 @@ def luminance(image: Tensor, space: str) -> Tensor:
 def with_luminance(image: Tensor, grey: Tensor, space: str) -> Tensor:
     """``image`` [3, H, W] as light as ``grey`` [1, H, W], with its own chroma in ``space``; all in [0, 1].
 
-    Where sRGB has no colour so light and so colourful, its chroma shrinks until there is one; luminance and
-    hue stay. (Cut off at 0 and 1 instead, deep blue made lighter turned to cyan and white.)
+    Where sRGB has no colour so light and so colourful, its chroma shrinks until there is one; luminance
+    stays, hue hardly turns. (Cut off at 0 and 1 instead, deep blue made lighter turned to cyan and white.)
     """
     if space in _LUMA:
         return _inside(image + (grey - luminance(image, space)), grey)

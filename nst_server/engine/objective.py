@@ -16,7 +16,6 @@ from nst_server.engine.losses import (
     StyleTarget,
     content_error,
     statistics,
-    style_error,
     style_gradient,
     total_variation,
 )
@@ -256,7 +255,7 @@ class Objective:
             for index in patch.shares:
                 style = self._styles[index][name]
                 targets[index] = StyleTarget.of(style, loss)
-                errors[index] = float(style_error(stats, targets[index])[0])
+                errors[index] = float(targets[index].error(stats)[0])
                 if part < 1:
                     mixed = [replace(stats, weight=1 - part), replace(style, weight=part)]
                     targets[index] = StyleTarget.of(Statistics.merged(mixed), loss)
@@ -289,8 +288,9 @@ class Objective:
     def _normalise(self, reference: Tensor, seed: int) -> None:
         """Weigh layers so that the lengths of their gradients at the picture are as their weights.
 
-        Of the style at the ``reference``; of the content beside it, as at it they vanish. What both losses
-        amount to there stays the same, so that strength keeps its meaning.
+        Of the style at the ``reference``; of the content beside it, as at it they vanish. What the style loss
+        amounts to there stays the same, and so does the sum of the content's weights: strength keeps its
+        meaning.
         """
         if self._weights.style:
             lengths, losses = self._pulls(reference, self._style_units, self._style_at)
@@ -331,7 +331,7 @@ class Objective:
         value = torch.zeros_like(stats.mean[0])
         mean, gram = torch.zeros_like(stats.mean), torch.zeros_like(stats.gram)
         for index, share in patch.shares.items():
-            error, derivative = style_error(stats, self._targets[name][index])
+            error, derivative = self._targets[name][index].error(stats)
             weight = share * units[index]
             value += weight * error
             mean += (self._weights.style * weight) * derivative.mean

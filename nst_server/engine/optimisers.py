@@ -74,6 +74,8 @@ class Optimiser(Protocol):
 
 
 _NOT_A_NUMBER = "a loss that was not a number"
+# A loss this small is nobody's to see; the rounding of one that is 0 can be negative.
+_NOTHING = 1e-6
 
 
 class LBFGS:
@@ -274,7 +276,7 @@ class Adam:
         self.objective = objective
         self.here = _first_evaluation(self, objective)
         self._best, self._best_here = self.image, self.here
-        self._limit = self.blow_up * self.here.total
+        self._limit = self.blow_up * max(self.here.total, _NOTHING)
         self._forget()
 
     def _forget(self) -> None:

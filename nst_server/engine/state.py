@@ -78,6 +78,8 @@ class State:
                 optimiser=Parts(dict(values["optimiser"]), own),
                 **pictures,
             )
+            if strange := sorted({str(t.dtype) for t in tensors.values()} - {"torch.float32"}):
+                raise ValueError(f"it has {', '.join(strange)} in it, not only float32")
             if state.image.shape != (3, state.size[1], state.size[0]):
                 raise ValueError(f"the picture is {tuple(state.image.shape)}, not {state.size}")
         except (KeyError, TypeError, AttributeError, IndexError) as error:

@@ -241,15 +241,15 @@ class _Run:
         self._iteration, self._evaluations = state.iteration, state.evaluations
         self._said, self._seconds_per_pixel = list(state.said), state.seconds_per_pixel
         self._curvature = None if state.curvature is None else state.curvature.cpu()
+        # What is left to go on from if the memory does not suffice for the rest.
+        self._asked, self._left = state.asked, state.left
+        self._reached = state.image.to(self._device)
         if not self._scene.has_colours_of(state.params):
             self._scene.take_colours(state.params)
         previous = None if state.previous is None else state.previous.to(self._device)
         self._view = View(self._scene, state.size, previous)
         self._params = state.params
-        self._asked, self._left = state.asked, state.left
         tensors = {name: tensor.to(self._device) for name, tensor in state.optimiser.tensors.items()}
-        # What is left to go on from if the memory does not suffice for the rest.
-        self._reached = tensors["image"]
         objective = self._objective(self._view, self._params)
         own = Parts(state.optimiser.values, tensors) if state.optimiser.values else None
         self._optimiser = self._new_optimiser(tensors["image"], objective, state.size, own)

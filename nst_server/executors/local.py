@@ -345,6 +345,8 @@ def _amended(task: Mapping[str, Any], command: str, fields: Mapping[str, Any]) -
         return {**task, "paused": command == "pause"}
     if command == "previews":
         return {**task, "previews": fields["wanted"]}
+    if command == "stop":
+        return {**task, "stop": True}
     return {**task, **fields} if command == "update" else task
 
 

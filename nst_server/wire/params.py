@@ -81,9 +81,9 @@ class FrameSchedule:
                 schedule = replace(schedule, series=True)
             elif part == "none":
                 continue
-            elif part.startswith("every:") and part[6:].strip().isdecimal() and int(part[6:]) > 0:
+            elif part.startswith("every:") and _is_iteration(part[6:]):
                 schedule = replace(schedule, every=int(part[6:]))
-            elif part and all(n.strip().isdecimal() and int(n) > 0 for n in part.split(",")):
+            elif all(map(_is_iteration, part.split(","))):
                 schedule = replace(schedule, at=tuple(sorted({int(n) for n in part.split(",")})))
             else:
                 raise InvalidParams("frames", f"{text!r} is not a choice of frames.", hint)
@@ -94,6 +94,11 @@ class FrameSchedule:
         parts += [f"every:{self.every}"] if self.every else []
         parts += [",".join(map(str, self.at))] if self.at else []
         return "+".join(parts) or "none"
+
+
+def _is_iteration(text: str) -> bool:
+    # Python refuses to convert thousands of digits, with another error than ours.
+    return text.strip().isdecimal() and len(text) < 20 and int(text) > 0
 
 
 def _option(default: Any, text: str, **more: Any) -> Any:
@@ -244,7 +249,8 @@ class Params:
     )
     seed: int = _option(0, "of the noise and of the built-in encoder", low=0, high=2**63 - 1)
     deterministic: bool = _option(
-        False, "nothing depends on free memory or the number of processors: the same bits in every run"
+        False,
+        "nothing depends on free memory or processors: the same bits in every run on a CPU",
     )
 
     def __post_init__(self) -> None:

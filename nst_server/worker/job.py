@@ -205,8 +205,9 @@ class Run:
         kept = self._task["kept_frames"]
         if common["final"]:
             self._sequence = max(self._sequence, kept)
-        if self._task["kept_final"] if common["final"] else self._sequence < kept:
-            # By an earlier process; clients may have it.
+        by_earlier_process = self._task["kept_final"] if common["final"] else self._sequence < kept
+        if by_earlier_process:
+            # Clients may have it.
             self._sequence += 1
             return
         size = (self._content.width, self._content.height)

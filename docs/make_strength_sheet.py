@@ -1,0 +1,101 @@
+"""Paint one picture at several strengths and resolutions, lay out the sheet, print the table of measures.
+
+    .uv/bin/uv run docs/make_strength_sheet.py                  256 and 512 px: five minutes on one core
+    .uv/bin/uv run docs/make_strength_sheet.py --sizes 256 512 1024
+    .uv/bin/uv run docs/make_strength_sheet.py --style-loss wasserstein --out sheet.jpg
+
+The demo's photograph and painting, the built-in encoder, seed 0, defaults but for what is named. To compare
+what the eye compares, pictures are shrunk to the smallest size before they are measured. They are kept in
+out/strength, and those that are there are measured as they are: remove them to have them painted anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from sheets import sheet
+from torch import Tensor
+
+from nst_server.compare import GROUPS, Measure, measures
+from nst_server.demo import inputs
+from nst_server.engine.builtin import build_encoder
+from nst_server.engine.pyramid import resize
+from nst_server.engine.stylize import stylize
+from nst_server.wire.params import STYLE_LOSSES, Params
+from nst_server.wire.scales import fit_longest
+
+STRENGTHS = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0)
+SIZES = (256, 512)  # px, longest side
+ITERATIONS = 100
+OUT = Path(__file__).parent / "images" / "strengths.jpg"
+PAINTED = Path(__file__).parent.parent / "out" / "strength"
+COLUMN = 300  # px of a picture on the sheet
+
+
+def tensor(image: Image.Image, size: int) -> Tensor:
+    """[3, H, W] in [0, 1] with this longest side."""
+    pixels = torch.from_numpy(np.asarray(image.convert("RGB"), dtype=np.float32) / 255)
+    return resize(pixels.permute(2, 0, 1).contiguous(), fit_longest((image.width, image.height), size))
+
+
+def painted(name: str, size: int, params: Params) -> Image.Image:
+    """The photograph ``name`` in the manner of the demo's painting, painted now or before."""
+    file = PAINTED / f"{name}-{size}-{params.style_loss}-{params.iterations}-{params.strength}.png"
+    if not file.exists():
+        began = time.process_time()
+        content, style = tensor(inputs.content_photo(name), size), tensor(inputs.style_painting(), size)
+        encoder = build_encoder(content, [style], seed=params.seed)
+        *_, last = stylize(content, [style], encoder, params, device=torch.device("cpu"))
+        pixels = (last.image * 255).round().byte().permute(1, 2, 0).numpy()
+        Image.fromarray(pixels).save(file)
+        print(f"{time.process_time() - began:.0f} s of computing: {file.name}", flush=True)
+    return Image.open(file).convert("RGB")
+
+
+def row(title: str, rows: list[Measure], index: int) -> str:
+    """A row of the table: the measures of picture ``index``."""
+    cells = (f"{measure.values[index]:.{GROUPS[measure.group].places}f}" for measure in rows)
+    return f"| {title} | {' | '.join(cells)} |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--content", choices=inputs.CONTENTS, default="china", help="which photograph")
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, metavar="PX", help="longest sides")
+    parser.add_argument("--strengths", type=float, nargs="+", default=STRENGTHS, metavar="S")
+    parser.add_argument("--iterations", type=int, default=ITERATIONS, metavar="N", help="of each picture")
+    parser.add_argument("--style-loss", choices=STYLE_LOSSES, default="moments")
+    parser.add_argument("--out", type=Path, default=OUT, help="where to write (default: %(default)s)")
+    asked = parser.parse_args()
+    PAINTED.mkdir(parents=True, exist_ok=True)
+    name, sizes, strengths = asked.content, sorted(asked.sizes), list(asked.strengths)
+    pictures: dict[tuple[float, int], Image.Image] = {}
+    for size, strength in itertools.product(sizes, strengths):
+        params = Params(
+            strength=strength, iterations=asked.iterations, style_loss=asked.style_loss, encoder="built-in"
+        )
+        pictures[strength, size] = painted(name, size, params)
+    shown = [(f"strength {strength:g}, {size} px", picture) for (strength, size), picture in pictures.items()]
+    sheet(shown, len(strengths), COLUMN).save(asked.out, quality=88)
+
+    at = sizes[0]
+    content, style = tensor(inputs.content_photo(name), at), tensor(inputs.style_painting(), at)
+    keys = [(strength, size) for strength in strengths for size in sizes]
+    rows = measures([tensor(pictures[key], at) for key in keys], content, style)
+    print(f"| strength, size | {' | '.join(f'{r.group}, {r.name}' for r in rows)} |")
+    print("|---" * (len(rows) + 1) + "|")
+    print(row("content", rows, 0))
+    for index, (strength, size) in enumerate(keys, 1):
+        print(row(f"{strength:g}, {size} px", rows, index))
+
+
+if __name__ == "__main__":
+    main()
