@@ -42,7 +42,7 @@ def state(iteration: int = 7) -> State:
 
 
 def kept(iteration: int = 7) -> Checkpoint:
-    return Checkpoint(state(iteration), 3, ("a note",), 12.5, {"threads": 2, "encoder": "0" * 64})
+    return Checkpoint("job", state(iteration), 3, ("a note",), 12.5, {"threads": 2, "encoder": "0" * 64})
 
 
 def same(a: Checkpoint, b: Checkpoint) -> bool:

@@ -141,7 +141,8 @@ def test_killed_with_everything_it_goes_on_from_its_last_checkpoint(tmp_path: Pa
         assert frames == expected
 
 
-def test_a_checkpoint_that_cannot_be_read_costs_only_the_time(tmp_path: Path) -> None:
+@pytest.mark.parametrize("damage", ["cut short", "of another job"])
+def test_a_checkpoint_that_cannot_be_read_costs_only_the_time(tmp_path: Path, damage: str) -> None:
     with ServerProcess(tmp_path, "--device", "cpu") as server:
         client = connect(server)
         submit(client, "whole")
@@ -152,7 +153,10 @@ def test_a_checkpoint_that_cannot_be_read_costs_only_the_time(tmp_path: Path) ->
         server.stop()
         with zipfile.ZipFile(checkpoint(server)) as archive:
             assert "optimiser.image.npy" in archive.namelist()
-        checkpoint(server).write_bytes(checkpoint(server).read_bytes()[:-100])
+        if damage == "cut short":
+            checkpoint(server).write_bytes(checkpoint(server).read_bytes()[:-100])
+        else:
+            write(checkpoint(server), replace(read(checkpoint(server)), job="another"))
         server.start()
         client = connect(server, "job")
         client.send("resume", job="job")

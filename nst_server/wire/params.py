@@ -211,7 +211,7 @@ class Params:
     )
     fit: str = _option(
         "cover",
-        "how images of other shapes are brought to the content's (masks and start images)",
+        "how images of other shapes are brought to the content's (style masks and start images)",
         choices=FITS,
     )
     coarse_to_fine: bool = _option(True, "begin small and grow: long strokes, an early first frame")

@@ -47,10 +47,11 @@ class Unreadable(Exception):
 class Checkpoint:
     """What the engine needs, and the job around it.
 
-    sequence: of the last kept frame. notes: for ``done``, so far. seconds: that the job has taken. plan: as
-    ``device.plan`` had it.
+    job: its id. sequence: of the last kept frame. notes: for ``done``, so far. seconds: that the job has
+    taken. plan: as ``device.plan`` had it.
     """
 
+    job: str
     state: State
     sequence: int
     notes: tuple[str, ...]
@@ -66,6 +67,7 @@ def write(path: Path, checkpoint: Checkpoint, check: Callable[[], None] = lambda
     parts = checkpoint.state.parts()
     values = {
         "version": VERSION,
+        "job": checkpoint.job,
         "sequence": checkpoint.sequence,
         "notes": list(checkpoint.notes),
         "seconds": checkpoint.seconds,
@@ -112,6 +114,7 @@ def read(path: Path) -> Checkpoint:
         if sorted(tensors) != values["tensors"]:
             raise Unreadable("some of its parts are missing")
         return Checkpoint(
+            str(values["job"]),
             State.of(Parts(values["state"], tensors)),
             int(values["sequence"]),
             tuple(map(str, values["notes"])),

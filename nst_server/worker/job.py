@@ -158,6 +158,8 @@ class Run:
         notes = self._reins.notes
         try:
             kept = checkpoints.read(self._file)
+            if kept.job != self._job:
+                raise Unreadable(f"it is that of job {kept.job}")
         except Unreadable as error:
             reason = f": its checkpoint cannot be read, {error}" if self._file.exists() else ""
             notes.append(f"began again after an interruption{reason}")
@@ -180,6 +182,7 @@ class Run:
         if step.final:
             return
         self._latest = Checkpoint(
+            self._job,
             step.state,
             self._sequence,
             tuple(self._reins.notes),
@@ -224,6 +227,7 @@ class Run:
             self._picture.painted(painted), self._content, self._profile, self._mask, untouched
         )
         self._reins.check()
+        self._folder.mkdir(exist_ok=True)
         if shutil.disk_usage(self._folder).free < self._min_free + len(data):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self._sequence += 1
