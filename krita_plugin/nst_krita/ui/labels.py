@@ -91,8 +91,8 @@ _CHOICES: dict[str, dict[Any, str]] = {
     "luminance_space": {
         "ycbcr": tr("as on a screen"),
         "yiq": tr("as in old television"),
-        "lab": tr("as the eye sees it, Lab"),
-        "luv": tr("as the eye sees it, Luv"),
+        "lab": tr("as seen, Lab"),
+        "luv": tr("as seen, Luv"),
     },
     "start": {"content": tr("my painting"), "noise": tr("noise"), "style": tr("the style")},
     "optimiser": {"lbfgs": "L-BFGS", "plain-lbfgs": tr("L-BFGS, plain"), "adam": "Adam"},
