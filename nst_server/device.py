@@ -94,6 +94,17 @@ def plan(device: torch.device, encoder_digest: str) -> dict[str, Any]:
 
 
 @contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Within, PyTorch computes on the CPU with ``count`` threads, which decides the last bits of its sums."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
 def reproducible(wanted: bool = True) -> Iterator[None]:
     """Within, if ``wanted``, nothing but the kind of hardware decides how PyTorch computes.
 
@@ -103,18 +114,17 @@ def reproducible(wanted: bool = True) -> Iterator[None]:
     if not wanted:
         yield
         return
-    threads, tf32 = torch.get_num_threads(), torch.backends.cudnn.allow_tf32
-    torch.set_num_threads(_THREADS)
+    tf32 = torch.backends.cudnn.allow_tf32
     torch.backends.cudnn.allow_tf32 = False
     # Nothing here reads what it has not written; filling that with NaN takes time.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.use_deterministic_algorithms(True, warn_only=True)
     try:
-        yield
+        with threads(_THREADS):
+            yield
     finally:
         torch.use_deterministic_algorithms(False)
         torch.backends.cudnn.allow_tf32 = tf32
-        torch.set_num_threads(threads)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

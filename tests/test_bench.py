@@ -18,11 +18,11 @@ from PIL import Image
 
 from nst_server.bench import optimisers, random_params, robustness
 from nst_server.bench.cases import Case, draw, encoder_for
-from nst_server.bench.machine import one_thread
 from nst_server.bench.optimisers import Setting
 from nst_server.bench.random_images import clouds, noise
 from nst_server.bench.robustness import GRAIN_FLOOR, GRAIN_RATIO, Outcome, examined, grain, judged, painted
 from nst_server.cli import main
+from nst_server.device import threads
 from nst_server.wire.params import DEFAULTS, FIELDS, Params
 
 
@@ -30,7 +30,7 @@ from nst_server.wire.params import DEFAULTS, FIELDS, Params
 @given(st.integers(0, 10**9))
 def test_random_jobs_hold_what_is_promised(number: int) -> None:
     """The same as ``nst bench robustness``, which goes through thousands."""
-    with one_thread():
+    with threads(1):
         assert judged(draw(0, number), number).faults == ()
 
 
@@ -190,7 +190,7 @@ def test_interrupted_it_writes_what_there_is(tmp_path: Path, monkeypatch: pytest
 
 def test_optimisers_lower_one_loss_from_one_start() -> None:
     setting = Setting("pair", picture(24, 20), stripes(24, 20), "default", 0.5)
-    with one_thread():
+    with threads(1):
         (found,) = optimisers.measured([setting], 12)
     curves = found["losses"]
     assert len(curves) == 5

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -15,17 +13,6 @@ import torch
 
 from nst_server import __version__
 from nst_server.device import plan
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Within, PyTorch computes with one thread: figures then depend little on what else the machine does."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def record() -> dict[str, Any]:

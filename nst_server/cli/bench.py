@@ -97,9 +97,10 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         check_writable("--json", arguments.json)
     # Imported here and below, as torch is slow to load and nst --help must not wait for it.
-    from nst_server.bench.machine import one_thread
+    from nst_server.device import threads
 
-    with one_thread():
+    # Figures then depend little on what else the machine does.
+    with threads(1):
         return _robustness(arguments) if arguments.bench == "robustness" else _optimisers(arguments)
 
 

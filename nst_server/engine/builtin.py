@@ -7,12 +7,12 @@ Each layer's filters are whitened spherical k-means centroids of the patches tha
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from nst_server.device import threads
 from nst_server.engine.colour import apply_map, colour_moments, transfer_map
 from nst_server.engine.vgg import Encoder, canonical, convolve, mirrored, normalised, nothing, pool
 from nst_server.weights import convolutions
@@ -51,7 +51,9 @@ def build_encoder(
     generator = torch.Generator().manual_seed(seed)
     pooling = "average" if pooling == "auto" else pooling
     state: dict[str, Tensor] = {}
-    with torch.no_grad(), _one_thread():
+    # One thread: the same bits on any number of cores. The steps are so short that several gain little, and
+    # wait for each other where cores are busy.
+    with torch.no_grad(), threads(1):
         maps = list(_training_maps(content, styles, generator))
         for conv in table[:depth]:
             check()
@@ -65,20 +67,6 @@ def build_encoder(
             maps = [x * scale for x in maps]
             state[f"{conv.position}.weight"], state[f"{conv.position}.bias"] = weight * scale, bias * scale
     return Encoder("built-in", state, pooling=pooling)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Compute with one thread: the same bits on any number of cores.
-
-    The steps are so short that several threads gain little, and wait for each other where cores are busy.
-    """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _checked(x: Tensor, check: Callable[[], None]) -> Tensor:
