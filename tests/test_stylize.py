@@ -1,5 +1,6 @@
 """Style transfer as a whole: small pictures, a small seeded encoder, properties rather than pictures."""
 
+import gc
 from dataclasses import replace
 
 import pytest
@@ -369,6 +370,16 @@ def test_running_out_of_memory_goes_on_at_half_the_size():
     assert [s.iteration for s in taken] == list(range(1, 21))
     assert taken[-1].final and taken[-1].scale == (200, 15)
     assert [s.note for s in taken if s.note] == ["worked at 200 of 400 px: not enough memory for more"]
+
+
+@pytest.mark.parametrize("optimiser", ["lbfgs", "plain-lbfgs", "adam"])
+def test_a_job_leaves_nothing_in_memory(optimiser):
+    alive = []
+    for _ in range(3):
+        steps(params=Params(iterations=3, optimiser=optimiser))
+        gc.collect()
+        alive.append(sum(type(thing) is torch.Tensor for thing in gc.get_objects()))
+    assert alive[2] == alive[1]
 
 
 def test_large_styles_are_read_in_parts():

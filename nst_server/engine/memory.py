@@ -23,7 +23,7 @@ def bytes_per_pixel(encoder: Encoder, layers: Collection[str], device: torch.dev
     def note(tensor: Tensor) -> Tensor:
         if tensor.requires_grad or not tensor.is_floating_point():  # the latter: places of max pooling
             kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
-        return tensor
+        return tensor.detach()  # itself would be a circle through autograd, which nothing ever frees
 
     image = torch.zeros(1, 3, _PROBE, _PROBE, device=device, requires_grad=True)
     with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):

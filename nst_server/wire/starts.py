@@ -16,7 +16,7 @@ EXAMPLE = "content:0.7+noise:0.3"
 
 
 def shares_of(start: str) -> dict[str, float]:
-    """Name → share of each image of ``start``, adding up to 1 within 1e-5, such as "noise" or "content:7+noise:3".
+    """Name → share of each image of ``start``, adding up to 1 within 1e-5: of "content:7+noise:3".
 
     Raises ValueError with what is wrong, as a sentence without its subject.
     """
