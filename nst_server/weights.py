@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nst_server.wire.connection import data_dir
-from nst_server.wire.params import layer_names
+from nst_server.wire.layers import layer_names
 
 if TYPE_CHECKING:  # loading torch takes seconds; where the weights are, is known without it
     from torch import Tensor

@@ -28,6 +28,7 @@ def params(*options: str) -> Params:
     ("options", "field", "value"),
     [
         (["--style-layers", "conv1_1,conv2_1:2.5"], "style_layers", {"conv1_1": 1.0, "conv2_1": 2.5}),
+        (["--style-layers", "conv3_1@2:0.5"], "style_layers", {"conv3_1@2": 0.5}),
         (["--content-layers", "relu4_2:3,conv1_1"], "content_layers", {"conv4_2": 3.0, "conv1_1": 1.0}),
         (["--style-loss", "wasserstein"], "style_loss", "wasserstein"),
         (

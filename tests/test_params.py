@@ -111,6 +111,9 @@ def test_round_trip(params: Params) -> None:
         ({"normalise_gradients": 1}, "normalise_gradients"),
         ({"style_layers": {"conv6_1": 1}}, "style_layers"),
         ({"style_layers": {"conv1_1": 0}}, "style_layers"),
+        ({"style_layers": ["conv1_1@3"]}, "style_layers"),
+        ({"style_layers": ["conv1_1@"]}, "style_layers"),
+        ({"content_layers": ["conv9_1@2"]}, "content_layers"),
         ({"content_layers": [1]}, "content_layers"),
         ({"encoder": "vgg16", "content_layers": ["conv3_4"]}, "content_layers"),
         ([], "params"),
@@ -137,6 +140,12 @@ def test_only_live_parameters_change_while_a_job_runs() -> None:
 
 def test_relu_names_mean_the_same_layers() -> None:
     assert Params(style_layers=["relu4_2"]).style_layers == {"conv4_2": 1.0}  # type: ignore[arg-type]
+
+
+def test_layers_at_a_smaller_size_have_one_form() -> None:
+    params = Params(style_layers=["relu2_1@1", "relu3_1@2"], style_layer_losses={"relu3_1@2": "gram"})  # type: ignore[arg-type]
+    assert params.style_layers == {"conv2_1": 1.0, "conv3_1@2": 1.0}
+    assert params.style_layer_losses == {"conv3_1@2": "gram"}
 
 
 def test_what_to_start_from_has_one_form() -> None:

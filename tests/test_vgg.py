@@ -7,9 +7,9 @@ from torch import nn
 from torchvision.models.vgg import cfgs, make_layers
 
 from nst_server.engine.memory import bytes_per_pixel
-from nst_server.engine.vgg import Encoder, convolve, default_layers, normalised, pool
+from nst_server.engine.vgg import Encoder, convolve, default_layers, halved, normalised, pool
 from nst_server.weights import convolutions
-from nst_server.wire.params import layer_names
+from nst_server.wire.layers import layer_names, parted_layer
 
 
 def random_state(name="vgg19", deepest=12, seed=0):
@@ -55,6 +55,33 @@ def test_features_are_torchvisions_away_from_the_border():
     for name, value in expected.items():
         inner = (..., slice(4, -4), slice(4, -4))
         assert torch.allclose(found[name][inner], value[inner], atol=1e-5)
+
+
+def test_layers_of_the_picture_at_half_its_size(encoder):
+    image = torch.rand(1, 3, 24, 20, generator=torch.Generator().manual_seed(2))
+    found = encoder.features(image, ["conv1_1", "relu2_1@2", "conv1_1@4"])
+    half = halved(image)
+    assert list(found) == ["conv1_1", "conv2_1@2", "conv1_1@4"]
+    assert torch.equal(found["conv2_1@2"], encoder.features(half, ["conv2_1"])["conv2_1"])
+    assert torch.equal(found["conv1_1@4"], encoder.features(halved(half), ["conv1_1"])["conv1_1"])
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 7), (2, 2), (9, 5), (16, 16)])
+def test_half_of_an_image(size):
+    image = torch.rand(1, 3, *size, dtype=torch.float64, requires_grad=True)
+    half = halved(image)
+    assert half.shape[2:] == tuple(max(1, side // 2) for side in size)
+    assert torch.allclose(halved(torch.full_like(image, 0.7)), torch.full_like(half, 0.7))
+    assert torch.autograd.gradcheck(halved, image)
+
+
+def test_half_of_an_image_shows_no_squares():
+    """Neighbours in one square of 2×2 and across two count alike."""
+    image = torch.zeros(1, 1, 16, 16, requires_grad=True)
+    ramp = torch.arange(8.0)
+    (gradient,) = torch.autograd.grad((halved(image) * ramp).sum(), image)
+    steps = gradient[0, 0, 8, 4:-4].diff()
+    assert torch.allclose(steps, steps.mean().expand_as(steps))
 
 
 def test_a_plain_image_has_no_border(encoder):
@@ -196,7 +223,9 @@ def test_unfit_state_is_refused():
 def test_default_layers_exist():
     for name in ("vgg19", "vgg16", "built-in"):
         layers = default_layers(name)
-        assert set(layers.content) | set(layers.style) <= set(layer_names(name))
+        assert {parted_layer(layer)[0] for layer in (*layers.content, *layers.style)} <= set(
+            layer_names(name)
+        )
 
 
 def test_memory_counts_the_places_that_max_pooling_keeps():

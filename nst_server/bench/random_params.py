@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any
 
-from nst_server.wire.params import DEFAULTS, FIELDS, STYLE_LOSSES, FrameSchedule, Params, layer_names
+from nst_server.wire.layers import SHRINKAGES, canonical_layer, layer_names
+from nst_server.wire.params import DEFAULTS, FIELDS, STYLE_LOSSES, FrameSchedule, Params
 from nst_server.wire.starts import canonical
 
 _DEFAULT = 0.4  # of the drawn values: combinations of a few unusual ones show more than all at once
@@ -101,4 +102,5 @@ def _layers(random: Random, encoder: str) -> dict[str, float]:
     # Filters of the built-in encoder are learned layer by layer, the deep ones for tens of seconds.
     deepest = len(known) if encoder != "built-in" and random.random() < _DEEP else _SHALLOW
     chosen = random.sample(known[:deepest], random.randint(1, 3))
-    return {layer: _number(random, float, 0.01, 100.0) for layer in chosen}
+    chosen = [f"{layer}@{random.choice(SHRINKAGES)}" if random.random() < 0.3 else layer for layer in chosen]
+    return {canonical_layer(layer): _number(random, float, 0.01, 100.0) for layer in chosen}

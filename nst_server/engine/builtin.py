@@ -14,8 +14,9 @@ from torch.nn import functional
 
 from nst_server.device import threads
 from nst_server.engine.colour import apply_map, colour_moments, transfer_map
-from nst_server.engine.vgg import Encoder, canonical, convolve, mirrored, normalised, nothing, pool
+from nst_server.engine.vgg import Encoder, convolve, mirrored, normalised, nothing, pool
 from nst_server.weights import convolutions
+from nst_server.wire.layers import parted_layer
 
 _LONGEST_SIDE = 256  # px; the size at which the method was judged; a larger one teaches it no more
 _SHORTEST_SIDE = 32  # px; below this a patch would see the whole image
@@ -45,9 +46,10 @@ def build_encoder(
     """
     table = convolutions("built-in")
     names = [conv.name for conv in table]
-    if unknown := {canonical(layer) for layer in layers}.difference(names):
+    wanted = {parted_layer(layer)[0] for layer in layers}
+    if unknown := wanted.difference(names):
         raise ValueError(f"The built-in encoder has no layer {', '.join(sorted(unknown))}.")
-    depth = 1 + max((names.index(canonical(layer)) for layer in layers), default=0)
+    depth = 1 + max((names.index(layer) for layer in wanted), default=0)
     generator = torch.Generator().manual_seed(seed)
     pooling = "average" if pooling == "auto" else pooling
     state: dict[str, Tensor] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, Mapping, Sequence
 
+from .layers import canonical_layer
 from .starts import EXAMPLE, STARTS, canonical, shares_of
 
 
@@ -48,10 +49,7 @@ def checked_layers(name: str, value: Any) -> Mapping[str, float]:
         )
     layers = {}
     for layer, weight in value.items():
-        # Papers also write relu4_2 for the rectified output of conv4_2; features are always rectified.
-        layers[str(layer).replace("relu", "conv")] = checked_number(
-            f"{name}.{layer}", weight, float, 0.0, 1e6
-        )
+        layers[canonical_layer(str(layer))] = checked_number(f"{name}.{layer}", weight, float, 0.0, 1e6)
     if layers and not any(layers.values()):
         raise InvalidParams(name, "all weights are 0.", "Give at least one layer a weight above 0.")
     return layers
@@ -65,7 +63,7 @@ def checked_losses(name: str, value: Any, choices: Sequence[str]) -> Mapping[str
             f"must be layer names, each with one of {', '.join(choices)}.",
             'Write {"conv1_1": "gram"}.',
         )
-    return {str(layer).replace("relu", "conv"): str(loss) for layer, loss in value.items()}
+    return {canonical_layer(str(layer)): str(loss) for layer, loss in value.items()}
 
 
 def checked_start(name: str, value: Any) -> str:

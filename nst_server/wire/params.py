@@ -17,6 +17,7 @@ from .checks import (
     checked_number,
     checked_start,
 )
+from .layers import SHRINKAGES, layer_names, parted_layer
 from .starts import EXAMPLE, STARTS, shares_of
 
 ENCODERS = ("auto", "vgg19", "vgg16", "built-in")
@@ -33,17 +34,6 @@ MAX_STYLES = 16
 MAX_SCALES = 32
 MAX_ITERATIONS = 1_000_000
 MAX_SIZE = 32_768
-
-# Convolutions in each block: 2, 2, 4, 4, 4 (VGG19) and 2, 2, 3, 3, 3 (VGG16), Simonyan & Zisserman 2014.
-_VGG_CONVOLUTIONS = {
-    "vgg19": tuple(f"conv{b}_{i}" for b, n in enumerate((2, 2, 4, 4, 4), 1) for i in range(1, n + 1)),
-    "vgg16": tuple(f"conv{b}_{i}" for b, n in enumerate((2, 2, 3, 3, 3), 1) for i in range(1, n + 1)),
-}
-
-
-def layer_names(encoder: str) -> tuple[str, ...]:
-    """Convolutions that ``encoder`` has, shallow to deep; "auto" and "built-in" have VGG19's shape."""
-    return _VGG_CONVOLUTIONS["vgg16" if encoder == "vgg16" else "vgg19"]
 
 
 @dataclass(frozen=True)
@@ -230,10 +220,12 @@ class Params:
         choices=POOLINGS,
     )
     content_layers: Mapping[str, float] = _option(
-        dict, "layer names with weights; empty: the encoder's default"
+        dict,
+        "layer names with weights; conv3_1@2: of the picture at half its size; empty: the encoder's default",
     )
     style_layers: Mapping[str, float] = _option(
-        dict, "layer names with weights; empty: the encoder's default"
+        dict,
+        "layer names with weights; conv3_1@2: of the picture at half its size; empty: the encoder's default",
     )
     style_loss: str = _option(
         "moments",
@@ -257,12 +249,8 @@ class Params:
         for spec in fields(self):
             object.__setattr__(self, spec.name, _checked(spec.name, getattr(self, spec.name), spec.metadata))
         for name in ("content_layers", "style_layers", "style_layer_losses"):
-            known = layer_names(self.encoder)
             for layer in getattr(self, name):
-                if layer not in known:
-                    raise InvalidParams(
-                        name, f"{self.encoder} has no layer {layer!r}.", f"It has {', '.join(known)}."
-                    )
+                self._check_layer(name, layer)
         if self.style_layers and (idle := set(self.style_layer_losses).difference(self.style_layers)):
             raise InvalidParams(
                 "style_layer_losses", f"{min(idle)} is not among the style layers.", "Name it there too."
@@ -271,6 +259,18 @@ class Params:
             raise InvalidParams("style_weights", "all are 0.", "Give at least one style a weight above 0.")
         if self.scale_iterations:
             self._add_up()
+
+    def _check_layer(self, field_name: str, layer: str) -> None:
+        known = layer_names(self.encoder)
+        try:
+            convolution, _ = parted_layer(layer)
+        except ValueError as error:
+            shrinkages = ", ".join(f"{known[0]}@{shrinkage}" for shrinkage in SHRINKAGES[1:])
+            raise InvalidParams(field_name, str(error), f"Write, for instance, {shrinkages}.") from error
+        if convolution not in known:
+            raise InvalidParams(
+                field_name, f"{self.encoder} has no layer {convolution!r}.", f"It has {', '.join(known)}."
+            )
 
     def _add_up(self) -> None:
         """``iterations`` of the ``scale_iterations``."""
