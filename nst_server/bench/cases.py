@@ -19,6 +19,7 @@ from nst_server.engine.builtin import build_encoder
 from nst_server.engine.regions import Regions
 from nst_server.engine.vgg import Encoder, convolve, default_layers, normalised, pool
 from nst_server.wire.checks import InvalidParams
+from nst_server.wire.layers import depth
 from nst_server.wire.params import Params
 from nst_server.wire.scales import Size, check_scales
 
@@ -135,11 +136,9 @@ def encoder_for(case: Case, weights_path: Path | None = None) -> Encoder:
         found = _loaded(weights_path)
         state = found.state if found.name == name else None
     state = state or _random_filters(name)
-    names = [conv.name for conv in weights.convolutions(name)]
-    depth = 1 + max(names.index(layer) for layer in layers)
     needed = {
         f"{conv.position}.{kind}": state[f"{conv.position}.{kind}"]
-        for conv in weights.convolutions(name)[:depth]
+        for conv in weights.convolutions(name)[: depth(name, layers)]
         for kind in ("weight", "bias")
     }
     return Encoder(name, needed, pooling=params.pooling)

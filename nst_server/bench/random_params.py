@@ -102,5 +102,7 @@ def _layers(random: Random, encoder: str) -> dict[str, float]:
     # Filters of the built-in encoder are learned layer by layer, the deep ones for tens of seconds.
     deepest = len(known) if encoder != "built-in" and random.random() < _DEEP else _SHALLOW
     chosen = random.sample(known[:deepest], random.randint(1, 3))
-    chosen = [f"{layer}@{random.choice(SHRINKAGES)}" if random.random() < 0.3 else layer for layer in chosen]
-    return {canonical_layer(layer): _number(random, float, 0.01, 100.0) for layer in chosen}
+    # Nothing else sees what is fine: a picture begun from noise would stay noise.
+    whole, *others = chosen
+    others = [f"{layer}@{random.choice(SHRINKAGES)}" if random.random() < 0.3 else layer for layer in others]
+    return {canonical_layer(layer): _number(random, float, 0.01, 100.0) for layer in (whole, *others)}

@@ -16,7 +16,7 @@ from nst_server.device import threads
 from nst_server.engine.colour import apply_map, colour_moments, transfer_map
 from nst_server.engine.vgg import Encoder, convolve, mirrored, normalised, nothing, pool
 from nst_server.weights import convolutions
-from nst_server.wire.layers import parted_layer
+from nst_server.wire.layers import depth
 
 _LONGEST_SIDE = 256  # px; the size at which the method was judged; a larger one teaches it no more
 _SHORTEST_SIDE = 32  # px; below this a patch would see the whole image
@@ -44,12 +44,7 @@ def build_encoder(
     left there, so that the same images and ``seed`` give the same bits whatever device then computes.
     ``check`` is called often; what it raises ends the learning. Raises ValueError for an unknown layer.
     """
-    table = convolutions("built-in")
-    names = [conv.name for conv in table]
-    wanted = {parted_layer(layer)[0] for layer in layers}
-    if unknown := wanted.difference(names):
-        raise ValueError(f"The built-in encoder has no layer {', '.join(sorted(unknown))}.")
-    depth = 1 + max((names.index(layer) for layer in wanted), default=0)
+    table = convolutions("built-in")[: depth("built-in", layers)]
     generator = torch.Generator().manual_seed(seed)
     pooling = "average" if pooling == "auto" else pooling
     state: dict[str, Tensor] = {}
@@ -57,7 +52,7 @@ def build_encoder(
     # wait for each other where cores are busy.
     with torch.no_grad(), threads(1):
         maps = list(_training_maps(content, styles, generator))
-        for conv in table[:depth]:
+        for conv in table:
             check()
             if conv.pooled:
                 maps = [pool(x, pooling) for x in maps]

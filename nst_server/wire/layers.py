@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Iterable
+
 # Convolutions in each block: 2, 2, 4, 4, 4 (VGG19) and 2, 2, 3, 3, 3 (VGG16), Simonyan & Zisserman 2014.
 _CONVOLUTIONS = {
     "vgg19": tuple(f"conv{b}_{i}" for b, n in enumerate((2, 2, 4, 4, 4), 1) for i in range(1, n + 1)),
@@ -35,3 +37,15 @@ def parted_layer(name: str) -> tuple[str, int]:
     if at and shrinkage not in map(str, SHRINKAGES):
         raise ValueError(f"{name!r} shrinks the picture by none of {', '.join(map(str, SHRINKAGES))}.")
     return convolution, int(shrinkage or 1)
+
+
+def depth(encoder: str, layers: Iterable[str]) -> int:
+    """How many convolutions of ``encoder`` it takes to reach the deepest of ``layers``; at least 1.
+
+    Raises ValueError for a layer that it has not.
+    """
+    known = layer_names(encoder)
+    wanted = {parted_layer(layer)[0] for layer in layers}
+    if unknown := wanted.difference(known):
+        raise ValueError(f"{encoder} has no layer {', '.join(sorted(unknown))}. It has {', '.join(known)}.")
+    return 1 + max((known.index(layer) for layer in wanted), default=0)
