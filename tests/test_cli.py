@@ -162,6 +162,12 @@ def test_wrong_input_is_one_sentence(
     assert len(run.stderr.strip().splitlines()) <= 3
 
 
+def test_attach_says_where_frames_cannot_go(server: ServerProcess, images: tuple[Path, Path]) -> None:
+    run = nst(server, "attach", "some-job", "--frames-dir", images[0])
+    assert run.returncode == 2
+    assert "--frames-dir: " in run.stderr and "Name a folder" in run.stderr
+
+
 def interrupted(
     server: ServerProcess, images: tuple[Path, Path], out: Path, *options: str, after: list[str]
 ) -> tuple[int, str]:

@@ -165,6 +165,12 @@ def test_a_tiff_that_ends_in_its_header_is_named(tmp_path: Path, data: bytes) ->
         read(tmp_path / "cut.tif", "content")
 
 
+def test_a_tiff_that_ends_after_its_header_is_damaged(tmp_path: Path) -> None:
+    (tmp_path / "cut.tif").write_bytes(b"II*\0\x08\0\0\0")
+    with pytest.raises(CliError, match=r"content: .*cut\.tif is damaged\."):
+        read(tmp_path / "cut.tif", "content")
+
+
 def test_what_no_frame_can_hold_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CliError, match=r"wide\.png cannot be used: width: 65536 is not"):
         read(saved(np.zeros((1, 65_536, 3), np.uint8), tmp_path / "wide.png"), "content")

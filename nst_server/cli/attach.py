@@ -26,7 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the subcommand; returns the exit code."""
     folder = arguments.frames_dir
     if folder:
-        folder.mkdir(parents=True, exist_ok=True)
+        outputs.make_folder("--frames-dir", folder)
 
     unknown: set[str] = set()
 

@@ -51,7 +51,9 @@ def numbers_of(path: Path, role: str) -> tuple[raster.Numbers, bytes | None]:
         raise CliError(f"{role}: {path} is not an image that can be read.", _HINT) from error
     except MemoryError:
         raise CliError(f"{role}: {path} says that it is larger than the memory.", _HINT) from None
-    except (OSError, ValueError, RuntimeError, LookupError, struct.error) as error:
+    except LookupError as error:  # its text would be a bare number
+        raise CliError(f"{role}: {path} is damaged.", _HINT) from error
+    except (OSError, ValueError, RuntimeError, struct.error) as error:
         raise CliError(f"{role}: {path} cannot be read: {error}.", _HINT) from error
 
 

@@ -46,6 +46,16 @@ def check_writable(option: str, file: Path, endings: Collection[str] = ()) -> No
         file.unlink()
 
 
+def make_folder(option: str, folder: Path) -> None:
+    """Make the ``folder`` that ``option`` asks for, if it is not there. Raises CliError where it cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CliError(
+            f"{option}: {folder} cannot be made: {error.strerror}.", "Name a folder, there or not."
+        ) from error
+
+
 def add_bit_depth(parser: argparse.ArgumentParser, whose: str) -> None:
     """Add the option that ``depth_for`` reads; ``whose`` depth is taken without it."""
     parser.add_argument(

@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
     depth = outputs.depth_for(arguments, content, is_transparent=mask is not None or content.is_transparent())
     content = content.at_least(depth)
     if arguments.frames_dir:
-        _make_folder(arguments.frames_dir)
+        outputs.make_folder("--frames-dir", arguments.frames_dir)
 
     final: list[pictures.Picture] = []
 
@@ -110,15 +110,6 @@ def new_job(content: Path) -> str:
     """A fresh job id that still tells which image it is about."""
     stem = "".join(c for c in content.stem if c.isascii() and c.isalnum())[:24]
     return f"{stem or 'job'}-{secrets.token_hex(4)}"
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise CliError(
-            f"--frames-dir: {folder} cannot be made: {error.strerror}.", "Name a folder, there or not."
-        ) from error
 
 
 def _style_masks(text: str, styles: int) -> list[Image | None]:

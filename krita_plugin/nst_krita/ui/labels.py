@@ -66,7 +66,8 @@ _HELP = {
         "built-in one is always there. “auto” takes the best one that is there."
     ),
     "start": tr(
-        "What the canvas holds before the first stroke: your painting, coloured noise (freer) or the style."
+        "What the canvas holds before the first stroke: your painting, coloured noise (freer), a texture in "
+        "the style's colours and grain, or the style."
     ),
     "optimiser": tr("L-BFGS needs fewest iterations, plain some more; Adam needs less memory."),
     "tv": tr("Smooths grain and speckles away. A little is enough. It can be moved while a job runs."),
@@ -94,7 +95,12 @@ _CHOICES: dict[str, dict[Any, str]] = {
         "lab": tr("as seen, Lab"),
         "luv": tr("as seen, Luv"),
     },
-    "start": {"content": tr("my painting"), "noise": tr("noise"), "style": tr("the style")},
+    "start": {
+        "content": tr("my painting"),
+        "noise": tr("noise"),
+        "style-statistics": tr("the style's grain"),
+        "style": tr("the style"),
+    },
     "optimiser": {"lbfgs": "L-BFGS", "plain-lbfgs": tr("L-BFGS, plain"), "adam": "Adam"},
     "layers": {
         Layers.EVERY: tr("every frame"),
