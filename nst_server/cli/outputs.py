@@ -47,7 +47,7 @@ def check_writable(option: str, file: Path, endings: Collection[str] = ()) -> No
 
 
 def make_folder(option: str, folder: Path) -> None:
-    """Make the ``folder`` that ``option`` asks for, if it is not there. Raises CliError where it cannot be."""
+    """Make the ``folder`` that ``option`` asks for, where there is none. Raises CliError if it cannot be."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
