@@ -30,6 +30,8 @@ _CPU = torch.device("cpu")
 #: Even white noise has 2.8 times the grain of the "clouds" that are drawn here, 4 times that of the demo's
 #: painting and 6 to 10 times a photograph's; one that has blown up to black and white pixels, 5 and more.
 GRAIN_FLOOR, GRAIN_RATIO = 0.06, 2.0
+#: px; on a shorter side two strokes beside each other are grain, and noise no more than that.
+_TELLING = 4
 # Relative, of losses that are the same but for rounding.
 _ROUNDING = 1e-5
 # And of losses that vanish: they are 1 for a content that nobody has painted on.
@@ -173,7 +175,12 @@ def _beginning(case: Case, steps: Sequence[Step], index: int, encoder: Encoder) 
 
 
 def _grain_ratio(picture: Tensor, view: View, start: Tensor) -> float:
-    """The grain of ``picture`` over the largest of all that it was made from, as the engine has seen it."""
+    """The grain of ``picture`` over the largest of all that it was made from, as the engine has seen it.
+
+    0 for one that is too small to tell.
+    """
+    if min(picture.shape[1:]) < _TELLING:
+        return 0.0
     scene = view.scene
     read = [resize(style, scene.style_size(index, view.size)) for index, style in enumerate(scene.styles)]
     allowed = max(map(grain, (view.content, start, view.finished(start), *scene.styles, *read)))
