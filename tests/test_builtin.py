@@ -1,10 +1,15 @@
 """The encoder that learns from the job's own images."""
 
+import copy
+
 import pytest
 import torch
 
 from nst_server.engine.builtin import build_encoder
+from nst_server.engine.memory import bytes_per_pixel
+from nst_server.engine.scene import Scene, View
 from nst_server.engine.vgg import Encoder
+from nst_server.wire.params import Params
 
 
 def image(seed: int, height: int = 40, width: int = 48) -> torch.Tensor:
@@ -19,6 +24,27 @@ def image(seed: int, height: int = 40, width: int = 48) -> torch.Tensor:
 @pytest.fixture(scope="module")
 def encoder() -> Encoder:
     return build_encoder(image(0), [image(1)], layers=["conv2_2"], seed=7)
+
+
+def test_layers_of_the_smaller_picture_pull_at_the_whole(encoder):
+    layers = {
+        "content_layers": {"conv2_1": 1, "conv1_2@2": 1},
+        "style_layers": {"conv1_1": 1, "conv2_1@2": 3},
+    }
+    double = copy.deepcopy(encoder).double()
+    influence = torch.ones(40, 48, dtype=torch.float64)
+    influence[:, :10] = 0.5
+    content, style = (image(seed)[0].double() for seed in (0, 1))
+    scene = Scene(content, [style], double, Params.from_header(layers), influence=influence)
+    loss = View(scene, scene.size).objective(scene.params, lambda: None, 10**9)
+    x = image(2)[0].double().clamp(0.05, 0.95)
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(3):
+        v = torch.randn(x.shape, generator=generator, dtype=torch.float64)
+        slope = (loss(x + 1e-6 * v).total - loss(x - 1e-6 * v).total) / 2e-6
+        assert float((loss(x).gradient * v).sum()) == pytest.approx(slope, rel=1e-3)
+    need = bytes_per_pixel(encoder, ["conv2_1", "conv2_1@2"], torch.device("cpu"))
+    assert 1.1 < need / bytes_per_pixel(encoder, ["conv2_1"], torch.device("cpu")) < 1.5
 
 
 def test_it_has_vggs_shape_down_to_the_deepest_layer(encoder):

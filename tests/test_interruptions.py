@@ -170,6 +170,7 @@ def test_a_checkpoint_that_cannot_be_read_costs_only_the_time(tmp_path: Path, da
     [
         ("threads", "the last digits may differ, as this has changed: threads"),
         ("encoder", "the encoder is another one now: built-in"),
+        ("style_layers", "the layers of the losses are others now"),
     ],
 )
 def test_another_plan_is_told(tmp_path: Path, changed: str, note: str) -> None:

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nst_server.wire.checks import InvalidParams
+from nst_server.wire.layers import SHRINKAGES, canonical_layer, joined_layer, parted_layer
 from nst_server.wire.params import DEFAULTS, FIELDS, FrameSchedule, Params
 from nst_server.wire.starts import STARTS, canonical, shares_of
 
@@ -113,6 +114,11 @@ def test_round_trip(params: Params) -> None:
         ({"style_layers": {"conv1_1": 0}}, "style_layers"),
         ({"style_layers": ["conv1_1@3"]}, "style_layers"),
         ({"style_layers": ["conv1_1@"]}, "style_layers"),
+        ({"style_layers": ["conv1_1@1@1"]}, "style_layers"),
+        ({"style_layers": ["conv1_1@02"]}, "style_layers"),
+        ({"style_layers": ["@2"]}, "style_layers"),
+        ({"style_layers": {"conv1_1@1": 5, "relu1_1": 0}}, "style_layers"),
+        ({"style_layer_losses": {"conv1_1": "gram", "conv1_1@1": "moments"}}, "style_layer_losses"),
         ({"content_layers": ["conv9_1@2"]}, "content_layers"),
         ({"content_layers": [1]}, "content_layers"),
         ({"encoder": "vgg16", "content_layers": ["conv3_4"]}, "content_layers"),
@@ -146,6 +152,17 @@ def test_layers_at_a_smaller_size_have_one_form() -> None:
     params = Params(style_layers=["relu2_1@1", "relu3_1@2"], style_layer_losses={"relu3_1@2": "gram"})  # type: ignore[arg-type]
     assert params.style_layers == {"conv2_1": 1.0, "conv3_1@2": 1.0}
     assert params.style_layer_losses == {"conv3_1@2": "gram"}
+
+
+@given(st.text(), st.sampled_from(SHRINKAGES))
+def test_a_layer_has_one_name_or_none(text: str, shrinkage: int) -> None:
+    for name in (text, f"conv1_1{text}", joined_layer(f"conv{text}", shrinkage)):
+        try:
+            layer = canonical_layer(name)
+        except ValueError as error:
+            assert len(str(error)) < 300  # whatever was written
+        else:
+            assert canonical_layer(layer) == layer == joined_layer(*parted_layer(name))
 
 
 def test_what_to_start_from_has_one_form() -> None:

@@ -19,7 +19,7 @@ from nst_server.engine.builtin import build_encoder
 from nst_server.engine.regions import Regions
 from nst_server.engine.vgg import Encoder, convolve, default_layers, normalised, pool
 from nst_server.wire.checks import InvalidParams
-from nst_server.wire.layers import depth
+from nst_server.wire.layers import convolutions_needed
 from nst_server.wire.params import Params
 from nst_server.wire.scales import Size, check_scales
 
@@ -138,7 +138,7 @@ def encoder_for(case: Case, weights_path: Path | None = None) -> Encoder:
     state = state or _random_filters(name)
     needed = {
         f"{conv.position}.{kind}": state[f"{conv.position}.{kind}"]
-        for conv in weights.convolutions(name)[: depth(name, layers)]
+        for conv in weights.convolutions(name)[: convolutions_needed(name, layers)]
         for kind in ("weight", "bias")
     }
     return Encoder(name, needed, pooling=params.pooling)

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any
 
-from nst_server.wire.layers import SHRINKAGES, canonical_layer, layer_names
+from nst_server.engine.vgg import default_layers
+from nst_server.wire.layers import SHRINKAGES, joined_layer, layer_names
 from nst_server.wire.params import DEFAULTS, FIELDS, STYLE_LOSSES, FrameSchedule, Params
 from nst_server.wire.starts import canonical
 
@@ -62,7 +63,7 @@ def _value(random: Random, name: str, styles: int, others: Mapping[str, Any]) ->
     if name == "start":
         found = _start(random, meta["choices"])
     elif name == "style_layer_losses":
-        layers = others.get("style_layers") or layer_names(others["encoder"])[:_SHALLOW]
+        layers = others.get("style_layers") or default_layers(others["encoder"]).style
         found = {layer: random.choice(STYLE_LOSSES) for layer in layers if random.random() < 0.5}
     elif isinstance(default, FrameSchedule):
         found = random.choice(("series", "none", "every:2", "1,3", "series+every:4"))
@@ -104,5 +105,7 @@ def _layers(random: Random, encoder: str) -> dict[str, float]:
     chosen = random.sample(known[:deepest], random.randint(1, 3))
     # Nothing else sees what is fine: a picture begun from noise would stay noise.
     whole, *others = chosen
-    others = [f"{layer}@{random.choice(SHRINKAGES)}" if random.random() < 0.3 else layer for layer in others]
-    return {canonical_layer(layer): _number(random, float, 0.01, 100.0) for layer in (whole, *others)}
+    others = [
+        joined_layer(layer, random.choice(SHRINKAGES) if random.random() < 0.3 else 1) for layer in others
+    ]
+    return {layer: _number(random, float, 0.01, 100.0) for layer in (whole, *others)}

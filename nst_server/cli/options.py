@@ -80,7 +80,9 @@ def _reader(name: str) -> Callable[[str], Any]:
 def _layers(text: str) -> dict[str, Any]:
     layers = {}
     for part in filter(None, (piece.strip() for piece in text.split(","))):
-        layer, _, weight = part.partition(":")
+        layer, _, weight = (piece.strip() for piece in part.partition(":"))
+        if layer in layers:
+            raise argparse.ArgumentTypeError(f"{layer} is named twice")
         layers[layer] = _number(weight) if weight else 1.0
     return layers
 

@@ -16,7 +16,7 @@ from nst_server.device import threads
 from nst_server.engine.colour import apply_map, colour_moments, transfer_map
 from nst_server.engine.vgg import Encoder, convolve, mirrored, normalised, nothing, pool
 from nst_server.weights import convolutions
-from nst_server.wire.layers import depth
+from nst_server.wire.layers import convolutions_needed
 
 _LONGEST_SIDE = 256  # px; the size at which the method was judged; a larger one teaches it no more
 _SHORTEST_SIDE = 32  # px; below this a patch would see the whole image
@@ -44,7 +44,7 @@ def build_encoder(
     left there, so that the same images and ``seed`` give the same bits whatever device then computes.
     ``check`` is called often; what it raises ends the learning. Raises ValueError for an unknown layer.
     """
-    table = convolutions("built-in")[: depth("built-in", layers)]
+    table = convolutions("built-in")[: convolutions_needed("built-in", layers)]
     generator = torch.Generator().manual_seed(seed)
     pooling = "average" if pooling == "auto" else pooling
     state: dict[str, Tensor] = {}

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nst_server.weights import convolutions
-from nst_server.wire.layers import canonical_layer, parted_layer
+from nst_server.wire.layers import joined_layer, parted_layer
 
 # Mean and deviation of ImageNet's sRGB values: what torchvision's weights were trained with.
 MEAN = (0.485, 0.456, 0.406)
@@ -207,7 +207,7 @@ class Encoder(nn.Module):
             while shrunk < shrinkage:
                 image, shrunk = halved(image), 2 * shrunk
             for name, features in self._features(image, names, check).items():
-                found[canonical_layer(f"{name}@{shrinkage}")] = features
+                found[joined_layer(name, shrinkage)] = features
         check()
         return found
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, Mapping, Sequence
 
-from .layers import canonical_layer
+from .layers import FORM, canonical_layer
 from .starts import EXAMPLE, STARTS, canonical, shares_of
 
 
@@ -42,14 +42,15 @@ def checked_number(name: str, value: Any, kind: type, low: float, high: float) -
 def checked_layers(name: str, value: Any) -> Mapping[str, float]:
     """Layer names with weights; from a list of names, each weighs 1."""
     if isinstance(value, (list, tuple)):
-        value = {layer: 1.0 for layer in value if isinstance(layer, str)} if _all_strings(value) else None
+        value = dict.fromkeys(value, 1.0) if _all_strings(value) else None
     if not isinstance(value, Mapping):
         raise InvalidParams(
             name, "must be layer names, or names with weights.", 'Write ["conv1_1"] or {"conv1_1": 1}.'
         )
-    layers = {}
-    for layer, weight in value.items():
-        layers[canonical_layer(str(layer))] = checked_number(f"{name}.{layer}", weight, float, 0.0, 1e6)
+    layers = {
+        layer: checked_number(f"{name}.{layer}", weight, float, 0.0, 1e6)
+        for layer, weight in _by_layer(name, value).items()
+    }
     if layers and not any(layers.values()):
         raise InvalidParams(name, "all weights are 0.", "Give at least one layer a weight above 0.")
     return layers
@@ -63,7 +64,7 @@ def checked_losses(name: str, value: Any, choices: Sequence[str]) -> Mapping[str
             f"must be layer names, each with one of {', '.join(choices)}.",
             'Write {"conv1_1": "gram"}.',
         )
-    return {canonical_layer(str(layer)): str(loss) for layer, loss in value.items()}
+    return {layer: str(loss) for layer, loss in _by_layer(name, value).items()}
 
 
 def checked_start(name: str, value: Any) -> str:
@@ -84,6 +85,20 @@ def checked_list(
     if isinstance(value, (str, bytes)) or not isinstance(value, Sequence) or len(value) > most:
         raise InvalidParams(name, "must be a list of numbers.", f"One for each {what}, at most {most}.")
     return tuple(checked_number(f"{name}[{i}]", number, kind, low, high) for i, number in enumerate(value))
+
+
+def _by_layer(name: str, value: Mapping[Any, Any]) -> Mapping[str, Any]:
+    """``value`` with the names of its layers as they are written here."""
+    found: dict[str, Any] = {}
+    for given, what in value.items():
+        try:
+            layer = canonical_layer(str(given))
+        except ValueError as error:
+            raise InvalidParams(name, str(error), FORM) from error
+        if layer in found:
+            raise InvalidParams(name, f"{layer} is named twice.", "Name each layer once.")
+        found[layer] = what
+    return found
 
 
 def _all_strings(values: Sequence[Any]) -> bool:

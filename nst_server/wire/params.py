@@ -17,7 +17,7 @@ from .checks import (
     checked_number,
     checked_start,
 )
-from .layers import SHRINKAGES, layer_names, parted_layer
+from .layers import convolutions_needed
 from .starts import EXAMPLE, STARTS, shares_of
 
 ENCODERS = ("auto", "vgg19", "vgg16", "built-in")
@@ -249,8 +249,10 @@ class Params:
         for spec in fields(self):
             object.__setattr__(self, spec.name, _checked(spec.name, getattr(self, spec.name), spec.metadata))
         for name in ("content_layers", "style_layers", "style_layer_losses"):
-            for layer in getattr(self, name):
-                self._check_layer(name, layer)
+            try:
+                convolutions_needed(self.encoder, getattr(self, name))
+            except ValueError as error:
+                raise InvalidParams(name, str(error), "") from error
         if self.style_layers and (idle := set(self.style_layer_losses).difference(self.style_layers)):
             raise InvalidParams(
                 "style_layer_losses", f"{min(idle)} is not among the style layers.", "Name it there too."
@@ -259,18 +261,6 @@ class Params:
             raise InvalidParams("style_weights", "all are 0.", "Give at least one style a weight above 0.")
         if self.scale_iterations:
             self._add_up()
-
-    def _check_layer(self, field_name: str, layer: str) -> None:
-        known = layer_names(self.encoder)
-        try:
-            convolution, _ = parted_layer(layer)
-        except ValueError as error:
-            shrinkages = ", ".join(f"{known[0]}@{shrinkage}" for shrinkage in SHRINKAGES[1:])
-            raise InvalidParams(field_name, str(error), f"Write, for instance, {shrinkages}.") from error
-        if convolution not in known:
-            raise InvalidParams(
-                field_name, f"{self.encoder} has no layer {convolution!r}.", f"It has {', '.join(known)}."
-            )
 
     def _add_up(self) -> None:
         """``iterations`` of the ``scale_iterations``."""

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from nst_server import device as devices
 from nst_server.engine import images
+from nst_server.engine.objective import used_layers
 from nst_server.engine.pyramid import fill_transparent, fit_image, resize, resize_map
 from nst_server.engine.regions import Regions
 from nst_server.engine.state import State
@@ -85,7 +86,12 @@ class Run:
         digests = [image["pixels"]["digest"] for image in (self._task["content"], *self._task["styles"])]
         encoder = self._choose(self._reins, content.rgb, styles, digests)
         device = devices.describe(self._device)
-        self._plan = devices.plan(self._device, encoder.digest)
+        content_layers, style_layers = used_layers(encoder, self._reins.params)
+        self._plan = {
+            **devices.plan(self._device, encoder.digest),
+            "content_layers": content_layers,
+            "style_layers": style_layers,
+        }
         resume = self._resumed(encoder) if self._task["again"] else None
         self._link.send("running", job=self._job, device=device, encoder=encoder.name)
         steps = stylize(
@@ -172,6 +178,9 @@ class Run:
         changed = [name for name, value in self._plan.items() if kept.plan.get(name) != value]
         if "encoder" in changed:
             notes.append(f"the encoder is another one now: {encoder.name}")
+            return state.afresh()
+        if "content_layers" in changed or "style_layers" in changed:
+            notes.append("the layers of the losses are others now")
             return state.afresh()
         if changed:
             notes.append(f"the last digits may differ, as this has changed: {', '.join(changed)}")
