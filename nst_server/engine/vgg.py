@@ -41,10 +41,11 @@ def default_layers(encoder: str) -> Layers:
         # Where its pictures were judged best. Its deep filters know no objects, so conv4_2 loses structure;
         # conv2_2 alone holds every fleck of the content and leaves strokes ragged, conv3_1 alone dissolves
         # what is slender. Strokes are cleaner with all five style layers than with the first of each block.
-        # Those of the picture at half its size stand in for the deep ones of VGG: without them long strokes
-        # and swirls fall apart into short ones. Snelgrove 2017 (SIGGRAPH Asia Technical Briefs, "High-
-        # Resolution Multi-Scale Neural Texture Synthesis") compares Gram matrices at several sizes too.
-        content = ["conv2_2", "conv3_1"]
+        # Layers of the picture at half its size stand in for the deep ones of VGG: without those of the style
+        # long strokes and swirls fall apart into short ones, and without that of the content they dissolve
+        # the large forms. Snelgrove 2017 (SIGGRAPH Asia Technical Briefs, "High-Resolution Multi-Scale Neural
+        # Texture Synthesis") compares Gram matrices at several sizes too.
+        content = ["conv2_2", "conv3_1", "conv2_2@2"]
         style = ["conv1_1", "conv1_2", "conv2_1", "conv2_2", "conv3_1", "conv2_1@2", "conv3_1@2"]
     else:
         # Gatys, Ecker & Bethge 2016 (CVPR), section 3.
