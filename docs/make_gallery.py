@@ -1,6 +1,6 @@
 """Run the command lines of docs/gallery.md and lay out its pictures.
 
-    .uv/bin/uv run docs/make_gallery.py               all of them, eight minutes on one core
+    .uv/bin/uv run docs/make_gallery.py               all of them, ten minutes on one core
     .uv/bin/uv run docs/make_gallery.py strength tv   only these rows
     .uv/bin/uv run docs/make_gallery.py --inputs DIR  only write the photographs, styles and masks there
 

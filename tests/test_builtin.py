@@ -119,7 +119,7 @@ def test_without_a_style_it_learns_from_the_content_alone():
 
 
 def test_unknown_layers_and_cancellation():
-    with pytest.raises(ValueError, match="no layer conv9_9"):
+    with pytest.raises(ValueError, match="no layer 'conv9_9'"):
         build_encoder(image(0), [image(1)], layers=["conv9_9"])
 
     class Stop(Exception):

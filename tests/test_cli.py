@@ -126,7 +126,7 @@ def test_a_gradient_of_16_bits_stays_one_and_keeps_profile_and_untouched_bits(
         (["STYLE", "missing.png"], "style: missing.png is not there"),
         (["NOISE", "STYLE"], "is not an image that can be read"),
         (["STYLE", "STYLE", "--strength", "3"], "--strength: 3 is out of range"),
-        (["STYLE", "STYLE", "--style-layers", "conv9_9"], "no layer conv9_9"),
+        (["STYLE", "STYLE", "--style-layers", "conv9_9"], "no layer 'conv9_9'"),
         (["STYLE", "STYLE", "--frames", "often"], "'often' is not a choice"),
         (["STYLE", "STYLE", "--start", "nowhere.png"], "start: nowhere.png is not there"),
         (["STYLE", "STYLE", "--style-weights", "1,2"], "--style-weights"),

@@ -53,7 +53,7 @@ def test_options_become_parameters(options: list[str], field: str, value: Any) -
         (["--tv-points", "5"], "--tv-points: 5 is not a choice"),
         (["--style-loss", "adain"], "--style-loss: 'adain' is not a choice"),
         (["--style-layer-losses", "conv1_1"], "--style-layer-losses: must be layer names, each with one of"),
-        (["--style-layer-losses", "conv9_1:gram"], "--style-layer-losses: auto has no layer conv9_1"),
+        (["--style-layer-losses", "conv9_1:gram"], "--style-layer-losses: auto has no layer 'conv9_1'"),
         (["--start", "content:0+noise:0"], "--start: the ratios add up to nothing"),
     ],
 )

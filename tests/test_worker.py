@@ -305,6 +305,7 @@ def test_a_worker_killed_in_a_job_leaves_its_frames_and_is_replaced(
     # Once it may have been an accident.
     client.expect("state", job=job, state="preparing")
     client.expect("state", job=job, state="running", seconds=2 * PATIENCE)
+    client.expect("progress", job=job, seconds=2 * PATIENCE)
     os.kill(server.worker_pid(), signal.SIGKILL)
     failed = client.expect("failed", job=job)
     assert failed["code"] == "worker_died"

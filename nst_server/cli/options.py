@@ -71,25 +71,25 @@ def _reader(name: str) -> Callable[[str], Any]:
     if name in ("content_layers", "style_layers"):
         return _layers
     if name == "style_layer_losses":
-        return _losses
+        return _by_layer
     if isinstance(getattr(DEFAULTS, name), (int, float)):
         return _number
     return str
 
 
 def _layers(text: str) -> dict[str, Any]:
-    layers = {}
+    return {layer: _number(weight) if weight else 1.0 for layer, weight in _by_layer(text).items()}
+
+
+def _by_layer(text: str) -> dict[str, str]:
+    """What stands behind the colon of each layer in "conv1_1:2,conv2_1"; "" where there is none."""
+    found: dict[str, str] = {}
     for part in filter(None, (piece.strip() for piece in text.split(","))):
-        layer, _, weight = (piece.strip() for piece in part.partition(":"))
-        if layer in layers:
+        layer, _, value = (piece.strip() for piece in part.partition(":"))
+        if layer in found:
             raise argparse.ArgumentTypeError(f"{layer} is named twice")
-        layers[layer] = _number(weight) if weight else 1.0
-    return layers
-
-
-def _losses(text: str) -> dict[str, str]:
-    pairs = (part.partition(":") for part in text.split(",") if part.strip())
-    return {layer.strip(): loss.strip() for layer, _, loss in pairs}
+        found[layer] = value
+    return found
 
 
 def _number(text: str) -> Any:

@@ -57,5 +57,5 @@ def convolutions_needed(encoder: str, layers: Iterable[str]) -> int:
     known = layer_names(encoder)
     wanted = {parted_layer(layer)[0] for layer in layers}
     if unknown := wanted.difference(known):
-        raise ValueError(f"{encoder} has no layer {', '.join(sorted(unknown))}. It has {', '.join(known)}.")
+        raise ValueError(f"{encoder} has no layer {', '.join(map(repr, sorted(unknown)))}.")
     return 1 + max((known.index(layer) for layer in wanted), default=0)

@@ -17,7 +17,7 @@ from .checks import (
     checked_number,
     checked_start,
 )
-from .layers import convolutions_needed
+from .layers import convolutions_needed, layer_names
 from .starts import EXAMPLE, STARTS, shares_of
 
 ENCODERS = ("auto", "vgg19", "vgg16", "built-in")
@@ -252,7 +252,8 @@ class Params:
             try:
                 convolutions_needed(self.encoder, getattr(self, name))
             except ValueError as error:
-                raise InvalidParams(name, str(error), "") from error
+                known = ", ".join(layer_names(self.encoder))
+                raise InvalidParams(name, str(error), f"It has {known}.") from error
         if self.style_layers and (idle := set(self.style_layer_losses).difference(self.style_layers)):
             raise InvalidParams(
                 "style_layer_losses", f"{min(idle)} is not among the style layers.", "Name it there too."

@@ -8,15 +8,15 @@ from typing import Mapping
 #: The images that there are to start from, in the order in which a blend names them.
 STARTS = ("content", "noise", "style-statistics", "style", "image")
 
-#: As many shares of six digits add up to 1, nearly.
-_ROUNDED = 1e-5
+#: So nearly five shares of seven digits add up to 1.
+_ROUNDED = 5e-7
 
 #: What a blend looks like, for those who write one.
 EXAMPLE = "content:0.7+noise:0.3"
 
 
 def shares_of(start: str) -> dict[str, float]:
-    """Name → share of each image of ``start``, adding up to 1 within 1e-5: of "content:7+noise:3".
+    """Name → share of each image of ``start``, adding up to 1, such as "noise" or "content:7+noise:3".
 
     Raises ValueError with what is wrong, as a sentence without its subject.
     """
@@ -41,7 +41,7 @@ def shares_of(start: str) -> dict[str, float]:
 
 
 def canonical(shares: Mapping[str, float]) -> str:
-    """The one way to write these shares, which add up to 1: six digits each, and none for a single image."""
+    """The one way to write these shares, adding up to 1: seven digits each, none for a single image."""
     if len(shares) == 1:
         return next(iter(shares))
-    return "+".join(f"{name}:{share:.6g}" for name, share in shares.items())
+    return "+".join(f"{name}:{share:.7g}" for name, share in shares.items())
