@@ -68,6 +68,9 @@ def sent_by(colours: Result, found: dict) -> tuple[Pixels, bytes, bytes | None]:
 
 def test_krita_has_no_other_documents(colours: Result) -> None:
     assert sorted(colours["documents"]) == sorted(EVERY_DOCUMENT)
+    assert {found["profile"] for name, found in colours["documents"].items() if name.startswith("YCbCr")} == {
+        "ITU-R BT.709-6 YCbCr ICC V4 profile"
+    }
 
 
 @pytest.mark.parametrize("name", EVERY_DOCUMENT)

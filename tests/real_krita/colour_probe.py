@@ -21,6 +21,8 @@ SHARES = {
     "XYZA": [(0.43607, 0.22249, 0.01392), tuple(LINEAR_GREY * white for white in (0.9642, 1, 0.8249))],
     "YCbCrA": [(128 / 255, 128 / 255, 128 / 255), (16 / 255, 128 / 255, 128 / 255)],
 }
+#: Krita has eight for YCbCr, and unless told takes a different one at every start.
+PROFILES = {"YCbCrA": "ITU-R BT.709-6 YCbCr ICC V4 profile"}
 WIDTH, HEIGHT = 12, 4
 SRGB = ("RGBA", "U8", "sRGB-elle-V2-srgbtrc.icc")
 PQ = "High Dynamic Range UHDTV Wide Color Gamut Display (Rec. 2020) - SMPTE ST 2084 PQ EOTF"
@@ -131,7 +133,8 @@ def every_document(probe, host, sent):
     found = {}
     for model in probe.app.colorModels():
         for depth in probe.app.colorDepths(model) if model != "A" else ():
-            handle = yield from probe.opened((32, 24), model=model, depth=depth)
+            profile = PROFILES.get(model, "")
+            handle = yield from probe.opened((32, 24), model=model, depth=depth, profile=profile)
             node = handle.createNode("patch", "paintlayer")
             handle.rootNode().addChildNode(node, None)
             data = patch(model, depth)
@@ -150,6 +153,7 @@ def every_document(probe, host, sent):
             has_colours = host.Colours(frame.colorModel(), frame.colorDepth(), frame.colorProfile())
             found[f"{model} {depth}"] = {
                 "sent": sent(block),
+                "profile": handle.colorProfile(),
                 "drawn": base64.b64encode(data).decode(),
                 "back": base64.b64encode(pixels(frame, block)).decode(),
                 "looks": [
