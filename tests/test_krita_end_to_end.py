@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import packed_plugin
 import pytest
 from PIL import Image
@@ -137,6 +138,29 @@ def test_undo_takes_one_frame_away_and_redo_brings_it_back(result: Result) -> No
     assert len(result["undone"][1][1]) == len(result["layers"][1][1]) - 1
     assert result["redone"]
     assert result["redone_pixels"]
+
+
+def test_a_finished_frame_gets_other_colours(result: Result) -> None:
+    found = result["other_colours"]
+    assert found["no_colours"] == [
+        "A finished picture has the colours of its style already. "
+        "Choose other Colours, then give them to it.",
+        True,
+    ]
+    message, nothing_started = found["no_frame"]
+    assert "not a picture made from it" in message and nothing_started
+    assert found["layers"][:2] == result["layers"] and found["layers"][2] == ["recoloured", ["final"]]
+    assert found["title"] == "other colours → “final”" and found["words"].startswith("recoloured in ")
+    assert found["active"], "the painter's layer stays the active one"
+    content, painted, made = (
+        np.frombuffer(bytes.fromhex(found["pixels"][name]), "u1").reshape(-1, 4)[:, 2::-1] / 255
+        for name in ("content", "painted", "made")
+    )
+    luma = np.array([0.2126, 0.7152, 0.0722])
+    assert np.abs(made @ luma - painted @ luma).mean() < 0.02, "light and dark are the painting's"
+    hues, wanted, before = (each - (each @ luma)[:, None] for each in (made, content, painted))
+    assert np.abs(hues - wanted).mean() < 0.5 * np.abs(before - wanted).mean(), "hues are the content's"
+    assert found["settings"] == ["", 20, "luminance"]
 
 
 def test_stop_keeps_the_best_picture(result: Result) -> None:

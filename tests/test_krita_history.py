@@ -119,6 +119,21 @@ def test_a_frames_settings_are_used_again(history: Result) -> None:
     assert "no frame" in again["background"][1]
 
 
+def test_frames_become_an_animation_at_the_end_or_from_the_jobs_menu(history: Result) -> None:
+    found = history["animated"]
+    group = ["Background", ["starry · none", ["iteration 10", "iteration 20", "final"]]]
+    flat = ["Background", "starry · none"]
+    assert found["layers"] == flat
+    assert found["keyframes"] == [0, 1, 2]
+    assert found["note"] == (
+        "The frames are an animation now, from time 0 on. Undo that to have them as layers."
+    )
+    assert found["inserted"] == [] and found["record"] == [0, 30, 0]
+    assert found["settings"] == [30, "animation"]
+    assert found["undone"] == [group, [1, 2, 3], ""]
+    assert found["menu"] and found["again"] == [flat, False]
+
+
 def test_a_job_goes_on_from_a_frame_that_was_painted_over(history: Result) -> None:
     found = history["going_on"]
     assert found["start"] == [True, "starry → “final”"]

@@ -16,6 +16,7 @@ PLUGIN = HERE.parent / "krita_plugin"
 pytestmark = [pytest.mark.krita, pytest.mark.timeout(600)]
 
 DELETED = "The group with the frames was undone or deleted."
+ANIMATED = "The frames are an animation now, from time 0 on."
 
 
 @pytest.fixture(scope="module")
@@ -268,6 +269,31 @@ def test_flattened_document(frames: Result) -> None:
     tree, told = frames["flattened"]
     assert tree[-1] == ["late source", True, [frame(2)]] and len(tree) == 2
     assert told == {"inserted": [1], "skipped": [3], "gone": [DELETED]}
+
+
+def test_frames_become_keyframes_when_their_document_is_in_front(frames: Result) -> None:
+    found = frames["animating"]
+    group = ["Starry Night", True, [frame(1, False), frame(2, False), frame(3)]]
+    assert found["waits"] == [True, [], [*background(), group]]
+    animation = ["Starry Night", True, []]
+    assert found["tree"] == [*background(), animation]
+    assert found["keyframes"] == {"0": 1, "1": 2, "2": 3}
+    told = {"inserted": [1, 2, 3], "skipped": [], "gone": [ANIMATED]}
+    assert found["told"] == [told, True, False]
+    assert found["undo"] == 1
+    assert (found["active"], found["tool"], found["time"]) == ("above", "KritaShape/KisToolLine", 0)
+
+
+def test_an_animation_that_is_undone_is_layers_again(frames: Result) -> None:
+    found = frames["animating"]
+    tree, inserted = found["undone"]
+    assert tree == found["waits"][2] and inserted == [1, 2, 3]
+    is_active, tree, gone = found["again"]
+    assert is_active and tree == found["tree"] and gone == ANIMATED
+
+
+def test_a_single_frame_makes_no_animation(frames: Result) -> None:
+    assert frames["animating"]["single"] == [[""], None]
 
 
 def test_closed_document(frames: Result) -> None:

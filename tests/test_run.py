@@ -55,6 +55,11 @@ def test_iterations_are_spent_as_asked_at_each_scale():
         steps(picture(260, 20), params=Params(scale_iterations=(5, 2, 1)))
 
 
+def test_no_iterations_are_not_for_painting():
+    with pytest.raises(ValueError, match="nothing to paint"):
+        steps(params=Params(iterations=0, keep_colours="luminance"))
+
+
 def test_plain_lbfgs_has_no_model_of_the_loss(monkeypatch):
     monkeypatch.setattr(module, "probe_curvature", None)
     assert steps(params=replace(QUICK, optimiser="plain-lbfgs"))[-1].losses["total"] < 0.5

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import pytest
 from server_process import RawClient, ServerProcess
 
+from nst_server.recolour import recolour
 from nst_server.wire.pixels import Pixels, digest_of
 
 #: Shallow layers only: the built-in encoder learns them in a fraction of a second.
@@ -213,6 +214,26 @@ def test_a_job_continues_from_a_kept_frame(client: RawClient, job: str) -> None:
     more = {"start": {"job": job, "iteration": 2}}
     client.submit(job + "x", iterations=1, more=more, **SHALLOW)
     finish(client, job + "x")
+
+
+@pytest.mark.parametrize("keep_colours", ["luminance", "histogram"])
+def test_a_finished_frame_gets_other_colours_and_is_not_painted_again(
+    client: RawClient, job: str, keep_colours: str
+) -> None:
+    content = client.image(seed=1)
+    client.submit(job, iterations=2, more={"content": content}, **SHALLOW)
+    painted = finish(client, job)[2]
+    more = {"content": content, "start": {"job": job, "iteration": 2}}
+    client.submit(job + "x", iterations=0, keep_colours=keep_colours, more=more)
+    pixels = finish(client, job + "x")
+    wire = Pixels.from_header(content)
+    wanted = recolour((wire, painted), (wire, client.blobs[wire.digest]), keep_colours, "ycbcr")
+    assert pixels == {1: wanted} and wanted != painted
+    frame = frames(client, job + "x")[0]
+    assert (frame["iteration"], frame["final"], frame["encoder"]) == (0, True, "")
+    done = next(m for m in client.log if m.type == "done" and m["job"] == job + "x")
+    assert (done["reason"], done["iteration"], done["encoder"]) == ("completed", 0, "")
+    assert not [m for m in client.log if m.type == "progress" and m["job"] == job + "x"]
 
 
 def test_previews_are_small_and_never_kept(client: RawClient, job: str) -> None:

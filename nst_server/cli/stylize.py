@@ -102,7 +102,8 @@ def run(arguments: argparse.Namespace) -> int:
     for note in done["notes"]:
         print(f"note: {note}")
     stopped = f"stopped after {done['iteration']} iterations; " if done["reason"] == "stopped" else ""
-    print(f"{arguments.output} ({stopped}{done['encoder']} on {done['device']}, {done['seconds']:.0f} s)")
+    encoder = done["encoder"] or "recoloured"
+    print(f"{arguments.output} ({stopped}{encoder} on {done['device']}, {done['seconds']:.0f} s)")
     return EXIT_INTERRUPTED if interrupted else EXIT_DONE
 
 

@@ -98,12 +98,15 @@ def stylize(
     those that the earlier call would have made, to the bit where the plan is the same; live parameters that
     have changed since are followed from there. Its tensors may be on any device.
 
-    Raises ValueError without styles or start, for regions of another size and for more ``scale_iterations``
-    than scales, Diverged if the loss is not a number at the start, and whatever ``control.check`` raises.
-    With ``deterministic`` a canvas too large for the memory raises what PyTorch does.
+    Raises ValueError without styles, start or iterations, for regions of another size and for more
+    ``scale_iterations`` than scales, Diverged if the loss is not a number at the start, and whatever
+    ``control.check`` raises. With ``deterministic`` a canvas too large for the memory raises what PyTorch
+    does.
     """
     if not styles:
         raise ValueError("There is no style. Give at least one style image.")
+    if not params.iterations:
+        raise ValueError("There is nothing to paint in 0 iterations. palette.recoloured gives other colours.")
     if "image" in params.start_shares and start is None:
         raise ValueError("There is no image to start from. Give one, or start from content, noise or style.")
     if regions is not None and (len(regions.masks), regions.size) != (len(styles), _size(content)):

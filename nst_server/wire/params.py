@@ -167,7 +167,11 @@ class Params:
         unit="px",
     )
     iterations: int = _option(
-        300, "accepted steps of the optimiser over all scales", low=1, high=MAX_ITERATIONS
+        300,
+        "accepted steps of the optimiser over all scales; 0: only give the image to start from other "
+        "colours, as keep_colours says",
+        low=0,
+        high=MAX_ITERATIONS,
     )
     frames: FrameSchedule = _option(
         FrameSchedule, 'iterations kept as frames: "series" (1, 2, 5, 10, …), "every:N", "1,2,5", "none"'
@@ -262,6 +266,12 @@ class Params:
             raise InvalidParams("style_weights", "all are 0.", "Give at least one style a weight above 0.")
         if self.scale_iterations:
             self._add_up()
+        if not self.iterations and self.keep_colours == "no":
+            raise InvalidParams(
+                "iterations",
+                "0 only gives a finished picture other colours.",
+                "Give 1 or more, or say with keep_colours which.",
+            )
 
     def _add_up(self) -> None:
         """``iterations`` of the ``scale_iterations``."""

@@ -16,6 +16,7 @@ from torch import Tensor
 from nst_server import device as devices
 from nst_server.engine import images
 from nst_server.engine.objective import used_layers
+from nst_server.engine.palette import recoloured
 from nst_server.engine.pyramid import fill_transparent, fit_image, resize, resize_map
 from nst_server.engine.regions import Regions
 from nst_server.engine.state import State
@@ -33,6 +34,8 @@ from nst_server.worker.reins import Leaving, Preparing, Reins
 #: Longest side of a preview in px: its pixels fit into one message. And the least time between two, in s.
 PREVIEW_SIDE = 256
 PREVIEW_SECONDS = 0.5
+#: In place of an encoder's name where nothing is painted.
+NO_ENCODER = ""
 
 
 class Run:
@@ -80,9 +83,11 @@ class Run:
         styles = [
             self._read_style(f"styles[{index}]", style) for index, style in enumerate(self._task["styles"])
         ]
-        start = _opaque(self._read("start", self._task["start"])) if self._task["start"] else None
+        start = self._read("start", self._task["start"]) if self._task["start"] else None
         self._mask = self._read_mask("mask", self._task["mask"]) if self._task["mask"] else None
         self._regions = self._read_regions()
+        if start is not None and not self._reins.params.iterations:
+            return self._recoloured(start)
         digests = [image["pixels"]["digest"] for image in (self._task["content"], *self._task["styles"])]
         encoder = self._choose(self._reins, content.rgb, styles, digests)
         device = devices.describe(self._device)
@@ -99,7 +104,7 @@ class Run:
             styles,
             encoder,
             self._reins.params,
-            start=start,
+            start=None if start is None else _opaque(start),
             influence=content.alpha,
             regions=self._regions,
             device=self._device,
@@ -109,14 +114,36 @@ class Run:
         for step, revision in self._paced(steps):
             self._show(step, revision, encoder.name)
             self._stand_at(step)
+        self._plan = {**self._plan, "size": list(step.state.full), "style_tile": step.state.tile}
+        return self._done(step.iteration, step.memory, encoder.name)
+
+    def _recoloured(self, painted: images.Picture) -> dict[str, Any]:
+        """A finished picture in the content's colours: one frame, the final one; no encoder."""
+        device = devices.describe(self._device)
+        self._link.send("running", job=self._job, device=device, encoder=NO_ENCODER)
+        self._reins.wait()
+        params, content = self._reins.params, self._picture
+        size = (self._content.width, self._content.height)
+        rgb = painted.rgb
+        if rgb.shape != content.rgb.shape:
+            rgb = fit_image(_opaque(painted), size, params.fit, content.rgb)
+        colours = params.keep_colours, params.luminance_space
+        made = recoloured(rgb, content.rgb, *colours, content.alpha, content.alpha)
+        common = {"job": self._job, "iteration": 0, "scale": list(size), "revision": self._reins.revision}
+        self._keep(made, {**common, "encoder": NO_ENCODER, "final": True})
+        self._plan = {**devices.plan(self._device, NO_ENCODER), "size": list(size)}
+        return self._done(0, 0, NO_ENCODER)
+
+    def _done(self, iteration: int, memory: int, encoder: str) -> dict[str, Any]:
+        """The fields of ``done``."""
         return {
             "reason": "stopped" if self._reins.stop else "completed",
-            "iteration": step.iteration,
+            "iteration": iteration,
             "seconds": round(time.monotonic() - self._began, 3),
-            "memory": step.memory,
-            "encoder": encoder.name,
-            "device": device,
-            "plan": {**self._plan, "size": list(step.state.full), "style_tile": step.state.tile},
+            "memory": memory,
+            "encoder": encoder,
+            "device": devices.describe(self._device),
+            "plan": self._plan,
             "notes": self._reins.notes,
         }
 

@@ -30,6 +30,7 @@ def steps(probe):
     dock.grab().save(str(probe.out / "docker_idle.png"))
     yield from whole_job(probe, root, handle)
     yield from undo_and_redo(probe, handle)
+    yield from other_colours(probe, root, handle)
     yield from stop_and_keep(probe, root)
     yield from cancel_and_remove(probe, root, handle)
     yield from selection(probe, root, handle)
@@ -86,6 +87,53 @@ def undo_and_redo(probe, handle):
         redone=docker.layers(handle) == before,
         redone_pixels=docker.pixels(docker.frames(handle)[-1]) == filled and any(filled),
     )
+
+
+def other_colours(probe, root, handle):
+    """The final frame in the content's hues, as a frame of its own; then all of it is taken away again."""
+    background, final = handle.rootNode().childNodes()[0], docker.frames(handle)[-1]
+    handle.setActiveNode(final)
+    yield 0.5
+    jobs = len(root.jobs)
+    root.recolour_layer()
+    found = {"no_colours": [root.message, len(root.jobs) == jobs]}
+    root.options["keep_colours"] = "luminance"
+    handle.setActiveNode(background)
+    yield 0.5
+    root.recolour_layer()
+    found["no_frame"] = [root.message, len(root.jobs) == jobs]
+    handle.setActiveNode(final)
+    yield 0.5
+    began = time.monotonic()
+    root.recolour_layer()
+    job = root.jobs[-1]
+    yield (lambda: job.has_ended and job.inserted, JOB_SECONDS)
+    yield 0.5
+    group = next(node for node in reversed(handle.rootNode().childNodes()) if node.type() == "grouplayer")
+    made = group.childNodes()[-1]
+    centre = (100, 60, 120, 100)
+    found.update(
+        seconds=time.monotonic() - began,
+        layers=docker.layers(handle),
+        title=job.title,
+        words=job.words,
+        active=handle.activeNode() == final,
+        pixels={
+            name: node.pixelData(*centre).data().hex()
+            for name, node in (("content", background), ("painted", final), ("made", made))
+        },
+    )
+    probe.screenshot("other_colours")
+    handle.setActiveNode(made)
+    root.options["keep_colours"], root.options["iterations"] = "no", 7
+    yield 0.5
+    root.use_settings_of_layer()
+    found["settings"] = [root.message, root.options["iterations"], root.options["keep_colours"]]
+    probe.record(other_colours=found)
+    handle.setActiveNode(background)
+    root.insertion(job).remove()
+    root.options["keep_colours"] = "no"
+    yield 1.0
 
 
 def stop_and_keep(probe, root):

@@ -5,56 +5,7 @@ import struct
 import time
 
 from krita import Selection
-
-SIDE = 240
-
-
-def block(host, value, side=SIDE, x=0, y=0):
-    """A plain opaque square: blue, green and red are ``value``, 20 and 30."""
-    return host.PixelBlock(bytes((value, 20, 30, 255)) * side * side, side, side, x, y)
-
-
-def tree(handle):
-    """Names of all layers with their visibility, groups with their children; the lowest first."""
-
-    def names(node):
-        return [[child.name(), child.visible(), names(child)] for child in node.childNodes()]
-
-    return names(handle.rootNode())
-
-
-class Job:
-    """An inserter whose callbacks are written down."""
-
-    def __init__(self, host, pen, group="Starry Night", **options):
-        self.host = host
-        self.inserted, self.skipped, self.gone = [], [], []
-        document = host.current()
-        self.document, self.handle = document, document.handle
-        self.frames = host.FrameInserter(
-            document,
-            document.source(),
-            group,
-            pen,
-            on_inserted=self.inserted.append,
-            on_skipped=self.skipped.append,
-            on_gone=self.gone.append,
-            **options,
-        )
-
-    def put(self, key, final=False, **options):
-        name = "final" if final else f"iteration {key}"
-        self.frames.put(self.host.Frame(key, name, block(self.host, key, **options), final))
-
-    def has(self, *keys):
-        return lambda: self.inserted == list(keys)
-
-    def told(self):
-        return {name: list(getattr(self, name)) for name in ("inserted", "skipped", "gone")}
-
-
-def top_left(handle):
-    return handle.pixelData(5, 5, 1, 1).data().hex()
+from nst_probe.inserting import SIDE, Job, layered, top_left, tree
 
 
 def steps(probe):
@@ -71,21 +22,8 @@ def steps(probe):
     yield from replacing(probe, host, pen)
     yield from disappearing(probe, host, pen)
     yield from converting(probe, host, pen)
+    yield from animating(probe, host, pen)
     yield from timing(probe, host, pen)
-
-
-def layered(probe, side=SIDE):
-    """A document with a white Background, its view, and one layer above that stays out of the way."""
-    handle = yield from probe.opened((side, side))
-    background = handle.activeNode()
-    background.setPixelData(b"\xff" * side * side * 4, 0, 0, side, side)
-    above = handle.createNode("above", "paintlayer")
-    handle.rootNode().addChildNode(above, background)
-    yield 0.3
-    handle.setActiveNode(background)
-    handle.refreshProjection()
-    yield 0.3
-    return handle
 
 
 def inserting(probe, host, pen):
@@ -396,6 +334,65 @@ def converting(probe, host, pen):
     yield lambda: job.skipped == [2]
     probe.record(converted=[tree(handle), job.told()])
     job.frames.close()
+    yield from probe.closed(handle)
+
+
+def keyframes(node):
+    """Time → blue value of the pixel at (5, 5) in each keyframe."""
+    times = [time for time in range(20) if node.hasKeyframeAtTime(time)]
+    return {time: node.pixelDataAtTime(5, 5, 1, 1, time).data()[0] for time in times}
+
+
+def animating(probe, host, pen):
+    """The frames become keyframes, when their document is in front again; undone, they are layers again."""
+    handle = yield from layered(probe)
+    above = handle.rootNode().childNodes()[1]
+    handle.setActiveNode(above)
+    job = Job(host, pen, locked=True)
+    for key in (1, 2, 3):
+        job.put(key)
+    yield job.has(1, 2, 3)
+    yield 0.3
+    handle.setActiveNode(above)
+    probe.trigger("KritaShape/KisToolLine")
+    before = len(probe.undo_texts())
+    other = yield from probe.opened((60, 60))
+    job.frames.animate()
+    yield 1.5
+    found = {"waits": [job.frames.is_animating, list(job.animated), tree(handle)]}
+    yield from probe.closed(other)
+    yield lambda: job.animated
+    yield lambda: job.gone
+    yield 0.5
+    node = handle.rootNode().childNodes()[2]
+    found.update(
+        tree=tree(handle),
+        keyframes=keyframes(node),
+        told=[job.told(), job.animated == [host.Layer(node).id], job.frames.is_animating],
+        undo=len(probe.undo_texts()) - before,
+        active=handle.activeNode().name(),
+        tool=probe.tool(),
+        time=handle.currentTime(),
+    )
+    probe.trigger("edit_undo")
+    yield lambda: job.gone[-1] == ""
+    found["undone"] = [tree(handle), job.frames.inserted]
+    handle.setActiveNode(handle.rootNode().childNodes()[2].childNodes()[2])
+    yield 0.5
+    job.frames.animate()
+    yield lambda: len(job.animated) == 2
+    yield 0.5
+    found["again"] = [handle.activeNode().animated(), tree(handle), job.frames.gone]
+    job.frames.close()
+    single = Job(host, pen, "single")
+    single.put(1)
+    yield single.has(1)
+    single.frames.animate()
+    yield lambda: single.animated
+    found["single"] = [single.animated, single.frames.gone]
+    single.frames.close()
+    probe.trigger("KritaShape/KisToolBrush")
+    probe.record(animating=found)
     yield from probe.closed(handle)
 
 

@@ -19,6 +19,7 @@ def steps(probe):
     yield from closed_meanwhile(probe, dock, root)
     yield from settings_again(probe, dock, root)
     yield from going_on(probe, root)
+    yield from animated(probe, dock, root)
     yield from gone(probe, root)
     yield from settings_of_documents(probe, root)
     yield from two_windows(probe, dock, root)
@@ -171,6 +172,51 @@ def settings_again(probe, dock, root):
     probe.record(again=found)
     root.options["strength"] = 0.5
     yield from probe.closed(handle)
+
+
+def animated(probe, dock, root):
+    """A job whose frames become an animation at its end; what the docker says, and what undoing it brings."""
+    from nst_krita.model.options import Layers
+
+    handle = yield from painted(probe)
+    root.options["iterations"], root.options["frames"] = 30, "10,20"
+    root.options["layers"] = Layers.ANIMATION
+    probe.trigger("nst_start")
+    root.options["layers"] = Layers.EVERY
+    job = root.jobs[-1]
+    yield (lambda: "animation" in job.note, JOB_SECONDS)
+    yield 0.5
+    node = handle.rootNode().childNodes()[1]
+    found = {
+        "layers": docker.layers(handle),
+        "keyframes": [time for time in range(20) if node.hasKeyframeAtTime(time)],
+        "note": job.note,
+        "inserted": list(job.inserted),
+        "record": list(root.insertion(job).record.frames[host_id(node)]),
+    }
+    probe.screenshot("animation")
+    root.options["iterations"] = 77
+    handle.setActiveNode(node)
+    yield 0.5
+    root.use_settings_of_layer()
+    found["settings"] = [root.options["iterations"], root.options["layers"].value]
+    root.options["layers"] = Layers.EVERY
+    probe.trigger("edit_undo")
+    yield lambda: job.inserted
+    found["undone"] = [docker.layers(handle), list(job.inserted), job.note]
+    actions = [each for menu in dock.findChildren(probe.QtWidgets.QMenu) for each in menu.actions()]
+    action = next(each for each in actions if "animation" in each.text())
+    found["menu"] = action.isEnabled()
+    action.trigger()
+    yield (lambda: "animation" in job.note, JOB_SECONDS)
+    found["again"] = [docker.layers(handle), action.isEnabled()]
+    probe.record(animated=found)
+    yield from probe.closed(handle)
+
+
+def host_id(node):
+    """The id by which the plugin knows it."""
+    return node.uniqueId().toString()
 
 
 def going_on(probe, root):

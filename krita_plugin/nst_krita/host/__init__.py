@@ -12,13 +12,15 @@ from .annotations import read_annotation, write_annotation
 from .colour import must_have_colour
 from .document import Colours, Document, KritaDocument, StyleChoice, current, open_documents, styles
 from .errors import HostError
-from .frames import CLOSED, CONVERTED, DELETED, Frame, FrameInserter
+from .frame_group import Frame
+from .frames import ANIMATED, CLOSED, CONVERTED, DELETED, FrameInserter
 from .layers import Layer
 from .pen import PenWatch
 from .reading import Content, PixelBlock, read_content, read_start, read_style
 from .regions import extent, read_alpha, read_selection
 
 __all__ = [
+    "ANIMATED",
     "CLOSED",
     "CONVERTED",
     "DELETED",

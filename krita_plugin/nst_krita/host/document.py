@@ -77,6 +77,11 @@ class KritaDocument(Document):
         return any(handle == self.handle for handle in Krita.instance().documents())
 
     @property
+    def is_in_front(self) -> bool:
+        """Whether its view is the active one."""
+        return Krita.instance().activeDocument() == self.handle
+
+    @property
     def file(self) -> str:  # type: ignore[override]
         """Where it was saved or opened; empty for a new one."""
         return self.handle.fileName()

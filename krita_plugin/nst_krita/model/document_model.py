@@ -6,9 +6,9 @@ from typing import Any, Callable, Mapping, NamedTuple, Sequence
 
 from .. import host
 from ..backend.network import Network, Request
-from .history import FrameRecord, History, JobRecord
+from .history import ALL_FRAMES, FrameRecord, History, JobRecord
 from .jobs import Job
-from .options import DEFAULTS, Layers, Options
+from .options import DEFAULTS, OF_COLOURS, FrameSchedule, Layers, Options, Params
 from .style_list import StyleList
 from .words import encoder_name, sentence, tr
 
@@ -17,6 +17,7 @@ _WAYS_BACK = {
     host.CLOSED: tr("Open it again to insert them."),
     host.CONVERTED: tr("Undo that to insert them."),
     host.DELETED: tr("Redo it, or press Insert, to have them in the document."),
+    host.ANIMATED: tr("Undo that to have them as layers."),
 }
 
 
@@ -46,6 +47,7 @@ class Insertion:
         self._sizes: dict[int, int] = {}  # sequence → bytes that wait
         self._fetched: set[int] = set()
         self._revisions: dict[int, int] = {}  # sequence → of the parameters that made it
+        self._final: int | None = None  # its sequence, once it has come
 
     @property
     def is_homeless(self) -> bool:
@@ -56,6 +58,11 @@ class Insertion:
     def pending(self) -> int:
         """How many frames wait for the pen to be up."""
         return len(self._sizes)
+
+    @property
+    def is_animating(self) -> bool:
+        """Whether the frames wait to become an animation."""
+        return self._inserter is not None and self._inserter.is_animating
 
     def put(self, event: Any) -> None:
         """Take a kept frame of the job."""
@@ -79,6 +86,8 @@ class Insertion:
         )
         self._sizes[sequence] = size
         self._revisions[sequence] = event["revision"]
+        if event["final"]:
+            self._final = sequence
         if self._inserter is None:
             self._inserter = self._open()
         name = self._job.frame_name(sequence, event["final"])
@@ -91,7 +100,7 @@ class Insertion:
         wanted = tuple(known for known in self._job.left_out if which is None or known in which)
         if not wanted:
             return
-        if self._inserter is not None and self._inserter.gone == host.DELETED:
+        if self._inserter is not None and self._inserter.gone in (host.DELETED, host.ANIMATED):
             # The painter asks for them: they get a new group, the old one may come back by itself.
             self._inserter.close()
             self._inserter, self.record.group, self._job.note = None, "", ""
@@ -102,6 +111,14 @@ class Insertion:
         """Make that frame the visible one."""
         if self._inserter is not None:
             self._inserter.show(sequence)
+
+    def animate(self) -> None:
+        """Make the frames keyframes of one animated layer, in place of their group."""
+        if self._inserter is None:
+            self._inserter = self._open()
+        if not self.document.is_in_front:
+            self._job.note = tr("The frames become an animation when their document is in front.")
+        self._inserter.animate()
 
     def set_visible(self, visible: bool) -> None:
         """Show or hide all of them."""
@@ -126,16 +143,21 @@ class Insertion:
         return host.FrameInserter(
             self.document,
             self._above,
-            f"{self._job.style_name} · {encoder_name(self._job.encoder)}",
+            " · ".join(filter(None, (self._job.style_name, encoder_name(self._job.encoder)))),
             self._pen,
             replace=self._job.layers is Layers.NEWEST,
             colours=self._colours,
             locked=self._job.locks,
             group_id=self.record.group,
-            layers={frame.sequence: layer for layer, frame in self.record.frames.items()},
+            layers={
+                frame.sequence: layer
+                for layer, frame in self.record.frames.items()
+                if frame.sequence != ALL_FRAMES
+            },
             on_inserted=self._on_inserted,
             on_skipped=self._on_skipped,
             on_gone=self._on_gone,
+            on_animated=self._on_animated,
         )
 
     def _on_inserted(self, sequence: int) -> None:
@@ -144,11 +166,13 @@ class Insertion:
         self._network.tell("ack", self._job.id, sequence)
         self._keep(sequence)
         self._refresh()
+        if sequence == self._final and self._job.layers is Layers.ANIMATION:
+            self.animate()
 
     def _on_skipped(self, sequence: int) -> None:
         self._drop(sequence)
         # In place, older frames are not missed.
-        is_missed = self._job.layers is Layers.EVERY or self.is_homeless
+        is_missed = self._job.layers.has_all or self.is_homeless
         if is_missed and self._job.wanted != "cancel":
             self._job.left_out = (*self._job.left_out, sequence)
         self._refresh()
@@ -162,9 +186,18 @@ class Insertion:
         self._write()
 
     def _on_gone(self, reason: str) -> None:
-        self._job.note = sentence(
-            reason, tr("The frames are kept on the server."), _WAYS_BACK.get(reason, "")
-        )
+        where = tr("The frames are kept on the server.") if reason not in ("", host.ANIMATED) else ""
+        self._job.note = sentence(reason, where, _WAYS_BACK.get(reason, ""))
+        if reason in ("", host.ANIMATED):
+            self._refresh()
+
+    def _on_animated(self, layer_id: str) -> None:
+        if not layer_id:
+            self._job.note = tr("The frames stay layers: Krita did not make an animation of them.")
+            return
+        revision = max((frame.revision for frame in self.record.frames.values()), default=0)
+        self.record.keep(layer_id, FrameRecord(ALL_FRAMES, self._job.iteration, revision))
+        self._write()
 
     def _refresh(self) -> None:
         if self._inserter is not None:
@@ -242,6 +275,27 @@ def read_job(
     return job, request
 
 
+def read_recolouring(options: Options, document: host.Document, origin: Origin) -> tuple[Job, Request]:
+    """A job that gives ``origin.start`` the docker's colours without painting, and what to submit for it.
+
+    Raises HostError where the document or these colours cannot serve.
+    """
+    if options["keep_colours"] == "no":
+        raise host.HostError(
+            tr("A finished picture has the colours of its style already."),
+            tr("Choose other Colours, then give them to it."),
+        )
+    colours = {name: options[name] for name in OF_COLOURS}
+    params = Params(iterations=0, frames=FrameSchedule(series=False), **colours)
+    content = host.read_content(document, origin.content)
+    start = host.read_start(document, origin.start or origin.content, content.pixels)
+    title = tr("other colours → “{}”").format((origin.start or origin.content).name)
+    job = Job(title, tr("recoloured"), params, Layers.EVERY, document.id, origin.content.id)
+    job.locks = options["lock_frames"]
+    # A job has a style; nothing is painted in this one, and the content is there anyway.
+    return job, Request(job.id, params, content.pixels, [content.pixels], content.mask, title, start=start)
+
+
 def record_of(job: Job, settings: Mapping[str, Any]) -> JobRecord:
     """What the document is to remember of a job that has just been started with these settings."""
     return JobRecord(job.id, job.title, job.style_name, job.layers.value, job.layer_id, settings)
@@ -257,8 +311,10 @@ def job_again(record: JobRecord, document: host.Document) -> Job:
         params, layers = DEFAULTS, Layers.EVERY
     job = Job(record.title, record.style_name, params, layers, document.id, record.source, record.id)
     job.locks = options["lock_frames"]
-    job.frames = {frame.sequence: frame.iteration for frame in record.frames.values()}
-    if layers is Layers.EVERY:
+    job.frames = {
+        frame.sequence: frame.iteration for frame in record.frames.values() if frame.sequence != ALL_FRAMES
+    }
+    if layers.has_all:
         came = range(1, max(record.seen, default=0))
         job.left_out = tuple(sorted(set(came).difference(record.seen)))
     return job

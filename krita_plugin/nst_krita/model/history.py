@@ -7,7 +7,7 @@ Its form in the document (JSON)::
     STYLE     {"path", "weight", "scale", "region": {"layer": its id, "name"}}    "": it was a selection
     JOB       {"id", "title", "style", "layers", "source", "open", "group", "settings": SETTINGS,
                "changes": {revision: live parameters}, "seen": [sequences],
-               "frames": {layer id: [sequence, iteration, revision]}}
+               "frames": {layer id: [sequence, iteration, revision]}}    sequence 0: their animation
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ MAX_JOBS = 30
 MAX_UNUSED = 32
 #: Frames of a job that a document can tell of: all up to the highest are looked through at Insert.
 MAX_SEQUENCE = 10_000
+#: The server counts from 1; this stands for the animated layer that holds them all.
+ALL_FRAMES = 0
 #: What reading a stranger's JSON raises where it is not what it should be.
 _DAMAGED = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
 

@@ -209,11 +209,13 @@ class Job(Observable):
         seconds = duration(fields["seconds"])
         if fields["reason"] == "stopped":
             words = tr("stopped at iteration {}, after {}").format(self.iteration, seconds)
+        elif not self.params.iterations:
+            words = tr("recoloured in {}").format(seconds)
         else:
             words = tr("{} iterations in {}").format(self.iteration, seconds)
         notes = [str(note) for note in fields["notes"]]
         self.note = sentence(self.note, *(note for note in notes if note != self.note))
-        self.words, self.fraction = f"{words} · {encoder_name(self.encoder)}", None
+        self.words, self.fraction = " · ".join(filter(None, (words, encoder_name(self.encoder)))), None
         self.state = JobState.DONE
 
     def _on_cancelled(self, _fields: Mapping[str, Any]) -> None:

@@ -20,6 +20,12 @@ class Layers(Enum):
     EVERY = "every"
     NEWEST = "newest"
     FINAL = "final"
+    ANIMATION = "animation"
+
+    @property
+    def has_all(self) -> bool:
+        """Whether every frame becomes a layer, at first at least."""
+        return self in (Layers.EVERY, Layers.ANIMATION)
 
 
 #: How much is spent on a picture: (size in px, iterations). The longest strokes come from the coarse scales
@@ -32,6 +38,8 @@ QUALITIES = {
 }
 #: What belongs to the list of styles.
 OF_STYLES = ("style_weights", "style_scales")
+#: What can be given to a finished picture.
+OF_COLOURS = ("keep_colours", "luminance_space")
 #: What the plugin does with frames; the server knows nothing of it.
 OF_KRITA = ("layers", "lock_frames")
 

@@ -6,7 +6,7 @@ from typing import Any, Callable
 
 from .. import host
 from ..backend import wire
-from ..backend.network import BadImage, Network
+from ..backend.network import BadImage, Network, Request
 from ..settings import Settings
 from .connection import Connection
 from .document_model import (
@@ -17,6 +17,7 @@ from .document_model import (
     dragged_layer,
     job_again,
     read_job,
+    read_recolouring,
     record_of,
 )
 from .documents import Documents, Offer
@@ -116,21 +117,38 @@ class Root(Observable):
 
     def start(self) -> None:
         """Start a job on the active layer."""
-        self._begin(active_layer)
+        self._paint(active_layer)
 
     def continue_from_layer(self) -> None:
         """Start a job that goes on from the active layer, as it has been painted over."""
-        self._begin(lambda document: continuation(document, self.documents.history(document)))
+        self._paint(lambda document: continuation(document, self.documents.history(document)))
 
-    def _begin(self, origin_in: Callable[[host.Document], Origin]) -> None:
-        self.message = ""
+    def recolour_layer(self) -> None:
+        """Give the active layer, a finished frame, the docker's colours; it is not painted again."""
+
+        def read(document: host.Document) -> tuple[Origin, Job, Request]:
+            origin = continuation(document, self.documents.history(document))
+            return (origin, *read_recolouring(self.options, document, origin))
+
+        self._begin(read)
+
+    def _paint(self, origin_in: Callable[[host.Document], Origin]) -> None:
         if not self.styles.styles:
             self.message = tr("Choose a style first: press +.")
             return
+
+        def read(document: host.Document) -> tuple[Origin, Job, Request]:
+            origin = origin_in(document)
+            made = read_job(self.options, self.styles, document, origin, self.download.allowed)
+            return (origin, *made)
+
+        self._begin(read)
+
+    def _begin(self, read: Callable[[host.Document], tuple[Origin, Job, Request]]) -> None:
+        self.message = ""
         try:
             document = host.current()
-            origin = origin_in(document)
-            job, request = read_job(self.options, self.styles, document, origin, self.download.allowed)
+            origin, job, request = read(document)
         except (host.HostError, BadImage) as error:
             self.message = str(error)
             return
@@ -138,9 +156,13 @@ class Root(Observable):
             self.message = sentence(about(f"params.{error.field}", error.problem), error.hint)
             return
         for ended in [known for known in self.jobs if known.has_ended]:
-            if not self._insertions[ended.id].pending:
+            insertion = self._insertions[ended.id]
+            if not insertion.pending and not insertion.is_animating:
                 self.dismiss(ended)
-        record = record_of(job, self._in_use.start(job.id))
+        settings = self._in_use.start(job.id)
+        if not job.params.iterations:
+            settings = self._in_use.recoloured(document)
+        record = record_of(job, settings)
         self._follow(job, document, origin.above, record)
         self._network.submit(request)
         self.documents.add(document, record)

@@ -8,7 +8,7 @@ from .. import host
 from ..settings import Settings
 from .documents import Documents
 from .history import JobRecord
-from .options import Options
+from .options import OF_COLOURS, Options
 from .regions import region_again
 from .style_list import StyleList
 from .styles import file_name, is_own_file
@@ -45,6 +45,18 @@ class SettingsInUse:
         self._used = self.now()
         self._settings.set("started", [*self._settings.get("started", list), job][-MAX_STARTED:])
         return self._used
+
+    def recoloured(self, document: host.Document) -> dict[str, Any]:
+        """The settings of the active layer of ``document`` in the docker's colours.
+
+        The docker's own where it is no frame.
+        """
+        record = self.record_in(document)
+        made = record.settings_of(document.source().id) if record is not None else {}
+        if not made.get("styles") and not made.get("others"):
+            return self.now()
+        colours = {name: self._options[name] for name in OF_COLOURS}
+        return {**made, "options": {**made.get("options", {}), **colours}}
 
     def use(self, settings: Mapping[str, Any], document: host.Document) -> str:
         """Have these settings of ``document``, with the defaults for all that they do not name.

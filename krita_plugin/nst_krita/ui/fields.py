@@ -59,7 +59,8 @@ def _plain(number: float) -> str:
 def _spin(options: Options, name: str) -> QtWidgets.QSpinBox:
     spin = QtWidgets.QSpinBox()
     meta = FIELDS[name]
-    spin.setRange(meta["low"], min(meta["high"], MAX_SPIN))
+    # No iterations are for a finished picture: see Root.recolour_layer.
+    spin.setRange(1 if name == "iterations" else meta["low"], min(meta["high"], MAX_SPIN))
     spin.setKeyboardTracking(False)
     if meta.get("unit"):
         spin.setSuffix(" " + meta["unit"])

@@ -153,6 +153,8 @@ class JobView(QtWidgets.QFrame):
         self._eye.clicked.connect(lambda: root.insertion(job).set_visible(not job.is_shown))
         menu = QtWidgets.QMenu(self)
         menu.addAction(tr("Use these settings again")).triggered.connect(lambda *_: root.use_settings_of(job))
+        self._animate = menu.addAction(tr("Make an animation of the frames"))
+        self._animate.triggered.connect(lambda *_: root.insertion(job).animate())
         self._more = IconButton("more", tr("More to do with this job"))
         self._more.opens(menu)
         self._bar = QtWidgets.QProgressBar()
@@ -173,7 +175,7 @@ class JobView(QtWidgets.QFrame):
         self._lay_out()
         bind(self, job, self._refresh, "state", "words", "fraction", "note", "encoder")
         bind(self, job, self._show_preview, "preview")
-        bind(self, job, self._show_eye, "is_shown", "inserted")
+        bind(self, job, self._show_eye, "is_shown", "inserted", "state")
 
     def _wrapped(self) -> QtWidgets.QLabel:
         label = QtWidgets.QLabel()
@@ -258,3 +260,4 @@ class JobView(QtWidgets.QFrame):
             "eye" if shown else "closed eye", tr("Hide its layers") if shown else tr("Show its layers")
         )
         self._eye.setVisible(bool(self._job.inserted))
+        self._animate.setEnabled(self._job.has_ended and len(self._job.inserted) > 1)

@@ -49,8 +49,8 @@ _HELP = {
         "final size is always that of your layer."
     ),
     "layers": tr(
-        "What becomes a layer: every frame that is kept, one layer that changes until it is done, or only "
-        "the result."
+        "What becomes a layer: every frame that is kept, one layer that changes until it is done, only "
+        "the result, or one animated layer whose keyframes are the frames."
     ),
     "size": tr(
         "Longest side, in pixels, that is painted; the result is then enlarged to your layer. A smaller one "
@@ -106,6 +106,7 @@ _CHOICES: dict[str, dict[Any, str]] = {
         Layers.EVERY: tr("every frame"),
         Layers.NEWEST: tr("one, changing"),
         Layers.FINAL: tr("only the result"),
+        Layers.ANIMATION: tr("an animation"),
     },
     "quality": {
         "draft": tr("draft"),

@@ -9,7 +9,7 @@ from .theme import GAP
 
 
 class StartButton(QtWidgets.QWidget):
-    """The button, and an arrow with a menu: continue from the active layer, use its settings again."""
+    """The button, and an arrow with a menu: continue from the active layer, recolour it, use its settings."""
 
     def __init__(self, root: Root) -> None:
         super().__init__()
@@ -42,6 +42,11 @@ class StartButton(QtWidgets.QWidget):
             tr("Go on from a frame as you have painted over it; what was painted stays the content.")
         )
         going_on.triggered.connect(lambda *_: self._root.continue_from_layer())
+        colours = menu.addAction(tr("Give the active frame these colours"))
+        colours.setToolTip(
+            tr("The Colours chosen above for a finished frame: it gets them without being painted again.")
+        )
+        colours.triggered.connect(lambda *_: self._root.recolour_layer())
         again = menu.addAction(tr("Use the active frame's settings"))
         again.setToolTip(tr("Set styles and settings as they were when this frame was made."))
         again.triggered.connect(lambda *_: self._root.use_settings_of_layer())
