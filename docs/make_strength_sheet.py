@@ -1,8 +1,9 @@
 """Paint one picture at several strengths and resolutions, lay out the sheet, print the table of measures.
 
-    .uv/bin/uv run docs/make_strength_sheet.py                  256 and 512 px: five minutes on one core
-    .uv/bin/uv run docs/make_strength_sheet.py --sizes 256 512 1024
+    .uv/bin/uv run docs/make_strength_sheet.py                  256, 512, 1024 px: 15 minutes on one core
+    .uv/bin/uv run docs/make_strength_sheet.py --sizes 256 512
     .uv/bin/uv run docs/make_strength_sheet.py --style-loss wasserstein --out sheet.jpg
+    .uv/bin/uv run docs/make_strength_sheet.py --sizes 512 2048 --strengths 0.5 --column 620 --out sizes.jpg
 
 The demo's photograph and painting, the built-in encoder, seed 0, defaults but for what is named. To compare
 what the eye compares, pictures are shrunk to the smallest size before they are measured. They are kept in
@@ -31,11 +32,11 @@ from nst_server.wire.params import STYLE_LOSSES, Params
 from nst_server.wire.scales import fit_longest
 
 STRENGTHS = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0)
-SIZES = (256, 512)  # px, longest side
+SIZES = (256, 512, 1024)  # px, longest side
 ITERATIONS = 100
 OUT = Path(__file__).parent / "images" / "strengths.jpg"
 PAINTED = Path(__file__).parent.parent / "out" / "strength"
-COLUMN = 300  # px of a picture on the sheet
+COLUMN = 300  # px, width of a picture on the sheet
 
 
 def tensor(image: Image.Image, size: int) -> Tensor:
@@ -73,6 +74,7 @@ def main() -> None:
     parser.add_argument("--strengths", type=float, nargs="+", default=STRENGTHS, metavar="S")
     parser.add_argument("--iterations", type=int, default=ITERATIONS, metavar="N", help="of each picture")
     parser.add_argument("--style-loss", choices=STYLE_LOSSES, default="moments")
+    parser.add_argument("--column", type=int, default=COLUMN, metavar="PX", help="width of a picture")
     parser.add_argument("--out", type=Path, default=OUT, help="where to write (default: %(default)s)")
     asked = parser.parse_args()
     PAINTED.mkdir(parents=True, exist_ok=True)
@@ -84,7 +86,8 @@ def main() -> None:
         )
         pictures[strength, size] = painted(name, size, params)
     shown = [(f"strength {strength:g}, {size} px", picture) for (strength, size), picture in pictures.items()]
-    sheet(shown, len(strengths), COLUMN).save(asked.out, quality=88)
+    columns = len(strengths) if len(strengths) > 1 else len(sizes)
+    sheet(shown, columns, asked.column).save(asked.out, quality=88)
 
     at = sizes[0]
     content, style = tensor(inputs.content_photo(name), at), tensor(inputs.style_painting(), at)

@@ -29,7 +29,7 @@ def recolour(
     weight = original.alpha
     with torch.no_grad():
         made = recoloured(
-            picture.rgb,
+            picture.filled,
             resize(original.rgb, size),
             keep_colours,
             luminance_space,

@@ -128,6 +128,8 @@ def test_a_gradient_of_16_bits_stays_one_and_keeps_profile_and_untouched_bits(
         (["STYLE", "STYLE", "--strength", "3"], "--strength: 3 is out of range"),
         (["STYLE", "STYLE", "--style-layers", "conv9_9"], "no layer 'conv9_9'"),
         (["STYLE", "STYLE", "--frames", "often"], "'often' is not a choice"),
+        (["STYLE", "STYLE", "--start", "content+"], "--start: 'content+' names nothing in a place"),
+        (["STYLE", "STYLE", "--start", "x" * 300], "start: xxx"),
         (["STYLE", "STYLE", "--start", "nowhere.png"], "start: nowhere.png is not there"),
         (["STYLE", "STYLE", "--style-weights", "1,2"], "--style-weights"),
         (["STYLE", "STYLE", "--style-scales", "1,2"], "--style-scales: There are 2 numbers for 1 styles"),

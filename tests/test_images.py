@@ -285,3 +285,27 @@ def test_coverage_of_a_mask():
 def test_other_sizes_are_not_painted_over():
     with pytest.raises(ValueError, match="the picture is"):
         Picture(torch.zeros(3, 4, 4)).painted(torch.zeros(3, 2, 2))
+
+
+def test_a_picture_brought_to_a_size_keeps_what_is_beyond_white_and_srgb():
+    gain, deficit = torch.full((4, 6), 2.5), torch.full((3, 4, 6), -0.2)
+    picture = Picture(torch.full((3, 4, 6), 0.5), torch.ones(4, 6), gain, deficit)
+    around = torch.full((3, 4, 12), 0.1)
+    stretched = picture.fitted((12, 4), "stretch", around)
+    assert stretched.rgb.shape == (3, 4, 12)
+    assert torch.allclose(stretched.gain, torch.tensor(2.5)) and stretched.gain.shape == (4, 12)
+    assert torch.allclose(stretched.deficit, torch.tensor(-0.2))
+    contained = picture.fitted((12, 4), "contain", around)
+    assert torch.equal(contained.rgb[:, :, :3], around[:, :, :3])
+    assert contained.alpha[0].tolist() == [0] * 3 + [1] * 6 + [0] * 3
+    assert torch.allclose(contained.gain[0], torch.tensor([1.0] * 3 + [2.5] * 6 + [1.0] * 3))
+    assert picture.fitted((6, 4), "contain", around).gain is gain
+
+
+def test_one_picture_over_another():
+    bright = Picture(torch.full((3, 1, 2), 0.8), None, torch.full((1, 2), 3.0))
+    ground = Picture(torch.full((3, 1, 2), 0.2), torch.full((1, 2), 0.5))
+    mixed = bright.over(ground, torch.tensor([[1.0, 0.0]]))
+    assert torch.equal(mixed.rgb[0], torch.tensor([[0.8, 0.2]]))
+    assert torch.equal(mixed.gain, torch.tensor([[3.0, 1.0]]))
+    assert mixed.alpha is ground.alpha and mixed.deficit is None

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 from server_process import RawClient, ServerProcess
 
@@ -217,10 +218,17 @@ def test_a_job_continues_from_a_kept_frame(client: RawClient, job: str) -> None:
 
 
 @pytest.mark.parametrize("keep_colours", ["luminance", "histogram"])
+@pytest.mark.parametrize("is_bright", [False, True])
 def test_a_finished_frame_gets_other_colours_and_is_not_painted_again(
-    client: RawClient, job: str, keep_colours: str
+    client: RawClient, job: str, keep_colours: str, is_bright: bool
 ) -> None:
     content = client.image(seed=1)
+    if is_bright:  # up to four times white
+        numbers = np.random.default_rng(3).uniform(0, 1, (24, 32, 4)) * [4, 3, 2, 1]
+        content = send_image(
+            client, numbers.astype("<f4").tobytes(), 32, 24, channels="RGBA", dtype="float32",
+            colour_space="linear-srgb",
+        )  # fmt: skip
     client.submit(job, iterations=2, more={"content": content}, **SHALLOW)
     painted = finish(client, job)[2]
     more = {"content": content, "start": {"job": job, "iteration": 2}}
@@ -234,6 +242,22 @@ def test_a_finished_frame_gets_other_colours_and_is_not_painted_again(
     done = next(m for m in client.log if m.type == "done" and m["job"] == job + "x")
     assert (done["reason"], done["iteration"], done["encoder"]) == ("completed", 0, "")
     assert not [m for m in client.log if m.type == "progress" and m["job"] == job + "x"]
+
+
+def test_holes_in_a_frame_that_is_recoloured_are_closed_from_around(client: RawClient, job: str) -> None:
+    """Half of it is erased, the layer beneath is whole, and a style that shows nothing is not looked at."""
+    content = send_image(client, bytes([60, 90, 120, 255]) * 256, 16, 16)
+    erased = send_image(client, (bytes([200, 40, 20, 255]) * 8 + bytes(32)) * 16, 16, 16)
+    more = {"content": content, "start": erased, "styles": [send_image(client, bytes(16), 2, 2)]}
+    client.submit(job, iterations=0, keep_colours="moments", more=more)
+    client.submit(job + "x", iterations=0, keep_colours="luminance", more=more)
+    in_palette, in_hues = finish(client, job)[1], finish(client, job + "x")[1]
+    assert all(
+        abs(value - wanted) <= 1 for value, wanted in zip(in_palette, [60, 90, 120, 255] * 256, strict=True)
+    )
+    assert in_hues[3::4] == bytes([255]) * 256
+    left, right = in_hues[: 4 * 6], in_hues[4 * 10 : 4 * 16]
+    assert all(abs(a - b) <= 2 for a, b in zip(left, right, strict=True))
 
 
 def test_previews_are_small_and_never_kept(client: RawClient, job: str) -> None:

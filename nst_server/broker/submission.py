@@ -73,11 +73,15 @@ def job_of(message: Message, request: Mapping[str, Any], client: str, jobs: Jobs
         params = replace(params, start="image")
     elif start is None and "image" in params.start_shares:
         raise Rejected("start", "There is no image to start from.", "Send one, or choose another start.")
-    if not params.iterations and params.start != "image":
+    if not params.iterations and start is None:
         raise Rejected(
             "start",
             "0 iterations only give a finished picture other colours.",
             "Send that picture, or give at least 1 iteration.",
+        )
+    if not params.iterations and params.start != "image":
+        raise Rejected(
+            "params.start", "0 iterations take no blend.", "Begin with the finished picture alone."
         )
     for name in ("style_weights", "style_scales"):
         if len(getattr(params, name)) not in (0, len(styles)):

@@ -17,7 +17,7 @@ from nst_server.cli.terminal import Progress
 from nst_server.wire.client import Image
 from nst_server.wire.events import Event
 from nst_server.wire.params import Params
-from nst_server.wire.starts import STARTS
+from nst_server.wire.starts import EXAMPLE, STARTS
 
 
 def add_parser(commands: Any) -> None:
@@ -134,12 +134,14 @@ def _params_and_start(arguments: argparse.Namespace) -> tuple[Params, Path | Non
     start = getattr(arguments, "start", None)
     if start is None:
         return params_of(arguments), None
-    if start not in STARTS and Path(start).is_file():
+    if start not in STARTS and _is_file(start):
         return params_of(arguments, start="image"), Path(start)
     parts = [part.partition(":") for part in start.split("+")]
     files = [name.strip() for name, _, _ in parts if name.strip() not in STARTS[:-1]]
     if not files:
         return params_of(arguments), None
+    if not all(files):
+        raise CliError(f"--start: {start!r} names nothing in a place.", f"Write a file, or {EXAMPLE}.")
     if len(files) > 1:
         raise CliError(
             f"--start: {' and '.join(files)} are files.", f"Name one, and any of {', '.join(STARTS[:-1])}."
@@ -147,4 +149,13 @@ def _params_and_start(arguments: argparse.Namespace) -> tuple[Params, Path | Non
     known = "+".join(
         ("image" if name.strip() == files[0] else name) + colon + ratio for name, colon, ratio in parts
     )
-    return params_of(arguments, start=known), Path(files[0])
+    params = params_of(arguments, start=known)
+    # With a ratio of 0 it takes no part.
+    return params, Path(files[0]) if "image" in params.start_shares else None
+
+
+def _is_file(name: str) -> bool:
+    try:
+        return Path(name).is_file()
+    except OSError:  # longer than any name of a file can be
+        return False

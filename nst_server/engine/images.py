@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from nst_server.engine.colour import linear_to_srgb, srgb_to_linear
+from nst_server.engine.pyramid import fill_transparent, fit_image
 from nst_server.raster import (
     LARGEST,
     SRGB,
@@ -21,6 +22,7 @@ from nst_server.raster import (
     unit,
 )
 from nst_server.wire.pixels import CHANNELS, Pixels
+from nst_server.wire.scales import Size
 
 __all__ = ["ImageError", "Picture", "from_blob", "mask_from_blob", "to_blob"]
 
@@ -44,6 +46,42 @@ class Picture:
     alpha: Tensor | None = None
     gain: Tensor | None = None
     deficit: Tensor | None = None
+
+    @property
+    def filled(self) -> Tensor:
+        """``rgb`` with colours from around for transparent pixels, whose own (mostly black) nobody sees."""
+        return self.rgb if self.alpha is None else fill_transparent(self.rgb, self.alpha)
+
+    def fitted(self, size: Size, fit: str, around: Tensor) -> Picture:
+        """The same picture at ``size``, its transparent pixels ``filled``; ``around`` as in ``fit_image``."""
+        if (self.rgb.shape[2], self.rgb.shape[1]) == tuple(size):
+            return replace(self, rgb=self.filled)
+
+        def brought(values: Tensor) -> Tensor:
+            return fit_image(values, size, fit, values.new_zeros(len(values), size[1], size[0]))
+
+        return Picture(
+            fit_image(self.filled, size, fit, around),
+            None if self.alpha is None else brought(self.alpha[None])[0],
+            # In [0, 1], as what is brought to a size has to be.
+            None if self.gain is None else 1 / (1 - brought(1 - 1 / self.gain[None])[0]),
+            None if self.deficit is None else -brought(-self.deficit),
+        )
+
+    def over(self, ground: Picture, cover: Tensor) -> Picture:
+        """This picture where ``cover`` [H, W] is 1, and ``ground`` where it is 0; opaque where that is."""
+
+        def mixed(own: Tensor | None, theirs: Tensor | None, none: Tensor) -> Tensor | None:
+            if own is None and theirs is None:
+                return None
+            return torch.lerp(none if theirs is None else theirs, none if own is None else own, cover)
+
+        return Picture(
+            torch.lerp(ground.rgb, self.rgb, cover),
+            ground.alpha,
+            mixed(self.gain, ground.gain, torch.ones_like(cover)),
+            mixed(self.deficit, ground.deficit, torch.zeros_like(ground.rgb)),
+        )
 
     def painted(self, rgb: Tensor) -> Picture:
         """The same picture with other colours: ``rgb`` [3, H, W] of the same size, on any device."""

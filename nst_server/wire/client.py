@@ -173,7 +173,9 @@ class Client:
 
     def forget(self, job: str) -> None:
         """Let the server delete an ended job with its frames."""
-        self._jobs.pop(job, None)
+        followed = self._jobs.get(job)
+        if followed is not None and followed.ended:
+            del self._jobs[job]
         self._send(Message("forget", {"job": job}))
 
     def status(self) -> None:

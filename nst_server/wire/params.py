@@ -268,9 +268,9 @@ class Params:
             self._add_up()
         if not self.iterations and self.keep_colours == "no":
             raise InvalidParams(
-                "iterations",
-                "0 only gives a finished picture other colours.",
-                "Give 1 or more, or say with keep_colours which.",
+                "keep_colours",
+                '"no" leaves nothing to do in 0 iterations.',
+                "Choose luminance, moments or histogram, or give 1 or more iterations.",
             )
 
     def _add_up(self) -> None:

@@ -17,7 +17,7 @@ from nst_server import device as devices
 from nst_server.engine import images
 from nst_server.engine.objective import used_layers
 from nst_server.engine.palette import recoloured
-from nst_server.engine.pyramid import fill_transparent, fit_image, resize, resize_map
+from nst_server.engine.pyramid import fit_image, resize, resize_map
 from nst_server.engine.regions import Regions
 from nst_server.engine.state import State
 from nst_server.engine.stylize import Step, stylize
@@ -80,14 +80,14 @@ class Run:
     def _painted(self) -> dict[str, Any]:
         Preparing(self._link, self._job)("reading the images", 0, 0, "")
         content = self._picture = self._read("content", self._task["content"])
-        styles = [
-            self._read_style(f"styles[{index}]", style) for index, style in enumerate(self._task["styles"])
-        ]
         start = self._read("start", self._task["start"]) if self._task["start"] else None
         self._mask = self._read_mask("mask", self._task["mask"]) if self._task["mask"] else None
         self._regions = self._read_regions()
         if start is not None and not self._reins.params.iterations:
             return self._recoloured(start)
+        styles = [
+            self._read_style(f"styles[{index}]", style) for index, style in enumerate(self._task["styles"])
+        ]
         digests = [image["pixels"]["digest"] for image in (self._task["content"], *self._task["styles"])]
         encoder = self._choose(self._reins, content.rgb, styles, digests)
         device = devices.describe(self._device)
@@ -104,7 +104,7 @@ class Run:
             styles,
             encoder,
             self._reins.params,
-            start=None if start is None else _opaque(start),
+            start=None if start is None else start.filled,
             influence=content.alpha,
             regions=self._regions,
             device=self._device,
@@ -115,7 +115,10 @@ class Run:
             self._show(step, revision, encoder.name)
             self._stand_at(step)
         self._plan = {**self._plan, "size": list(step.state.full), "style_tile": step.state.tile}
-        return self._done(step.iteration, step.memory, encoder.name)
+        return {
+            **self._done(device, encoder.name, step.iteration, step.memory),
+            "reason": "stopped" if self._reins.stop else "completed",
+        }
 
     def _recoloured(self, painted: images.Picture) -> dict[str, Any]:
         """A finished picture in the content's colours: one frame, the final one; no encoder."""
@@ -124,25 +127,30 @@ class Run:
         self._reins.wait()
         params, content = self._reins.params, self._picture
         size = (self._content.width, self._content.height)
-        rgb = painted.rgb
-        if rgb.shape != content.rgb.shape:
-            rgb = fit_image(_opaque(painted), size, params.fit, content.rgb)
+        painted = painted.fitted(size, params.fit, content.rgb)
+        seen = None if painted.alpha is None or not bool((painted.alpha > 0).any()) else painted.alpha
+        self._reins.check()
         colours = params.keep_colours, params.luminance_space
-        made = recoloured(rgb, content.rgb, *colours, content.alpha, content.alpha)
+        made = recoloured(painted.rgb, content.rgb, *colours, seen, content.alpha)
+        cover = torch.ones(content.rgb.shape[1:]) if self._regions is None else self._regions.coverage
+        if self._mask is not None and not self._content.has_alpha:
+            cover = cover * self._mask
         common = {"job": self._job, "iteration": 0, "scale": list(size), "revision": self._reins.revision}
-        self._keep(made, {**common, "encoder": NO_ENCODER, "final": True})
+        told = {**common, "encoder": NO_ENCODER, "final": True}
+        # Brightness beyond white and colours beyond sRGB are those of the painted picture.
+        self._keep(made, told, painted.over(content, cover))
         self._plan = {**devices.plan(self._device, NO_ENCODER), "size": list(size)}
-        return self._done(0, 0, NO_ENCODER)
+        # However it was stopped meanwhile: nothing of it is missing.
+        return {**self._done(device, NO_ENCODER, 0, 0), "reason": "completed"}
 
-    def _done(self, iteration: int, memory: int, encoder: str) -> dict[str, Any]:
-        """The fields of ``done``."""
+    def _done(self, device: str, encoder: str, iteration: int, memory: int) -> dict[str, Any]:
+        """The fields of ``done`` but for its reason."""
         return {
-            "reason": "stopped" if self._reins.stop else "completed",
             "iteration": iteration,
             "seconds": round(time.monotonic() - self._began, 3),
             "memory": memory,
             "encoder": encoder,
-            "device": devices.describe(self._device),
+            "device": device,
             "plan": self._plan,
             "notes": self._reins.notes,
         }
@@ -240,7 +248,8 @@ class Run:
             if note not in self._reins.notes:
                 self._reins.notes.append(note)
 
-    def _keep(self, image: Tensor, common: Mapping[str, Any]) -> None:
+    def _keep(self, image: Tensor, common: Mapping[str, Any], onto: images.Picture | None = None) -> None:
+        """Write ``image`` as a frame: with what else ``onto``, by default the content, has than colours."""
         kept = self._task["kept_frames"]
         if common["final"]:
             self._sequence = max(self._sequence, kept)
@@ -260,7 +269,7 @@ class Run:
             painted = torch.lerp(self._picture.rgb, painted, self._mask)
         self._reins.check()
         pixels, data = images.to_blob(
-            self._picture.painted(painted), self._content, self._profile, self._mask, untouched
+            (onto or self._picture).painted(painted), self._content, self._profile, self._mask, untouched
         )
         self._reins.check()
         self._folder.mkdir(exist_ok=True)
@@ -308,7 +317,7 @@ class Run:
             problem = "The style is wholly transparent."
             raise BadImage(field, images.ImageError("", problem, "Choose one with colours in it."))
         place = (..., slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
-        return _opaque(images.Picture(picture.rgb[place], picture.alpha[place]))
+        return images.Picture(picture.rgb[place], picture.alpha[place]).filled
 
     def _read_mask(self, field: str, image: Mapping[str, Any]) -> Tensor:
         try:
@@ -334,11 +343,6 @@ class Run:
                 raise BadImage(field, images.ImageError("", problem, "Paint it where the style acts."))
             masks.append(mask)
         return Regions.of(masks, size) if masks else None
-
-
-def _opaque(picture: images.Picture) -> Tensor:
-    """Its colours [3, H, W], those of transparent pixels (black, as most programs write them) made up."""
-    return picture.rgb if picture.alpha is None else fill_transparent(picture.rgb, picture.alpha)
 
 
 def _profile(image: Mapping[str, Any]) -> bytes | None:
