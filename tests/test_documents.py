@@ -201,6 +201,130 @@ def test_a_frame_that_is_fetched_twice_is_one_layer(part: Any, monkeypatch: pyte
     assert network.taken.call_args_list[-1].args == (4,)
 
 
+@pytest.fixture
+def animated(part: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A job whose frames become an animation: its ``insertion``, its ``inserter``, ``frame`` to send."""
+    model, inserter = part("model.document_model"), Mock(inserted=[], gone=None, is_animating=False)
+    monkeypatch.setattr(
+        model.host, "FrameInserter", lambda *_, **more: inserter.__dict__.update(more) or inserter
+    )
+    inserter.id_of, inserter.group_id = lambda sequence: f"{{{sequence}}}", "{group}"
+    remembered = record()
+    remembered.layers = "animation"
+    job = model.job_again(remembered, SimpleNamespace(id="document"))
+    insertion = model.Insertion(job, Mock(is_in_front=True), Mock(), Mock(), Mock(), remembered, Mock())
+    pixels = {"width": 1, "height": 1, "x": 0, "y": 0, "channels": "RGBA", "bytes": 4, "digest": 64 * "0"}
+
+    def frame(sequence: int, final: bool = False) -> None:
+        """It comes from the server and becomes a layer."""
+        fields = {
+            "sequence": sequence,
+            "final": final,
+            "kept": True,
+            "iteration": 9 * sequence,
+            "revision": 2,
+        }
+        event = part("backend.wire").events.Event("frame", {**fields, "pixels": pixels}, b"1234")
+        job.handle("frame", event.fields)
+        insertion.put(event)
+        inserter.inserted = [*inserter.inserted, sequence]
+        inserter.on_inserted(sequence)
+
+    return SimpleNamespace(job=job, insertion=insertion, inserter=inserter, frame=frame, record=remembered)
+
+
+def test_frames_become_an_animation_once_the_final_one_is_there(part: Any, animated: Any) -> None:
+    assert animated.job.layers.has_all
+    animated.frame(1)
+    animated.frame(2)
+    assert animated.inserter.max_steps == 100
+    assert not animated.inserter.animate.called
+    animated.frame(3, final=True)
+    assert animated.inserter.animate.call_count == 1 and animated.job.note == ""
+    animated.inserter.inserted, animated.inserter.gone = [], part("host").ANIMATED
+    animated.inserter.on_animated("{animation}", "")
+    animated.inserter.on_gone(part("host").ANIMATED)
+    assert animated.job.inserted == ()
+    assert animated.job.note.endswith("Undo that to have them as layers.")
+    whole = again(module_with(animated.record)).of_layer("{animation}")
+    assert whole.frames["{animation}"] == (0, 0, 2) and sorted(whole.seen) == [0, 1, 2, 3]
+    followed = part("model.document_model").job_again(whole, SimpleNamespace(id="document"))
+    assert followed.left_out == () and followed.frames == {1: 9, 2: 18, 3: 27}
+    animated.inserter.inserted = [1, 2, 3]
+    animated.inserter.on_gone("")
+    assert (animated.job.inserted, animated.job.note) == ((1, 2, 3), "")
+
+
+def module_with(job: Any) -> Any:
+    history = module().History()
+    history.add(job)
+    return history
+
+
+def test_a_single_frame_stays_a_layer_without_a_word(animated: Any) -> None:
+    animated.frame(1, final=True)
+    assert not animated.inserter.animate.called and animated.job.note == ""
+
+
+def test_what_keeps_frames_from_becoming_an_animation_is_said(part: Any, animated: Any) -> None:
+    animated.frame(1)
+    animated.frame(2, final=True)
+    animated.inserter.on_animated("", part("host.frames").LOCKED)
+    assert animated.job.note.endswith("is locked. Unlock it for an animation.")
+    animated.inserter.gone = part("host").DELETED
+    animated.insertion.animate()
+    assert animated.job.note.startswith(part("host").DELETED) and animated.inserter.animate.call_count == 1
+    animated.inserter.gone, animated.insertion.document.is_in_front = None, False
+    animated.insertion.animate()
+    assert "when their document is in front" in animated.job.note
+
+
+def test_frames_of_an_animation_that_came_meanwhile_are_all_offered(part: Any) -> None:
+    desk, remembered = Desk(part), record(seen=[1, 3])
+    remembered.layers = "animation"
+    desk.documents.look(a_document(remembered), ())
+    kept = [{"sequence": sequence, "final": sequence == 4} for sequence in (1, 2, 3, 4)]
+    assert desk.documents.handle(part("backend.wire").events.Event("frames", {"job": "a", "frames": kept}))
+    assert [offer.words for offer in desk.documents.offers] == ["2 frames of “Ü” came while this was closed"]
+
+
+def test_the_cross_takes_a_waiting_animation_back_first(root: Any) -> None:
+    job = root.jobs[0]
+    root.insertion(job).is_animating = True
+    root.dismiss(job)
+    assert root.jobs == (job,) and root.insertion(job).leave_layers.call_count == 1
+    root.insertion(job).is_animating = False
+    root.dismiss(job)
+    assert root.jobs == ()
+
+
+def test_a_recolouring_leaves_the_sliders_to_the_job_that_paints(
+    part: Any, root: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    painting, model = root.jobs[0], part("model.document_model")
+    painting.styles = ("style",)
+    used = root._in_use._used
+    content = SimpleNamespace(pixels="content", mask=None)
+    monkeypatch.setattr(model.host, "read_content", lambda *_: content)
+    monkeypatch.setattr(model.host, "read_start", lambda *_: "frame")
+    origin = model.Origin(SimpleNamespace(id="{source}"), SimpleNamespace(name="final"), Mock())
+    monkeypatch.setattr(part("model.root"), "continuation", lambda *_: origin)
+    monkeypatch.setattr(root._in_use, "record_in", lambda _document: None)
+    root.recolour_layer()
+    assert root.message.endswith("Choose other Colours, then give them to it.")
+    root.options["keep_colours"] = "moments"
+    root.recolour_layer()
+    request = root._network.submit.call_args.args[0]
+    assert request.params == part("backend.wire").params.Params(
+        iterations=0, keep_colours="moments", frames=part("backend.wire").params.FrameSchedule(series=False)
+    )
+    assert (request.start, request.styles) == ("frame", ["content"])
+    assert [job.title for job in root.jobs] == [painting.title, "recoloured → “final”"]
+    assert root._latest()[0] is painting and root._in_use._used == used
+    root.jobs[1].handle("done", {**DONE, "iteration": 0, "encoder": ""})
+    assert root.jobs[1].words == "recoloured in 1 s"
+
+
 def test_a_slider_is_followed_while_the_hand_moves(part: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     live, clock = part("model.live"), Mock()
     clock.isActive.side_effect = lambda: clock.start.call_count > clock.send.call_count
@@ -240,7 +364,7 @@ def root(part: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     document = a_document()
     for name in ("Network", "Server", "Insertion"):
         monkeypatch.setattr(model, name, Mock())
-    model.Insertion.return_value = Mock(pending=0, is_homeless=False)
+    model.Insertion.return_value = Mock(pending=0, is_homeless=False, is_animating=False)
     monkeypatch.setattr(model, "timer", Mock())
     monkeypatch.setattr(part("model.live"), "timer", Mock())
     monkeypatch.setattr(model.host, "PenWatch", Mock())
@@ -298,8 +422,7 @@ def test_a_job_is_sent_even_if_the_document_cannot_remember_it(
     style.path = "/a.png"
     root.styles.styles = (style,)
     job = part("model.document_model").job_again(record("new"), a_document())
-    monkeypatch.setattr(part("model.root"), "read_job", lambda *_: (job, "request"))
     monkeypatch.setattr(root.documents, "add", Mock(side_effect=ValueError))
     with pytest.raises(ValueError):
-        root._begin(lambda document: Mock())
+        root._begin(lambda document: (Mock(), job, "request"), root._in_use.start)
     root._network.submit.assert_called_once_with("request")

@@ -293,7 +293,20 @@ def test_an_animation_that_is_undone_is_layers_again(frames: Result) -> None:
 
 
 def test_a_single_frame_makes_no_animation(frames: Result) -> None:
-    assert frames["animating"]["single"] == [[""], None]
+    assert frames["animating"]["single"] == [[["", "An animation takes two frames or more."]], None]
+
+
+def test_an_animation_is_removed_with_its_job(frames: Result) -> None:
+    tree, (_layer, problem) = frames["animating"]["removed"]
+    assert tree == background() and problem == ""
+
+
+def test_an_animation_leaves_the_painters_layers_alone_and_looks_like_its_group(frames: Result) -> None:
+    found = frames["animating"]
+    assert found["late"] == [["iteration 1", False], ["iteration 3", True], ["iteration 4", False]]
+    others, locked = found["hindered"]
+    assert "other layers or masks" in others and "is locked" in locked
+    assert found["unhindered"] == [True, {"0": 1, "1": 3, "2": 4}, 100, "multiply", False]
 
 
 def test_closed_document(frames: Result) -> None:

@@ -5,6 +5,7 @@ import struct
 import time
 
 from krita import Selection
+from nst_probe.animating import animating
 from nst_probe.inserting import SIDE, Job, layered, top_left, tree
 
 
@@ -334,65 +335,6 @@ def converting(probe, host, pen):
     yield lambda: job.skipped == [2]
     probe.record(converted=[tree(handle), job.told()])
     job.frames.close()
-    yield from probe.closed(handle)
-
-
-def keyframes(node):
-    """Time → blue value of the pixel at (5, 5) in each keyframe."""
-    times = [time for time in range(20) if node.hasKeyframeAtTime(time)]
-    return {time: node.pixelDataAtTime(5, 5, 1, 1, time).data()[0] for time in times}
-
-
-def animating(probe, host, pen):
-    """The frames become keyframes, when their document is in front again; undone, they are layers again."""
-    handle = yield from layered(probe)
-    above = handle.rootNode().childNodes()[1]
-    handle.setActiveNode(above)
-    job = Job(host, pen, locked=True)
-    for key in (1, 2, 3):
-        job.put(key)
-    yield job.has(1, 2, 3)
-    yield 0.3
-    handle.setActiveNode(above)
-    probe.trigger("KritaShape/KisToolLine")
-    before = len(probe.undo_texts())
-    other = yield from probe.opened((60, 60))
-    job.frames.animate()
-    yield 1.5
-    found = {"waits": [job.frames.is_animating, list(job.animated), tree(handle)]}
-    yield from probe.closed(other)
-    yield lambda: job.animated
-    yield lambda: job.gone
-    yield 0.5
-    node = handle.rootNode().childNodes()[2]
-    found.update(
-        tree=tree(handle),
-        keyframes=keyframes(node),
-        told=[job.told(), job.animated == [host.Layer(node).id], job.frames.is_animating],
-        undo=len(probe.undo_texts()) - before,
-        active=handle.activeNode().name(),
-        tool=probe.tool(),
-        time=handle.currentTime(),
-    )
-    probe.trigger("edit_undo")
-    yield lambda: job.gone[-1] == ""
-    found["undone"] = [tree(handle), job.frames.inserted]
-    handle.setActiveNode(handle.rootNode().childNodes()[2].childNodes()[2])
-    yield 0.5
-    job.frames.animate()
-    yield lambda: len(job.animated) == 2
-    yield 0.5
-    found["again"] = [handle.activeNode().animated(), tree(handle), job.frames.gone]
-    job.frames.close()
-    single = Job(host, pen, "single")
-    single.put(1)
-    yield single.has(1)
-    single.frames.animate()
-    yield lambda: single.animated
-    found["single"] = [single.animated, single.frames.gone]
-    single.frames.close()
-    probe.trigger("KritaShape/KisToolBrush")
-    probe.record(animating=found)
     yield from probe.closed(handle)
 
 

@@ -33,7 +33,7 @@ class Job:
             on_inserted=self.inserted.append,
             on_skipped=self.skipped.append,
             on_gone=self.gone.append,
-            on_animated=self.animated.append,
+            on_animated=lambda *told: self.animated.append(list(told)),
             **options,
         )
 

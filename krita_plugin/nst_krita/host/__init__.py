@@ -13,7 +13,7 @@ from .colour import must_have_colour
 from .document import Colours, Document, KritaDocument, StyleChoice, current, open_documents, styles
 from .errors import HostError
 from .frame_group import Frame
-from .frames import ANIMATED, CLOSED, CONVERTED, DELETED, FrameInserter
+from .frames import ANIMATED, CLOSED, CONVERTED, DELETED, MAX_STEPS, FrameInserter
 from .layers import Layer
 from .pen import PenWatch
 from .reading import Content, PixelBlock, read_content, read_start, read_style
@@ -25,6 +25,7 @@ __all__ = [
     "CONVERTED",
     "DELETED",
     "MAX_ANNOTATION",
+    "MAX_STEPS",
     "Colours",
     "Content",
     "Document",

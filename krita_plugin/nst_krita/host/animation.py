@@ -9,7 +9,9 @@ from krita import Krita
 from ..qt import QtCore
 from .document import KritaDocument
 from .layers import find
+from .pen import PenWatch
 
+ACTION = "convert_group_to_animated"
 TURN_MS = 20
 #: How long Krita may take until its action knows of the new active layer, and to convert the group.
 READY_TURNS, DONE_TURNS = 100, 3000
@@ -19,51 +21,67 @@ SETTLE_TURNS = 15
 class Animating(QtCore.QObject):
     """Runs Krita's own *Convert group to animated layer* on a group: one undo step, first layer at time 0.
 
-    The document has to be the active one. Afterwards the layer that was active is so again, unless it was
-    in the group. ``on_done(layer_id)`` is called once, later: "" where Krita did not convert it.
+    Afterwards the layer that was active is so again, unless it was in the group. The new layer has the
+    group's opacity and blending mode, and is locked if all in the group were.
+    ``on_done(layer_id, was_tried)`` is called once, later: "" where Krita did not convert it, and False where
+    it could not even be asked, as the painter was at work or looked at another document.
     """
 
-    def __init__(self, document: KritaDocument, group: Any, on_done: Callable[[str], None]) -> None:
+    def __init__(
+        self, document: KritaDocument, group: Any, pen: PenWatch, on_done: Callable[[str, bool], None]
+    ) -> None:
         super().__init__()
-        self._document, self._on_done = document, on_done
+        self._document, self._pen, self._on_done = document, pen, on_done
         self._group_id: str = group.uniqueId().toString()
         self._parent = group.parentNode()
         self._before = self._siblings()
+        self._look = group.opacity(), group.blendingMode(), all(node.locked() for node in group.childNodes())
         self._kept = document.handle.activeNode()
-        self._action = Krita.instance().action("convert_group_to_animated")
         self._is_running, self._turns = False, 0
         document.handle.setActiveNode(group)
-        QtCore.QTimer.singleShot(TURN_MS, self._turn)
+        self._wait()
 
     def _siblings(self) -> dict[str, Any]:
         return {node.uniqueId().toString(): node for node in self._parent.childNodes()}
 
-    def _made(self) -> str:
-        come = (known for known in self._siblings().items() if known[0] not in self._before)
-        return next((layer_id for layer_id, node in come if node.animated()), "")
+    def _wait(self) -> None:
+        # Qt would not keep this alive for a method of its own; the lambda does, whoever else lets it go.
+        QtCore.QTimer.singleShot(TURN_MS, lambda: self._turn())  # noqa: PLW0108
 
     def _turn(self) -> None:
         if not self._document.is_open:
-            self._on_done("")
+            self._on_done("", True)
             return
         self._turns += 1
         if not self._is_running and self._is_ready():
             self._is_running, self._turns = True, 0
-            self._action.trigger()
+            Krita.instance().action(ACTION).trigger()
         if self._turns > (DONE_TURNS if self._is_running else READY_TURNS):
             self._end("")
         elif self._is_running and find(self._document.root, self._group_id) is None:
             self._end(self._made())
         else:
-            QtCore.QTimer.singleShot(TURN_MS, self._turn)
+            self._wait()
 
     def _is_ready(self) -> bool:
         # The action is about the active layer of the document in front.
-        if not self._document.is_in_front:
+        if not self._document.is_in_front or not self._pen.is_calm():
             return False
-        active = self._document.handle.activeNode()
+        active, action = self._document.handle.activeNode(), Krita.instance().action(ACTION)
         is_active = active is not None and active.uniqueId().toString() == self._group_id
-        return is_active and self._action is not None and self._action.isEnabled()
+        return is_active and action is not None and action.isEnabled()
+
+    def _made(self) -> str:
+        """The id of the animated layer; it gets the looks of the group."""
+        come = (known for known in self._siblings().items() if known[0] not in self._before)
+        layer_id, node = next((known for known in come if known[1].animated()), ("", None))
+        if node is not None:
+            opacity, blending_mode, is_locked = self._look
+            node.setOpacity(opacity)
+            if blending_mode != node.blendingMode():  # to Krita a step of undo, as nothing else here is
+                node.setBlendingMode(blending_mode)
+            node.setLocked(is_locked)
+        return layer_id
 
     def _end(self, layer_id: str) -> None:
         root = self._document.root
@@ -80,4 +98,4 @@ class Animating(QtCore.QObject):
         if turns and is_open:
             QtCore.QTimer.singleShot(TURN_MS, lambda: self._settle(layer_id, kept, turns - 1))
             return
-        self._on_done(layer_id)
+        self._on_done(layer_id, self._is_running)

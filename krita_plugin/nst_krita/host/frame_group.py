@@ -16,9 +16,9 @@ from .writing import write_pixels
 
 @dataclass(frozen=True)
 class Frame:
-    """One frame: ``key`` is the caller's name for it, ``name`` the layer's, ``final`` is never left out.
+    """One frame: ``key`` is the caller's number for it, ``name`` the layer's, ``final`` is never left out.
 
-    ``pixels``: as the server sent them.
+    Numbers rise from frame to frame. ``pixels``: as the server sent them.
     """
 
     key: Any
@@ -52,9 +52,9 @@ class FrameGroup:
         self._replace, self._locked = replace, locked
         self._layers: dict[Any, str] = dict(layers)  # key → id of its layer, oldest first
         self.id, self.steps = group_id, 0
-        nodes = self.nodes()
-        self._newest: str | None = nodes[-1].uniqueId().toString() if nodes else None
-        if self.node() is None or (replace and not nodes):
+        present = self._present()
+        self._newest = present[-1] if present else ""
+        if self.node() is None or (replace and not present):
             self.id = ""
 
     @property
@@ -78,8 +78,14 @@ class FrameGroup:
     @property
     def keys(self) -> list[Any]:
         """The keys of the frames whose layers are in the document now."""
-        present = {node.uniqueId().toString() for node in self.nodes()}
+        present = self._present()
         return [key for key, layer_id in self._layers.items() if layer_id in present]
+
+    @property
+    def has_others(self) -> bool:
+        """Whether there is more in the group than frames: layers of the painter's, or masks."""
+        group = self.node()
+        return group is not None and len(group.childNodes()) > len(self.nodes())
 
     def id_of(self, key: Any) -> str:
         """The id of the layer made for that frame, also while it is undone; empty if there was none."""
@@ -121,17 +127,22 @@ class FrameGroup:
 
     def follow_undo(self) -> None:
         """After an undo or redo of a frame, let the newest that is there be the visible one."""
-        nodes = self.nodes()
-        newest = nodes[-1].uniqueId().toString() if nodes else None
-        if newest is not None and newest != self._newest:
-            self._newest = newest
-            self.show(newest)
+        present = self._present()
+        if present and present[-1] != self._newest:
+            self._newest = present[-1]
+            self.show(self._newest)
+
+    def _present(self) -> list[str]:
+        """The ids of the frames' layers in the group, the one that was added first first."""
+        there = {node.uniqueId().toString() for node in self.nodes()}
+        return [layer_id for layer_id in self._layers.values() if layer_id in there]
 
     def _filled(self, maker: Any, frame: Frame) -> Any:
         """A new layer, not yet in the document: pixels set before that need no undo step of their own."""
         node = maker.createNode(frame.name, "paintlayer")
         write_pixels(node, frame.pixels)
         node.setLocked(self._locked or (self._replace and not frame.final))
+        self._layers.pop(frame.key, None)  # added anew, it is the newest
         self._layers[frame.key] = node.uniqueId().toString()
         return node
 
@@ -159,11 +170,14 @@ class FrameGroup:
         group, nodes = self.node(), self.nodes()
         if group is None:
             return False
+        keys = {layer_id: key for key, layer_id in self._layers.items()}
+        lower = [node for node in nodes if keys[node.uniqueId().toString()] < frame.key]
         node = self._filled(self._document.handle, frame)
         # Hidden first, so that the update that comes with the new layer shows this as well.
         for older in nodes:
             older.setVisible(False)
-        group.addChildNode(node, nodes[-1] if nodes else None)
+        # One that was fetched later lies where it belongs. Below all others Krita's scripting puts none.
+        group.addChildNode(node, lower[-1] if lower else None)
         self._has_added(frame)
         return True
 

@@ -27,8 +27,15 @@ CONVERTED = "The document's colours have changed."
 DELETED = "The group with the frames was undone or deleted."
 ANIMATED = "The frames are an animation now, from time 0 on."
 
+SINGLE = "An animation takes two frames or more."
+OTHERS = "The group with the frames holds other layers or masks. Move them out of it for an animation."
+LOCKED = "The group with the frames, or one around it, is locked. Unlock it for an animation."
+REFUSED = "Krita did not make an animation of the frames."
+#: So often a painter may come between Krita and the animation.
+ANIMATION_TRIES = 3
 
-def _ignore(_value: Any) -> None:
+
+def _ignore(*_values: Any) -> None:
     pass
 
 
@@ -49,7 +56,7 @@ class FrameInserter(QtCore.QObject):
     Four callbacks, called in the GUI thread after the fact:
     ``on_inserted(key)``; ``on_skipped(key)``: not put into the document, for the cap, or because a newer
     one replaced it, or because group or document are gone; ``on_gone(reason)``: once each time, and with ""
-    when frames can go in again; ``on_animated(layer_id)``: "" where Krita did not do it.
+    when frames can go in again; ``on_animated(layer_id, problem)``: one of the two is "".
     """
 
     def __init__(
@@ -68,7 +75,7 @@ class FrameInserter(QtCore.QObject):
         on_inserted: Callable[[Any], None] = _ignore,
         on_skipped: Callable[[Any], None] = _ignore,
         on_gone: Callable[[str], None] = _ignore,
-        on_animated: Callable[[str], None] = _ignore,
+        on_animated: Callable[[str, str], None] = _ignore,
     ) -> None:
         super().__init__()
         self._document, self._pen = document, pen
@@ -90,7 +97,7 @@ class FrameInserter(QtCore.QObject):
         self._coming: tuple[Frame, Conversion] | None = None
         self._idle_turns = 0
         self._busy = self._removing = self._told_gone = self._closed = False
-        self._wants_animation = False
+        self._tries_left = 0  # to make the animation that is wanted
         self._animating: Animating | None = None
         self._animated_id = ""
         self._timer = QtCore.QTimer(self)
@@ -109,7 +116,7 @@ class FrameInserter(QtCore.QObject):
     @property
     def is_animating(self) -> bool:
         """Whether ``animate`` has been asked for, and has not happened yet."""
-        return self._wants_animation or self._animating is not None
+        return self._tries_left > 0 or self._animating is not None
 
     @property
     def group_id(self) -> str:
@@ -130,8 +137,7 @@ class FrameInserter(QtCore.QObject):
             return CONVERTED
         if not self._group.id or self._group.is_there:
             return None
-        is_animated = self._animated_id and find(self._document.root, self._animated_id) is not None
-        return ANIMATED if is_animated else DELETED
+        return ANIMATED if self._animated_layer() is not None else DELETED
 
     def id_of(self, key: Any) -> str:
         """The id of the layer made for that frame, also while it is undone; empty if there was none."""
@@ -168,28 +174,33 @@ class FrameInserter(QtCore.QObject):
 
         It happens once nothing waits, the pen is up and the document is in front.
         """
-        self._wants_animation = True
+        self._tries_left = ANIMATION_TRIES
         self._idle_turns = 0
         self._timer.setInterval(POLL_MS)
+
+    def leave_layers(self) -> None:
+        """Let the frames be layers, if they have not begun to become an animation."""
+        self._tries_left = 0
 
     def set_visible(self, visible: bool) -> None:
         """Show or hide the whole group. No undo step."""
         self._group.set_visible(visible)
 
     def remove(self) -> None:
-        """Drop what waits and take the group out of the document, as one undo step; and close."""
+        """Drop what waits and take the group, or its animation, out of the document, as one undo step; and
+        close."""
         self._drop_waiting()
         self._removing = self._busy
         if self._busy:  # Krita is just adding a layer
             return
         self.close()  # first: Krita runs its event loop while it removes a layer
-        group = self._group.node()
-        if group is not None:
-            group.remove()
+        node = self._group.node() or self._animated_layer()
+        if node is not None:
+            node.remove()
 
     def close(self) -> None:
         """Insert nothing more; frames that still wait are skipped. The layers stay."""
-        self._closed, self._wants_animation = True, False
+        self._closed, self._tries_left = True, 0
         self._timer.stop()
         for key in self._drop_waiting():
             self._on_skipped(key)
@@ -212,14 +223,14 @@ class FrameInserter(QtCore.QObject):
         if not self.pending:
             if self._pen.is_calm():
                 self._group.follow_undo()
-                if self._wants_animation:
+                if self._tries_left:
                     self._animate()
         elif self._pen.is_calm():
             self._pen.start()
             self._advance()
 
     def _skip_all(self, reason: str) -> None:
-        self._wants_animation = False
+        self._tries_left = 0
         if not self._told_gone:
             self._told_gone = True
             self._on_gone(reason)
@@ -317,17 +328,36 @@ class FrameInserter(QtCore.QObject):
 
     def _animate(self) -> None:
         group = self._group.node()
-        if group is not None and not self._document.is_in_front:
+        if group is None or not self._document.is_in_front:
             return
-        self._wants_animation = False
-        if group is None or len(self._group.nodes()) < 2:
-            self._on_animated("")
+        problem = self._why_no_animation(group)
+        if problem:
+            self._tries_left = 0
+            self._on_animated("", problem)
             return
+        self._tries_left -= 1
         self._busy = True
-        self._animating = Animating(self._document, group, self._animated)
+        self._animating = Animating(self._document, group, self._pen, self._animated)
 
-    def _animated(self, layer_id: str) -> None:
+    def _why_no_animation(self, group: Any) -> str:
+        if len(self._group.nodes()) < 2:
+            return SINGLE
+        if self._group.has_others:
+            return OTHERS
+        node = group
+        while node is not None and not node.locked():
+            node = node.parentNode()
+        return LOCKED if node is not None else ""
+
+    def _animated(self, layer_id: str, was_tried: bool) -> None:
         self._animating, self._animated_id, self._busy = None, layer_id, False
-        self._on_animated(layer_id)
+        if layer_id or was_tried or not self._tries_left:
+            self._tries_left = 0
+            self._on_animated(layer_id, "" if layer_id else REFUSED)
         if self._removing:
             self.remove()
+
+    def _animated_layer(self) -> Any | None:
+        if not self._animated_id or not self._document.is_open:
+            return None
+        return find(self._document.root, self._animated_id)

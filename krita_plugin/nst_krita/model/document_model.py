@@ -21,6 +21,10 @@ _WAYS_BACK = {
 }
 
 
+#: Frames of an animation that go in, each a step of undo until they are one: of the 200 that Krita keeps.
+ANIMATION_STEPS = 100
+
+
 class Insertion:
     """The frames of one job on their way into one document.
 
@@ -116,9 +120,19 @@ class Insertion:
         """Make the frames keyframes of one animated layer, in place of their group."""
         if self._inserter is None:
             self._inserter = self._open()
+        reason = self._inserter.gone
+        if reason:
+            self._on_gone(reason)
+            return
         if not self.document.is_in_front:
             self._job.note = tr("The frames become an animation when their document is in front.")
         self._inserter.animate()
+
+    def leave_layers(self) -> None:
+        """Let the frames be layers after all."""
+        if self._inserter is not None:
+            self._inserter.leave_layers()
+        self._job.note = tr("The frames stay layers.")
 
     def set_visible(self, visible: bool) -> None:
         """Show or hide all of them."""
@@ -146,6 +160,7 @@ class Insertion:
             " · ".join(filter(None, (self._job.style_name, encoder_name(self._job.encoder)))),
             self._pen,
             replace=self._job.layers is Layers.NEWEST,
+            max_steps=ANIMATION_STEPS if self._job.layers is Layers.ANIMATION else host.MAX_STEPS,
             colours=self._colours,
             locked=self._job.locks,
             group_id=self.record.group,
@@ -166,7 +181,8 @@ class Insertion:
         self._network.tell("ack", self._job.id, sequence)
         self._keep(sequence)
         self._refresh()
-        if sequence == self._final and self._job.layers is Layers.ANIMATION:
+        is_complete = sequence == self._final and len(self._job.inserted) > 1
+        if is_complete and self._job.layers is Layers.ANIMATION:
             self.animate()
 
     def _on_skipped(self, sequence: int) -> None:
@@ -188,12 +204,11 @@ class Insertion:
     def _on_gone(self, reason: str) -> None:
         where = tr("The frames are kept on the server.") if reason not in ("", host.ANIMATED) else ""
         self._job.note = sentence(reason, where, _WAYS_BACK.get(reason, ""))
-        if reason in ("", host.ANIMATED):
-            self._refresh()
+        self._refresh()
 
-    def _on_animated(self, layer_id: str) -> None:
-        if not layer_id:
-            self._job.note = tr("The frames stay layers: Krita did not make an animation of them.")
+    def _on_animated(self, layer_id: str, problem: str) -> None:
+        if problem:
+            self._job.note = problem
             return
         revision = max((frame.revision for frame in self.record.frames.values()), default=0)
         self.record.keep(layer_id, FrameRecord(ALL_FRAMES, self._job.iteration, revision))
@@ -289,7 +304,7 @@ def read_recolouring(options: Options, document: host.Document, origin: Origin) 
     params = Params(iterations=0, frames=FrameSchedule(series=False), **colours)
     content = host.read_content(document, origin.content)
     start = host.read_start(document, origin.start or origin.content, content.pixels)
-    title = tr("other colours → “{}”").format((origin.start or origin.content).name)
+    title = tr("recoloured → “{}”").format((origin.start or origin.content).name)
     job = Job(title, tr("recoloured"), params, Layers.EVERY, document.id, origin.content.id)
     job.locks = options["lock_frames"]
     # A job has a style; nothing is painted in this one, and the content is there anyway.

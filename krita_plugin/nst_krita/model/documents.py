@@ -7,7 +7,7 @@ from typing import Any, Collection, NamedTuple
 from .. import host
 from ..backend.network import Network
 from .history import History, JobRecord
-from .options import Layers
+from .options import HAVE_ALL
 from .properties import Observable, Property
 from .styles import file_name
 from .words import tr
@@ -153,7 +153,7 @@ class Documents(Observable):
 def _missing(record: JobRecord, kept: dict[int, bool]) -> int:
     """How many layers are still to be had."""
     missing = [sequence for sequence in kept if sequence not in record.seen]
-    if record.layers == Layers.EVERY.value:
+    if record.layers in HAVE_ALL:
         return len(missing)
     # In place, older frames are not missed.
     return int(any(sequence > max(record.seen, default=0) for sequence in missing))

@@ -183,7 +183,8 @@ class Job(Observable):
                 parts.append(amount(done, total, fields.get("unit") or ""))
             return ", ".join(parts), (done / total if total and done is not None else None)
         if state is JobState.PAUSED:
-            return tr("paused at iteration {} of {}").format(self.iteration, self.total), self._share()
+            paused = tr("paused at iteration {} of {}") if self.total else tr("paused")
+            return paused.format(self.iteration, self.total), self._share()
         if state is JobState.CANCELLING:
             return tr("cancelling"), None
         return (self._iteration_words() if self.iteration else tr("starting")), self._share()
@@ -209,7 +210,7 @@ class Job(Observable):
         seconds = duration(fields["seconds"])
         if fields["reason"] == "stopped":
             words = tr("stopped at iteration {}, after {}").format(self.iteration, seconds)
-        elif not self.params.iterations:
+        elif not self.iteration:
             words = tr("recoloured in {}").format(seconds)
         else:
             words = tr("{} iterations in {}").format(self.iteration, seconds)

@@ -25,7 +25,11 @@ class Layers(Enum):
     @property
     def has_all(self) -> bool:
         """Whether every frame becomes a layer, at first at least."""
-        return self in (Layers.EVERY, Layers.ANIMATION)
+        return self.value in HAVE_ALL
+
+
+#: The values of those that have all frames.
+HAVE_ALL = (Layers.EVERY.value, Layers.ANIMATION.value)
 
 
 #: How much is spent on a picture: (size in px, iterations). The longest strokes come from the coarse scales

@@ -130,7 +130,7 @@ class Root(Observable):
             origin = continuation(document, self.documents.history(document))
             return (origin, *read_recolouring(self.options, document, origin))
 
-        self._begin(read)
+        self._begin(read, lambda job: self._in_use.recolour(job, host.current()))
 
     def _paint(self, origin_in: Callable[[host.Document], Origin]) -> None:
         if not self.styles.styles:
@@ -142,9 +142,13 @@ class Root(Observable):
             made = read_job(self.options, self.styles, document, origin, self.download.allowed)
             return (origin, *made)
 
-        self._begin(read)
+        self._begin(read, self._in_use.start)
 
-    def _begin(self, read: Callable[[host.Document], tuple[Origin, Job, Request]]) -> None:
+    def _begin(
+        self,
+        read: Callable[[host.Document], tuple[Origin, Job, Request]],
+        settings_of: Callable[[str], dict[str, Any]],
+    ) -> None:
         self.message = ""
         try:
             document = host.current()
@@ -159,10 +163,7 @@ class Root(Observable):
             insertion = self._insertions[ended.id]
             if not insertion.pending and not insertion.is_animating:
                 self.dismiss(ended)
-        settings = self._in_use.start(job.id)
-        if not job.params.iterations:
-            settings = self._in_use.recoloured(document)
-        record = record_of(job, settings)
+        record = record_of(job, settings_of(job.id))
         self._follow(job, document, origin.above, record)
         self._network.submit(request)
         self.documents.add(document, record)
@@ -186,10 +187,14 @@ class Root(Observable):
         self._remember()
 
     def dismiss(self, job: Job) -> None:
-        """Show an ended job no longer; its layers stay. Not while frames wait: its note then says so."""
+        """Show an ended job no longer; its layers stay. Not while frames wait, or wait to become an
+        animation: its note then says so, and the animation is given up."""
         insertion = self._insertions[job.id]
         if insertion.pending and not insertion.is_homeless:
             job.note = tr("Frames wait until you have finished the stroke or left the transform tool.")
+            return
+        if insertion.is_animating and not insertion.is_homeless:
+            insertion.leave_layers()
             return
         insertion.close()
         if job.left_out and not insertion.is_homeless:
@@ -371,7 +376,9 @@ class Root(Observable):
         self.message = message
 
     def _latest(self) -> tuple[Job, Insertion] | None:
-        return (self.jobs[-1], self._insertions[self.jobs[-1].id]) if self.jobs else None
+        # One that only recolours has no styles, and follows nothing.
+        job = next((job for job in reversed(self.jobs) if job.styles), None)
+        return None if job is None else (job, self._insertions[job.id])
 
     def _restore(self) -> None:
         self.options.load(self.settings.get("options", dict))

@@ -43,14 +43,18 @@ class SettingsInUse:
     def start(self, job: str) -> dict[str, Any]:
         """A job is made with what the docker shows; returns that."""
         self._used = self.now()
-        self._settings.set("started", [*self._settings.get("started", list), job][-MAX_STARTED:])
+        self._remember(job)
         return self._used
 
-    def recoloured(self, document: host.Document) -> dict[str, Any]:
-        """The settings of the active layer of ``document`` in the docker's colours.
+    def _remember(self, job: str) -> None:
+        self._settings.set("started", [*self._settings.get("started", list), job][-MAX_STARTED:])
+
+    def recolour(self, job: str, document: host.Document) -> dict[str, Any]:
+        """A job gives the active layer of ``document`` the docker's colours; returns its settings in these.
 
         The docker's own where it is no frame.
         """
+        self._remember(job)
         record = self.record_in(document)
         made = record.settings_of(document.source().id) if record is not None else {}
         if not made.get("styles") and not made.get("others"):

@@ -42,9 +42,9 @@ class StartButton(QtWidgets.QWidget):
             tr("Go on from a frame as you have painted over it; what was painted stays the content.")
         )
         going_on.triggered.connect(lambda *_: self._root.continue_from_layer())
-        colours = menu.addAction(tr("Give the active frame these colours"))
+        colours = menu.addAction(tr("Give the active layer these colours"))
         colours.setToolTip(
-            tr("The Colours chosen above for a finished frame: it gets them without being painted again.")
+            tr("The Colours chosen above for a finished frame, which is not painted again for it.")
         )
         colours.triggered.connect(lambda *_: self._root.recolour_layer())
         again = menu.addAction(tr("Use the active frame's settings"))
