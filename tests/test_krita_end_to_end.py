@@ -150,7 +150,7 @@ def test_a_finished_frame_gets_other_colours(result: Result) -> None:
     message, nothing_started = found["no_frame"]
     assert "not a picture made from it" in message and nothing_started
     assert found["layers"][:2] == result["layers"] and found["layers"][2] == ["recoloured", ["final"]]
-    assert found["title"] == "other colours → “final”" and found["words"].startswith("recoloured in ")
+    assert found["title"] == "recoloured → “final”" and found["words"].startswith("recoloured in ")
     assert found["active"], "the painter's layer stays the active one"
     content, painted, made = (
         np.frombuffer(bytes.fromhex(found["pixels"][name]), "u1").reshape(-1, 4)[:, 2::-1] / 255
