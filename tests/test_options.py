@@ -52,7 +52,6 @@ def test_options_become_parameters(options: list[str], field: str, value: Any) -
     [
         (["--tv-points", "5"], "--tv-points: 5 is not a choice"),
         (["--style-loss", "adain"], "--style-loss: 'adain' is not a choice"),
-        (["--style-layer-losses", "conv1_1"], "--style-layer-losses: must be layer names, each with one of"),
         (["--style-layer-losses", "conv9_1:gram"], "--style-layer-losses: auto has no layer 'conv9_1'"),
         (["--start", "content:0+noise:0"], "--start: the ratios add up to nothing"),
     ],
@@ -60,6 +59,29 @@ def test_options_become_parameters(options: list[str], field: str, value: Any) -
 def test_what_cannot_be_used_is_named(options: list[str], said: str) -> None:
     with pytest.raises(CliError, match=said):
         params(*options)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (
+            ["--style-layer-losses", "conv1_1"],
+            "--style-layer-losses: conv1_1 is given no loss. Write conv1_1:gram",
+        ),
+        (
+            ["--style-layer-losses", "conv1_1:gram,conv1_1:moments"],
+            "--style-layer-losses: conv1_1 is named twice",
+        ),
+        (["--content-layers", "conv1_1,conv1_1:2"], "--content-layers: conv1_1 is named twice"),
+        (["--style-layers", " , "], "--style-layers: names no layer"),
+    ],
+)
+def test_what_cannot_be_read_is_named(
+    capsys: pytest.CaptureFixture[str], options: list[str], said: str
+) -> None:
+    with pytest.raises(SystemExit):
+        params(*options)
+    assert said in capsys.readouterr().err
 
 
 def test_a_file_to_start_from_takes_part_in_a_blend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,6 +96,7 @@ def test_a_file_to_start_from_takes_part_in_a_blend(tmp_path: Path, monkeypatch:
         (str(odd), "image", odd),
         ("style-statistics", "style-statistics", None),
         ("noise", "noise", None),
+        ("sketch.png:0+noise", "noise", None),
     ):
         found, path = stylize._params_and_start(parsed("--start", text))
         assert (found.start, path) == (start, file)

@@ -71,7 +71,7 @@ def _reader(name: str) -> Callable[[str], Any]:
     if name in ("content_layers", "style_layers"):
         return _layers
     if name == "style_layer_losses":
-        return _by_layer
+        return _losses
     if isinstance(getattr(DEFAULTS, name), (int, float)):
         return _number
     return str
@@ -79,6 +79,14 @@ def _reader(name: str) -> Callable[[str], Any]:
 
 def _layers(text: str) -> dict[str, Any]:
     return {layer: _number(weight) if weight else 1.0 for layer, weight in _by_layer(text).items()}
+
+
+def _losses(text: str) -> dict[str, str]:
+    losses = _by_layer(text)
+    for layer, loss in losses.items():
+        if not loss:
+            raise argparse.ArgumentTypeError(f"{layer} is given no loss. Write {layer}:gram, for instance.")
+    return losses
 
 
 def _by_layer(text: str) -> dict[str, str]:
@@ -89,6 +97,8 @@ def _by_layer(text: str) -> dict[str, str]:
         if layer in found:
             raise argparse.ArgumentTypeError(f"{layer} is named twice")
         found[layer] = value
+    if not found:
+        raise argparse.ArgumentTypeError("names no layer.")
     return found
 
 
