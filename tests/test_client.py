@@ -76,6 +76,15 @@ def test_frames_can_be_held_back_and_fetched_again(client: Client) -> None:
     assert (frame["sequence"], frame["iteration"]) == (2, 2)
 
 
+def test_a_job_that_was_forgotten_too_early_is_followed_all_the_same(client: Client) -> None:
+    client.submit("early", Params(iterations=40, frames="none", **FAST), picture(24, 24), [picture(20, 20)])  # type: ignore[arg-type]
+    next(event for event in client.follow("early") if event.type == "accepted")
+    client.forget("early")
+    events = list(client.follow("early"))
+    assert "not_ended" in [event.get("code") for event in events]
+    assert [event.type for event in events if event.type in ("frame", "done")] == ["frame", "done"]
+
+
 def test_a_second_client_attaches_and_a_third_job_continues(server: ServerProcess, client: Client) -> None:
     client.submit("shared", Params(iterations=4, frames="2", **FAST), picture(24, 24), [picture(20, 20)])  # type: ignore[arg-type]
     other = Client(lambda: Connection.read(server.file), name="other")
