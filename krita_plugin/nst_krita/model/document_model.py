@@ -20,8 +20,7 @@ _WAYS_BACK = {
     host.ANIMATED: tr("Undo that to have them as layers."),
 }
 
-
-#: Frames of an animation that go in, each a step of undo until they are one: of the 200 that Krita keeps.
+#: Frames of an animation that go in: each is a step of undo until they are one, and Krita keeps only so many.
 ANIMATION_STEPS = 100
 
 
