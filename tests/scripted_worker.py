@@ -79,8 +79,9 @@ def work(link: Link, task: Message) -> None:
             (Path(task["folder"]) / name).write_bytes(data)
             kept = {"sequence": sequence, "kept": True, "final": final, "encoder": "none"}
             link.send("frame", **common, **kept, pixels=content.of(data).to_header(), file=name)
-        while behaviour == 1:
-            time.sleep(60)
+        server = os.getppid()
+        while behaviour == 1 and os.getppid() == server:
+            time.sleep(0.5)
     ending = {"reason": "stopped" if stop else "completed", "iteration": iteration, "seconds": 1.0}
     link.send("done", job=job, **ending, encoder="none", device="script", plan={}, notes=[])
 

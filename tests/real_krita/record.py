@@ -23,9 +23,11 @@ def versions_met(krita: str) -> dict[str, str]:
     return {"krita": krita}
 
 
-def commit() -> str:
+def commit(record: Path) -> str:
+    """The commit that was tested; of the versions before this one ``record`` itself has changed."""
     done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)
-    changed = subprocess.run(["git", "status", "--porcelain"], capture_output=True, text=True, check=True)
+    others = ["git", "status", "--porcelain", "--", ".", f":!{record}"]
+    changed = subprocess.run(others, capture_output=True, text=True, check=True)
     return done.stdout.strip() + (" and uncommitted changes" if changed.stdout.strip() else "")
 
 
@@ -39,7 +41,7 @@ def main(file: Path, wanted: str, root: str, report: Path) -> int:
     record = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     record[wanted] = {
         "date": datetime.date.today().isoformat(),
-        "commit": commit(),
+        "commit": commit(file),
         **versions_met(krita_version()),
         **counts,
         "seconds": round(float(suite.attrib["time"])),
