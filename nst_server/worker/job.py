@@ -115,10 +115,8 @@ class Run:
             self._show(step, revision, encoder.name)
             self._stand_at(step)
         self._plan = {**self._plan, "size": list(step.state.full), "style_tile": step.state.tile}
-        return {
-            **self._done(device, encoder.name, step.iteration, step.memory),
-            "reason": "stopped" if self._reins.stop else "completed",
-        }
+        reason = "stopped" if self._reins.stop else "completed"
+        return self._done(reason, device, encoder.name, step.iteration, step.memory)
 
     def _recoloured(self, painted: images.Picture) -> dict[str, Any]:
         """A finished picture in the content's colours: one frame, the final one; no encoder."""
@@ -128,10 +126,9 @@ class Run:
         params, content = self._reins.params, self._picture
         size = (self._content.width, self._content.height)
         painted = painted.fitted(size, params.fit, content.rgb)
-        seen = None if painted.alpha is None or not bool((painted.alpha > 0).any()) else painted.alpha
         self._reins.check()
         colours = params.keep_colours, params.luminance_space
-        made = recoloured(painted.rgb, content.rgb, *colours, seen, content.alpha)
+        made = recoloured(painted.rgb, content.rgb, *colours, painted.alpha, content.alpha)
         cover = torch.ones(content.rgb.shape[1:]) if self._regions is None else self._regions.coverage
         if self._mask is not None and not self._content.has_alpha:
             cover = cover * self._mask
@@ -141,11 +138,14 @@ class Run:
         self._keep(made, told, painted.over(content, cover))
         self._plan = {**devices.plan(self._device, NO_ENCODER), "size": list(size)}
         # However it was stopped meanwhile: nothing of it is missing.
-        return {**self._done(device, NO_ENCODER, 0, 0), "reason": "completed"}
+        return self._done("completed", device, NO_ENCODER)
 
-    def _done(self, device: str, encoder: str, iteration: int, memory: int) -> dict[str, Any]:
-        """The fields of ``done`` but for its reason."""
+    def _done(
+        self, reason: str, device: str, encoder: str, iteration: int = 0, memory: int = 0
+    ) -> dict[str, Any]:
+        """The fields of ``done``."""
         return {
+            "reason": reason,
             "iteration": iteration,
             "seconds": round(time.monotonic() - self._began, 3),
             "memory": memory,

@@ -104,7 +104,6 @@ def other_colours(probe, root, handle):
     found["no_frame"] = [root.message, len(root.jobs) == jobs]
     handle.setActiveNode(final)
     yield 0.5
-    began = time.monotonic()
     root.recolour_layer()
     job = root.jobs[-1]
     yield (lambda: job.has_ended and job.inserted, JOB_SECONDS)
@@ -113,7 +112,6 @@ def other_colours(probe, root, handle):
     made = group.childNodes()[-1]
     centre = (100, 60, 120, 100)
     found.update(
-        seconds=time.monotonic() - began,
         layers=docker.layers(handle),
         title=job.title,
         words=job.words,

@@ -7,6 +7,7 @@ from typing import Any, Callable
 from krita import Krita
 
 from ..qt import QtCore
+from .active import hold_active
 from .document import KritaDocument
 from .layers import find
 from .pen import PenWatch
@@ -15,7 +16,7 @@ ACTION = "convert_group_to_animated"
 TURN_MS = 20
 #: How long Krita may take until its action knows of the new active layer, and to convert the group.
 READY_TURNS, DONE_TURNS = 100, 3000
-SETTLE_TURNS = 15
+SETTLE_TURNS = 30
 
 
 class Animating(QtCore.QObject):
@@ -86,16 +87,12 @@ class Animating(QtCore.QObject):
     def _end(self, layer_id: str) -> None:
         root = self._document.root
         kept = find(root, self._kept.uniqueId().toString()) if self._kept is not None else None
-        self._settle(layer_id, kept or (find(root, layer_id) if layer_id else None), SETTLE_TURNS)
-
-    def _settle(self, layer_id: str, kept: Any | None, turns: int) -> None:
-        """Krita makes what it has converted the active layer some turns of its event loop later."""
-        is_open = self._document.is_open
-        active = self._document.handle.activeNode() if is_open else None
+        kept = kept or (find(root, layer_id) if layer_id else None)
         ours = (self._group_id, layer_id)
-        if kept is not None and active is not None and active.uniqueId().toString() in ours:
-            self._document.handle.setActiveNode(kept)
-        if turns and is_open:
-            QtCore.QTimer.singleShot(TURN_MS, lambda: self._settle(layer_id, kept, turns - 1))
-            return
-        self._on_done(layer_id, self._is_running)
+        hold_active(
+            self._document,
+            kept,
+            lambda node: node.uniqueId().toString() in ours,
+            SETTLE_TURNS,
+            lambda: self._on_done(layer_id, self._is_running),
+        )

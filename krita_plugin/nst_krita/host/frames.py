@@ -6,6 +6,7 @@ from collections import deque
 from typing import Any, Callable, Mapping
 
 from ..qt import QtCore
+from .active import hold_active
 from .animation import Animating
 from .conversion import Conversion
 from .document import Colours, KritaDocument
@@ -18,9 +19,7 @@ MAX_STEPS = 20
 POLL_MS = 200
 # Looking costs a walk over all layers: with nothing to insert for so many turns it is done less often.
 IDLE_TURNS, IDLE_MS = 50, 1000
-# Krita makes a new layer the active one up to a few turns of its event loop later.
 SETTLE_TURNS = 4
-SETTLE_MS = 10
 
 CLOSED = "The document was closed."
 CONVERTED = "The document's colours have changed."
@@ -307,18 +306,11 @@ class FrameInserter(QtCore.QObject):
             self._busy = False
             self._on_skipped(frame.key)
             raise
-        self._settle(frame.key, done, kept, SETTLE_TURNS)
+        hold_active(
+            self._document, kept, self._group.has, SETTLE_TURNS, lambda: self._settled(frame.key, done)
+        )
 
-    def _settle(self, key: Any, done: bool, kept: Any, turns: int) -> None:
-        """Keep the painter's layer the active one until Krita has stopped activating ours."""
-        is_open = self._document.is_open
-        if is_open and kept is not None:
-            active = self._document.handle.activeNode()
-            if active is not None and active != kept and self._group.has(active):
-                self._document.handle.setActiveNode(kept)
-        if is_open and turns:
-            QtCore.QTimer.singleShot(SETTLE_MS, lambda: self._settle(key, done, kept, turns - 1))
-            return
+    def _settled(self, key: Any, done: bool) -> None:
         self._busy = False
         removing = self._removing
         if removing:

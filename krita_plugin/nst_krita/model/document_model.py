@@ -19,7 +19,6 @@ _WAYS_BACK = {
     host.DELETED: tr("Redo it, or press Insert, to have them in the document."),
     host.ANIMATED: tr("Undo that to have them as layers."),
 }
-
 #: Frames of an animation that go in: each is a step of undo until they are one, and Krita keeps only so many.
 ANIMATION_STEPS = 100
 
