@@ -47,6 +47,8 @@ class Job:
     style_masks: tuple[Pixels | None, ...] = ()
     mask: Pixels | None = None
     start: Pixels | None = None
+    #: The job of which ``start`` is a frame, where the picture is to go on as that would have.
+    continues: str | None = None
     #: The submission as the client sent it: a second one with this id must be equal to it.
     request: Mapping[str, Any] = field(default_factory=dict)
     title: str = ""

@@ -30,7 +30,7 @@ def recolour(
     with torch.no_grad():
         made = recoloured(
             picture.filled,
-            resize(original.rgb, size),
+            resize(original.filled, size),
             keep_colours,
             luminance_space,
             picture.alpha,

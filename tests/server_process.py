@@ -16,6 +16,7 @@ makes it believe that the platform has no sockets in the file system, as Windows
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import random
 import secrets
@@ -25,7 +26,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import zmq
@@ -35,6 +36,9 @@ from nst_server.wire.connection import Connection, NoConnection
 from nst_server.wire.dealer import open_socket
 from nst_server.wire.messages import FROM_SERVER, PROTOCOL_VERSION, Message
 from nst_server.wire.pixels import Pixels, digest_of
+
+if TYPE_CHECKING:
+    from real_krita import Profile
 
 ROOT = Path(__file__).parent.parent
 SCRIPT = Path(__file__).parent / "scripted_worker.py"
@@ -89,9 +93,11 @@ class ServerProcess:
 
     def popen(self, *more: str, **options: Any) -> subprocess.Popen[bytes]:
         """Another ``nst serve`` on the same data folder."""
-        entry = [str(Path(__file__)), str(self._worker)] if self._worker else ["-m", "nst_server"]
         return subprocess.Popen(
-            [sys.executable, *entry, "serve", "--idle-exit", "0", "--no-download", *self._options, *more],
+            [
+                *(sys.executable, *_entry(self._worker), "serve", "--idle-exit", "0", "--no-download"),
+                *(*self._options, *more),
+            ],
             env={**os.environ, **self._environment},
             cwd=ROOT,
             **options,
@@ -209,6 +215,28 @@ def scripted_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server
         yield process
 
 
+@contextlib.contextmanager
+def serving(profile: Profile, folder: Path, worker: Path | None = None) -> Iterator[Path]:
+    """The server as the Krita of ``profile`` finds it; yields its data folder.
+
+    The machine's own Krita starts it by itself. That of a root cannot see this Python: there it is started
+    from outside.
+    """
+    data = profile.outside / "home/.local/share/nst-krita"
+    data.mkdir(parents=True)
+    if profile.root:
+        with ServerProcess(folder, worker=worker, data=data) as server:
+            text = server.file.read_text()
+            server.file.write_text(text.replace(str(profile.outside), str(profile.inside)))
+            yield data
+        return
+    command = [sys.executable, *_entry(worker), "serve", "--no-download"]
+    (data / "installed.json").write_text(json.dumps({"command": command}))
+    yield data
+    with contextlib.suppress(NoConnection, ProcessLookupError):
+        os.kill(Connection.read(data / "run" / "server.json").pid, signal.SIGTERM)
+
+
 def connected(server: ServerProcess) -> Iterator[RawClient]:
     """A client of ``server``."""
     client = server.client()
@@ -219,6 +247,11 @@ def connected(server: ServerProcess) -> Iterator[RawClient]:
 def new_job() -> str:
     """A job id that no other test has."""
     return "job-" + secrets.token_hex(4)
+
+
+def _entry(worker: Path | None) -> list[str]:
+    """What Python is to run for a server with that worker, None for the real one."""
+    return ["-m", "nst_server"] if worker is None else [str(Path(__file__)), str(worker)]
 
 
 def _serve_with_script() -> int:

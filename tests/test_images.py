@@ -309,3 +309,13 @@ def test_one_picture_over_another():
     assert torch.equal(mixed.rgb[0], torch.tensor([[0.8, 0.2]]))
     assert torch.equal(mixed.gain, torch.tensor([[3.0, 1.0]]))
     assert mixed.alpha is ground.alpha and mixed.deficit is None
+
+
+def test_brightness_and_saturation_under_transparent_pixels_do_not_spread():
+    alpha = torch.ones(8, 8)
+    alpha[:, 4:] = 0
+    hidden = 1 - alpha
+    bright = Picture(torch.full((3, 8, 8), 0.5), alpha, 1 + 3 * hidden, -0.2 * hidden.expand(3, 8, 8))
+    small = bright.fitted((4, 4), "stretch", torch.zeros(3, 4, 4))
+    assert float(small.gain.max()) == 1
+    assert float(small.deficit.abs().max()) == 0

@@ -1,6 +1,7 @@
 """Losses: values against plain formulas, gradients against autograd and finite differences in float64."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -193,6 +194,18 @@ def test_statistics_of_tiles_add_up_and_give_the_gradient_of_the_whole(loss):
     _, derivative = StyleTarget.of(statistics(features(seed=3)), loss).error(merged)
     tiles = torch.cat([style_gradient(left, derivative), style_gradient(right, derivative)], -1)
     torch.testing.assert_close(tiles, style_gradient(x, derivative))
+
+
+def test_halfway_between_two_statistics_lies_one_picture_not_a_mixture_of_two():
+    x, y = features(), features(seed=3)
+    here, there = statistics(x), statistics(y)
+    torch.testing.assert_close(here.towards(there, 0.0).gram, here.gram)
+    torch.testing.assert_close(here.towards(there, 1.0).gram, there.gram)
+    halfway = here.towards(there, 0.5).covariance
+    torch.testing.assert_close(halfway, (here.covariance + there.covariance) / 2)
+    moved = statistics(x + 2.0)
+    torch.testing.assert_close(here.towards(moved, 0.25).gram, statistics(x + 0.5).gram)
+    assert here.towards(replace(moved, weight=7.0), 0.25).weight == 7.0
 
 
 def test_hidden_positions_do_not_count():

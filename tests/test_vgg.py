@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from plugin_parts import part
 from torch import nn
 from torchvision.models.vgg import cfgs, make_layers
 
@@ -235,3 +236,12 @@ def test_memory_counts_the_places_that_max_pooling_keeps():
         for kind in ("max", "average")
     )
     assert most - average == 64 * 8 / 4  # channels, bytes of an int64, pixels before pooling
+
+
+@pytest.mark.parametrize(("name", "deepest"), [("vgg19", 13), ("vgg16", 11), ("built-in", 13)])
+def test_the_docker_promises_no_less_memory_than_an_evaluation_takes(plugin, name, deepest):
+    built_like = "vgg16" if name == "vgg16" else "vgg19"
+    encoder = Encoder(name, random_state(built_like, deepest))
+    layers = {**encoder.default_content_layers, **encoder.default_style_layers}
+    need = bytes_per_pixel(encoder, layers, torch.device("cpu"))
+    assert 0.9 < need / part("model.forecast").BYTES_PER_PIXEL <= 1

@@ -164,6 +164,39 @@ def test_transparency_is_kept_and_the_mask_limits_it(client: RawClient, job: str
     assert finish(client, job + "x")[1][3::4] == alpha[:128] + bytes(128)
 
 
+def test_colours_under_transparent_pixels_change_nothing_that_is_seen(client: RawClient, job: str) -> None:
+    """Not even through the encoder that learns from the content and its styles."""
+    seen = []
+    for index, hidden in enumerate(([0, 0, 0, 0], [255, 0, 255, 0])):
+        sent = []
+        for seed, (width, height) in enumerate(((20, 16), (16, 12))):
+            numbers = np.random.default_rng(seed).integers(0, 256, (height, width, 4), dtype=np.uint8)
+            numbers[..., 3] = 255
+            numbers[4:9, 5:11] = hidden
+            sent.append(send_image(client, numbers.tobytes(), width, height))
+        more = {"content": sent[0], "styles": sent[1:]}
+        client.submit(f"{job}-{index}", iterations=2, size=12, strength=0.3, more=more, **SHALLOW)
+        frame = np.frombuffer(finish(client, f"{job}-{index}")[2], np.uint8).reshape(16, 20, 4)
+        seen.append(frame[frame[..., 3] > 0])
+    assert len(seen[0]) == 20 * 16 - 5 * 6
+    assert np.array_equal(*seen)
+
+
+@pytest.mark.parametrize("is_bright", [False, True])
+def test_a_smaller_size_loses_nothing_of_the_content_at_strength_0(
+    client: RawClient, job: str, is_bright: bool
+) -> None:
+    numbers = np.random.default_rng(3).uniform(0.2, 1, (24, 32, 4))
+    numbers = numbers * [4, 3, 2, 1] if is_bright else numbers * 255
+    kind = np.float32 if is_bright else np.uint8
+    described = {"dtype": "float32", "colour_space": "linear-srgb"} if is_bright else {}
+    data = numbers.astype(kind)
+    content = send_image(client, data.tobytes(), 32, 24, **described)
+    client.submit(job, iterations=2, size=12, strength=0.0, more={"content": content}, **SHALLOW)
+    for frame in finish(client, job).values():
+        np.testing.assert_allclose(np.frombuffer(frame, kind).reshape(24, 32, 4), data, atol=1e-3)
+
+
 def test_a_mask_over_an_opaque_format_leaves_the_content_outside(client: RawClient, job: str) -> None:
     grey = bytes(range(256))
     content = send_image(client, grey, 16, 16, channels="GRAY")

@@ -150,6 +150,7 @@ class Dispatcher:
             "style_masks": [self._image(mask) for mask in job.style_masks],
             "mask": self._image(job.mask),
             "start": self._image(job.start),
+            "continues": job.continues,
             "download": job.request.get("download"),
             "folder": str(self._store.frames_folder(job.id)),
             "min_free": MIN_FREE,

@@ -54,6 +54,10 @@ def request_of(message: Message) -> dict[str, Any]:
     if message.get("mask") is not None:
         request["mask"] = _pixels("mask", message["mask"]).to_header()
     start = message.get("start")
+    if message.get("continues") is not None:
+        if start is None:
+            raise Rejected("continues", "There is no picture to go on from.", "Send it as start.")
+        request["continues"] = message["continues"]
     if start is not None:
         from_job = "job" in start
         request["start"] = (
@@ -105,6 +109,7 @@ def job_of(message: Message, request: Mapping[str, Any], client: str, jobs: Jobs
         ),
         mask=Pixels.from_header(request["mask"]) if "mask" in request else None,
         start=start,
+        continues=_continued(request, jobs) if params.start == "image" else None,
         request=request,
         title=message.get("title", ""),
         client=client,
@@ -167,6 +172,21 @@ def _start(request: Mapping[str, Any], jobs: Jobs, store: Store) -> Pixels | Non
             'Ask "frames" which are.',
         )
     return pixels
+
+
+def _continued(request: Mapping[str, Any], jobs: Jobs) -> str | None:
+    """The job that is gone on with; None for one that painted in another manner.
+
+    One that is not known any more is trusted to be what it is called; one that only recoloured has none.
+    """
+    name = request.get("continues") or request.get("start", {}).get("job")
+    job = None if name is None else jobs.get(name)
+    same = (
+        job is None
+        or not job.params.iterations
+        or all(job.request.get(field) == request.get(field) for field in ("styles", "style_masks"))
+    )
+    return name if same else None
 
 
 def _check_image(name: str, pixels: Pixels) -> None:

@@ -12,9 +12,11 @@ from nst_server import __version__
 from nst_server.cli.errors import CliError
 
 COMMANDS = (
-    *("demo", "serve", "stylize", "jobs", "attach", "cancel", "forget"),
+    *("demo", "serve", "stylize", "jobs", "attach", "pause", "resume", "update", "stop", "cancel", "forget"),
     *("krita", "weights", "recolour", "compare", "bench", "doctor"),
 )
+#: Commands without a module of their own name.
+_MODULES = dict.fromkeys(("pause", "resume", "update", "stop", "cancel"), "control")
 
 EXIT_DONE, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 
@@ -29,9 +31,13 @@ def build_parser(names: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"nst {__version__}")
     parser.add_argument("--debug", action="store_true", help="show a traceback when something goes wrong")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name in names:
-        importlib.import_module(f"nst_server.cli.{name}").add_parser(commands)
+    for module in dict.fromkeys(map(_module_of, names)):
+        importlib.import_module(module).add_parser(commands)
     return parser
+
+
+def _module_of(command: str) -> str:
+    return f"nst_server.cli.{_MODULES.get(command, command)}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -48,7 +54,7 @@ def _run(argv: Sequence[str]) -> int:
     names = argv[:1] if argv[:1] and argv[0] in COMMANDS else COMMANDS
     arguments = build_parser(names).parse_args(argv)
     try:
-        command = importlib.import_module(f"nst_server.cli.{arguments.command}")
+        command = importlib.import_module(_module_of(arguments.command))
         return int(command.run(arguments))
     except CliError as error:
         if arguments.debug:

@@ -9,6 +9,7 @@ from contextlib import nullcontext
 from typing import Any, NoReturn, Protocol
 
 from nst_server.cli.errors import CliError
+from nst_server.cli.options import option_of
 from nst_server.wire.client import Client
 from nst_server.wire.events import Event
 from nst_server.wire.messages import CANCELLING, ENDINGS, RUNNING
@@ -132,6 +133,6 @@ def _raise(event: Event) -> None:
     if event.type == "rejected":
         field = str(event["field"])
         if field.startswith("params."):
-            field = "--" + field.removeprefix("params.").replace("_", "-")
+            field = option_of(field.removeprefix("params."))
         raise CliError(f"{field}: {event['message']}", event["hint"], code=2)
     raise CliError(event["message"], event["hint"], code=1)

@@ -27,28 +27,46 @@ def add_params(
     """Add an option for each of these job parameters; ``defaults`` replace those of ``Params`` here."""
     group = parser.add_argument_group("how it is painted")
     for name in names:
-        meta = FIELDS[name]
-        default = defaults.get(name, getattr(DEFAULTS, name))
-        options: dict[str, Any] = {"dest": name, "default": argparse.SUPPRESS, "help": _help(meta, default)}
-        if isinstance(getattr(DEFAULTS, name), bool):
-            options["action"] = argparse.BooleanOptionalAction
-        else:
-            options.update(type=_reader(name), metavar=_metavar(name, meta))
-        group.add_argument("--" + name.replace("_", "-"), **options)
+        _add(group, name, _help(FIELDS[name], defaults.get(name, getattr(DEFAULTS, name))))
     parser.set_defaults(param_defaults=defaults)
+
+
+def add_changes(parser: argparse.ArgumentParser) -> None:
+    """Add an option for each live parameter. The others are read too, to be told of, but not shown."""
+    group = parser.add_argument_group("what changes")
+    for name, meta in FIELDS.items():
+        _add(group, name, _help(meta, ()) if meta.get("live") else argparse.SUPPRESS)
+
+
+def given_in(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The parameters that ``arguments`` name, as they were given."""
+    return {name: getattr(arguments, name) for name in FIELDS if hasattr(arguments, name)}
+
+
+def option_of(field: str) -> str:
+    """The option for a parameter that a message names: --style-weights for style_weights[1]."""
+    return "--" + field.partition(".")[0].partition("[")[0].replace("_", "-")
+
+
+def _add(group: Any, name: str, text: str) -> None:
+    options: dict[str, Any] = {"dest": name, "default": argparse.SUPPRESS, "help": text}
+    if isinstance(getattr(DEFAULTS, name), bool):
+        options["action"] = argparse.BooleanOptionalAction
+    else:
+        options.update(type=_reader(name), metavar=_metavar(name, FIELDS[name]))
+    group.add_argument(option_of(name), **options)
 
 
 def params_of(arguments: argparse.Namespace, **forced: Any) -> Params:
     """The parameters that ``arguments`` ask for. Raises CliError naming the option."""
-    given = {name: getattr(arguments, name) for name in FIELDS if hasattr(arguments, name)}
+    given = given_in(arguments)
     defaults = dict(arguments.param_defaults)
     if "scale_iterations" in given:
         defaults.pop("iterations", None)  # it is their sum
     try:
         return Params(**{**defaults, **given, **forced})
     except InvalidParams as error:
-        option = "--" + error.field.split(".")[0].split("[")[0].replace("_", "-")
-        raise CliError(f"{option}: {error.problem}", error.hint) from error
+        raise CliError(f"{option_of(error.field)}: {error.problem}", error.hint) from error
 
 
 def _metavar(name: str, meta: Mapping[str, Any]) -> str:

@@ -26,7 +26,8 @@ def add_parser(commands: Any) -> None:
         "stylize",
         help="paint CONTENT in the manner of STYLE",
         description="Paint CONTENT in the manner of STYLE: by the running server, or one started for it."
-        " Ctrl-C stops and keeps the best picture so far; a second one discards it.",
+        " Ctrl-C stops and keeps the best picture so far; a second one discards it."
+        " `nst pause JOB` in another terminal holds it.",
     )
     parser.add_argument("content", type=Path, metavar="CONTENT", help="the image to paint")
     parser.add_argument("styles", type=Path, nargs="+", metavar="STYLE", help="the image(s) to learn from")
@@ -45,6 +46,11 @@ def add_parser(commands: Any) -> None:
         "black or transparent where not, grey between; nothing or - for everywhere (--style-masks=-,b.png)",
     )
     parser.add_argument(
+        "--continues",
+        metavar="JOB",
+        help="the job that painted the image of --start, painted over since or not: go on as it would have",
+    )
+    parser.add_argument(
         "--frames-dir",
         type=Path,
         metavar="DIR",
@@ -60,6 +66,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.frames_dir and not hasattr(arguments, "frames"):
         arguments.frames = "series"
     params, start = _params_and_start(arguments)
+    if arguments.continues and not start:
+        raise CliError("--continues: there is no picture to go on from.", "Name it with --start.")
     content = pictures.read(arguments.content, "content")
     styles = [pictures.read(path, "style") for path in arguments.styles]
     text = arguments.style_masks
@@ -91,6 +99,7 @@ def run(arguments: argparse.Namespace) -> int:
             style_masks=style_masks,
             mask=mask,
             start=start_image.wire if start_image else None,
+            continues=arguments.continues,
             profiles=pictures.profiles(content, *styles, start_image),
             title=arguments.content.name,
         )
@@ -104,6 +113,8 @@ def run(arguments: argparse.Namespace) -> int:
     stopped = f"stopped after {done['iteration']} iterations; " if done["reason"] == "stopped" else ""
     encoder = done["encoder"] or "recoloured"
     print(f"{arguments.output} ({stopped}{encoder} on {done['device']}, {done['seconds']:.0f} s)")
+    if interrupted:
+        print(f"Go on with it: --start {arguments.output} --continues {job}", file=sys.stderr)
     return EXIT_INTERRUPTED if interrupted else EXIT_DONE
 
 

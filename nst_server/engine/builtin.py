@@ -6,7 +6,7 @@ Each layer's filters are whitened spherical k-means centroids of the patches tha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import torch
 from torch import Tensor
@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from nst_server.device import threads
 from nst_server.engine.colour import apply_map, colour_moments, transfer_map
+from nst_server.engine.pyramid import fill_transparent, resize_map
 from nst_server.engine.vgg import Encoder, convolve, mirrored, normalised, nothing, pool
 from nst_server.weights import convolutions
 from nst_server.wire.layers import convolutions_needed
@@ -33,6 +34,7 @@ def build_encoder(
     content: Tensor,
     styles: Sequence[Tensor],
     *,
+    alphas: Sequence[Tensor | None] = (),
     layers: Collection[str] = ("conv3_1",),
     pooling: str = "auto",
     seed: int = 0,
@@ -40,8 +42,10 @@ def build_encoder(
 ) -> Encoder:
     """The encoder "built-in" with filters as deep as the deepest of ``layers``.
 
-    ``content`` and ``styles``, [3, H, W] or [1, 3, H, W]: sRGB in [0, 1], any size. Learned on the CPU and
-    left there, so that the same images and ``seed`` give the same bits whatever device then computes.
+    ``content`` and ``styles``, [3, H, W] or [1, 3, H, W]: sRGB in [0, 1], any size. ``alphas``: theirs, the
+    content's first, each [H, W] in [0, 1] or None for opaque; nothing is learned from what is transparent.
+    Learned on the CPU and left there, so that the same images and ``seed`` give the same bits whatever device
+    then computes.
     ``check`` is called often; what it raises ends the learning. Raises ValueError for an unknown layer.
     """
     table = convolutions("built-in")[: convolutions_needed("built-in", layers)]
@@ -51,16 +55,20 @@ def build_encoder(
     # One thread: the same bits on any number of cores. The steps are so short that several gain little, and
     # wait for each other where cores are busy.
     with torch.no_grad(), threads(1):
-        maps = list(_training_maps(content, styles, generator))
+        maps, opacities = _training_maps(content, styles, alphas, generator)
         for conv in table:
             check()
             if conv.pooled:
                 maps = [pool(x, pooling) for x in maps]
-            weight, bias = _learn(_patches(maps, generator), conv.outputs, generator, check)
+            counted = [
+                None if alpha is None else resize_map(alpha, x.shape[2], x.shape[3])
+                for x, alpha in zip(maps, opacities, strict=True)
+            ]
+            weight, bias = _learn(_patches(maps, counted, generator), conv.outputs, generator, check)
             maps = [_checked(convolve(x, weight, bias), check) for x in maps]
             # Mean activation 1, as Gatys et al. 2015 (arXiv 1505.07376) rescaled VGG, but over all of the
             # layer: its filters have the same deviation already. ReLU commutes with the factor.
-            scale = 1 / _mean(maps).clamp_min(1e-6)
+            scale = 1 / _mean(maps, counted).clamp_min(1e-6)
             maps = [x * scale for x in maps]
             state[f"{conv.position}.weight"], state[f"{conv.position}.bias"] = weight * scale, bias * scale
     return Encoder("built-in", state, pooling=pooling)
@@ -71,34 +79,64 @@ def _checked(x: Tensor, check: Callable[[], None]) -> Tensor:
     return x
 
 
-def _mean(maps: Sequence[Tensor]) -> Tensor:
-    return torch.stack([x.mean() for x in maps]).mean()
+def _mean(maps: Sequence[Tensor], counted: Sequence[Tensor | None]) -> Tensor:
+    means = [
+        x.mean() if weight is None else (x.mean(dim=1)[0] * weight).sum() / weight.sum()
+        for x, weight in zip(maps, counted, strict=True)
+    ]
+    return torch.stack(means).mean()
 
 
-def _training_maps(content: Tensor, styles: Sequence[Tensor], generator: torch.Generator) -> Iterator[Tensor]:
-    """Colour-matched content and the styles, each also at half size, dithered and normalised."""
-    small = [_bounded(image.detach().cpu().float()) for image in (content, *styles)]
-    if styles:
-        moments = [colour_moments(style) for style in small[1:]]
+def _training_maps(
+    content: Tensor, styles: Sequence[Tensor], alphas: Sequence[Tensor | None], generator: torch.Generator
+) -> tuple[list[Tensor], list[Tensor | None]]:
+    """Colour-matched content and the styles, each also at half size, dithered and normalised; their alphas.
+
+    Images of which nothing is to be seen are left out, unless there is no other.
+    """
+    images = [image.detach().cpu().float() for image in (content, *styles)]
+    given = [None if alpha is None else alpha.detach().cpu().float() for alpha in alphas]
+    pairs = list(zip(images, given or [None] * len(images), strict=True))
+    small = [_bounded(image, alpha) for image, alpha in pairs]
+    seen = [alpha is None or bool((alpha > 0).any()) for _, alpha in small]
+    if seen[0] and any(seen[1:]):
+        moments = [
+            colour_moments(style, alpha)
+            for (style, alpha), is_seen in zip(small[1:], seen[1:], strict=True)
+            if is_seen
+        ]
         mean = torch.stack([m for m, _ in moments]).mean(dim=0)
         # Covariance of the mixture: mean of the covariances, and the covariance of the means.
         covariance = torch.stack([c + torch.outer(m - mean, m - mean) for m, c in moments]).mean(dim=0)
-        small[0] = apply_map(small[0], *transfer_map(colour_moments(small[0]), (mean, covariance))).clamp(
-            0, 1
-        )
-    for image in small:
+        image, alpha = small[0]
+        matched = apply_map(image, *transfer_map(colour_moments(image, alpha), (mean, covariance)))
+        small[0] = matched.clamp(0, 1), alpha
+    learned = [pair for pair, is_seen in zip(small, seen, strict=True) if is_seen]
+    maps: list[Tensor] = []
+    opacities: list[Tensor | None] = []
+    for image, alpha in learned or [(image, None) for image, _ in small]:
         height, width = image.shape[-2:]
         for size in ((height, width), (max(1, height // 2), max(1, width // 2))):
             resized = _resized(image, size)
             noise = torch.rand(resized.shape, generator=generator) - 0.5
-            yield normalised(resized + _DITHER * noise).contiguous(memory_format=torch.channels_last)
+            maps.append(normalised(resized + _DITHER * noise).contiguous(memory_format=torch.channels_last))
+            opacities.append(alpha)
+    return maps, opacities
 
 
-def _bounded(image: Tensor) -> Tensor:
+def _bounded(image: Tensor, alpha: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """``image`` [1, 3, h, w] of a size to learn from, and its ``alpha`` [h, w]."""
     height, width = image.shape[-2:]
     factor = min(1.0, _LONGEST_SIDE / max(height, width))
     image = image.reshape(1, 3, height, width)
-    return _resized(image, tuple(max(_SHORTEST_SIDE, round(side * factor)) for side in (height, width)))
+    size = [max(_SHORTEST_SIDE, round(side * factor)) for side in (height, width)]
+    if alpha is None:
+        return _resized(image, size), None
+    # Premultiplied, so that no hidden colour is averaged in.
+    shrunk = _resized(alpha[None, None], size)
+    image = (_resized(image * alpha, size) / shrunk.clamp_min(1e-6)).clamp(0, 1)
+    alpha = shrunk[0, 0].clamp(0, 1)
+    return fill_transparent(image[0], alpha)[None], alpha
 
 
 def _resized(image: Tensor, size: Sequence[int]) -> Tensor:
@@ -107,16 +145,23 @@ def _resized(image: Tensor, size: Sequence[int]) -> Tensor:
     return functional.interpolate(image, tuple(size), mode="bilinear", antialias=True, align_corners=False)
 
 
-def _patches(maps: Sequence[Tensor], generator: torch.Generator) -> Tensor:
-    """Random 3×3 patches [n, 9, C], n ≤ 32,000, as many from each map, each place at most once."""
+def _patches(maps: Sequence[Tensor], counted: Sequence[Tensor | None], generator: torch.Generator) -> Tensor:
+    """Random 3×3 patches [n, 9, C], n ≤ 32,000, as many from each map, each place at most once.
+
+    A place is the likelier the more it is ``counted``, a weight [h, w] for each map; None: all alike.
+    """
     found = []
-    for x in maps:
+    for x, weight in zip(maps, counted, strict=True):
         _, channels, height, width = x.shape
-        count = min(_PATCHES // len(maps), height * width)
-        places = torch.randperm(height * width, generator=generator)[:count]
+        places = torch.arange(height * width)
+        if weight is not None:
+            chance = weight.flatten() / weight.max()
+            places = places[torch.rand(len(places), generator=generator) < chance]
+        order = torch.randperm(len(places), generator=generator)[: _PATCHES // len(maps)]
+        places = places[order]
         rows, columns = places // width, places % width
         plane = mirrored(x)[0].permute(1, 2, 0)
-        patches = torch.empty(count, 9, channels)
+        patches = torch.empty(len(places), 9, channels)
         for tap in range(9):
             patches[:, tap] = plane[rows + tap // 3, columns + tap % 3]
         found.append(patches)

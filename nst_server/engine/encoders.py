@@ -26,6 +26,7 @@ def choose_encoder(
     content: Tensor,
     styles: Sequence[Tensor],
     *,
+    alphas: Sequence[Tensor | None] = (),
     weights_path: Path | None = None,
     device: torch.device | str = "cpu",
     report: Report = lambda what, done, total, unit: None,
@@ -38,7 +39,7 @@ def choose_encoder(
 
     "auto" takes the first of: ``weights_path``, a kept VGG19, a downloaded VGG19 if ``fetch`` allows, the
     built-in encoder. "vgg19" and "vgg16" are those or a WeightsError. ``content`` and ``styles``,
-    [3, H, W] or [1, 3, H, W], sRGB in [0, 1]: what the built-in encoder learns from.
+    [3, H, W] or [1, 3, H, W], sRGB in [0, 1], with ``alphas``: what the built-in encoder learns from.
 
     ``report`` gets what is done, how far, of how much (0: not known), and the unit. ``check`` is called
     often; what it raises ends the work. ``note`` hears why "auto" does without VGG19, where that was tried.
@@ -55,7 +56,13 @@ def choose_encoder(
         }
         report("learning the built-in encoder", 0, 0, "")
         encoder = build_encoder(
-            content, styles, layers=layers, pooling=params.pooling, seed=params.seed, check=check
+            content,
+            styles,
+            alphas=alphas,
+            layers=layers,
+            pooling=params.pooling,
+            seed=params.seed,
+            check=check,
         )
     else:
         encoder = Encoder(found.name, found.state, pooling=params.pooling)

@@ -57,7 +57,10 @@ class Picture:
         if (self.rgb.shape[2], self.rgb.shape[1]) == tuple(size):
             return replace(self, rgb=self.filled)
 
+        seen = torch.ones(1) if self.alpha is None else (self.alpha > 0).to(self.rgb)
+
         def brought(values: Tensor) -> Tensor:
+            values = values * seen
             return fit_image(values, size, fit, values.new_zeros(len(values), size[1], size[0]))
 
         return Picture(

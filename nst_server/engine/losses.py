@@ -51,6 +51,16 @@ class Statistics:
         """Mean squared length of the feature vectors, a scalar tensor, at least a tiny positive number."""
         return self.gram.diagonal().sum().clamp_min(_TINY)
 
+    def towards(self, other: Statistics, part: float) -> Statistics:
+        """What lies that ``part`` of the way from here (0) to ``other`` (1), which it has the weight of.
+
+        Means and covariances each go so far. Those of an image made of both would spread between the two
+        means besides, and ask for some places like the one and some like the other.
+        """
+        mean = torch.lerp(self.mean, other.mean, part)
+        covariance = torch.lerp(self.covariance, other.covariance, part)
+        return Statistics(mean, covariance + torch.outer(mean, mean), other.weight)
+
     @classmethod
     def merged(cls, parts: Sequence[Statistics]) -> Statistics:
         """The statistics of an image from those of its parts, exact up to rounding."""

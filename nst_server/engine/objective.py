@@ -101,29 +101,6 @@ def _normalised(layers: Mapping[str, float]) -> dict[str, float]:
     return {name: weight / total for name, weight in layers.items() if weight > 0}
 
 
-def read_style(
-    style: Tensor, encoder: Encoder, layers: Collection[str], check: Callable[[], None], largest: int
-) -> dict[str, Statistics]:
-    """The statistics of ``style`` [3, H, W] at ``layers``, read at most ``largest`` pixels at a time."""
-    parts: dict[str, list[Statistics]] = {name: [] for name in layers}
-    for tile in _tiles(style, largest):
-        with torch.no_grad():
-            features = encoder.features(tile[None], layers, check)
-        for name in layers:
-            parts[name].append(statistics(features[name]))
-    return {name: Statistics.merged(found) for name, found in parts.items()}
-
-
-def _tiles(image: Tensor, largest: int) -> list[Tensor]:
-    height, width = image.shape[1:]
-    if height * width <= max(largest, 2):
-        return [image]
-    axis = 1 if height >= width else 2
-    half = image.shape[axis] // 2
-    rest = image.shape[axis] - half
-    return _tiles(image.narrow(axis, 0, half), largest) + _tiles(image.narrow(axis, half, rest), largest)
-
-
 @dataclass(frozen=True)
 class _Patch:
     """Part of a picture at the size of some layer's features, and the styles that it is compared with.
@@ -243,7 +220,7 @@ class Objective:
     def _aim(self, name: str, loss: str, features: Tensor, part: float) -> None:
         """Set each style's target at a layer, and its unit, from the ``features`` of the reference.
 
-        The target: the statistics of a picture of which ``part`` is the style and the rest the reference.
+        The target: what lies that ``part`` of the way from the statistics of the reference to the style's.
         The unit is what errors are multiplied by, so that a layer's depth and size do not change what it
         counts: relative to the reference's own error where the style acts, against all styles that act
         there, so that shares keep their meaning.
@@ -257,8 +234,7 @@ class Objective:
                 targets[index] = StyleTarget.of(style, loss)
                 errors[index] = float(targets[index].error(stats)[0])
                 if part < 1:
-                    mixed = [replace(stats, weight=1 - part), replace(style, weight=part)]
-                    targets[index] = StyleTarget.of(Statistics.merged(mixed), loss)
+                    targets[index] = StyleTarget.of(stats.towards(style, part), loss)
         self._style_units[name] = [
             self._style_layers[name]
             / (_AGREEMENT + sum(share * error for share, error in zip(row, errors, strict=True)))

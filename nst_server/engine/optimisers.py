@@ -66,8 +66,17 @@ class Optimiser(Protocol):
     def step(self) -> bool:
         """Make one accepted step; False if the objective cannot be lowered from here."""
 
-    def follow(self, objective: Objective) -> None:
-        """Go on from the same image under another objective. Raises Diverged if it is not finite there."""
+    def follow(self, objective: Objective, afresh: bool = False) -> None:
+        """Go on from the same image under another objective. Raises Diverged if it is not finite there.
+
+        ``afresh``: it is another picture's, and what was learnt of the old one is forgotten.
+        """
+
+    def recall(self, parts: Parts) -> None:
+        """Take over the curvature in ``parts`` of another of the same kind, of nearly the same loss.
+
+        It belongs to the loss more than to the picture: it holds after a jump of the picture too.
+        """
 
     def parts(self) -> Parts:
         """All that another optimiser of the same kind needs to go on from here to the same bits."""
@@ -114,8 +123,11 @@ class LBFGS:
             return
         self.objective = objective
         self.here = _evaluation(resume, "here")
-        for k in range(resume.values["pairs"]):
-            self._pairs.append((resume.tensors[f"s{k}"], resume.tensors[f"y{k}"]))
+        self.recall(resume)
+
+    def recall(self, parts: Parts) -> None:
+        for k in range(parts.values.get("pairs", 0)):
+            self._pairs.append((parts.tensors[f"s{k}"], parts.tensors[f"y{k}"]))
 
     def parts(self) -> Parts:
         here = _parts_of(self.here, "here")
@@ -132,9 +144,12 @@ class LBFGS:
         # The loss never rises.
         return self.image, self.here
 
-    def follow(self, objective: Objective) -> None:
+    def follow(self, objective: Objective, afresh: bool = False) -> None:
+        if afresh:
+            self._pairs.clear()
+        # With the pairs: only a step that lowers the new loss is made, whatever they say of the old. After
+        # each of five changes of strength, tv and colours it was lower with them once three steps were made.
         self.objective = objective
-        self._pairs.clear()
         self.here = _first_evaluation(self, objective)
 
     def step(self) -> bool:
@@ -239,6 +254,7 @@ class Adam:
         self.setbacks = 0
         self.trouble = ""
         if resume is None:
+            self._steps, self._second = 0, torch.zeros_like(self.image)
             self.follow(objective)
             return
         self.objective = objective
@@ -272,16 +288,39 @@ class Adam:
             self._consider(self.shown)
         return self._best, self._best_here
 
-    def follow(self, objective: Objective) -> None:
+    def follow(self, objective: Objective, afresh: bool = False) -> None:
         self.objective = objective
         self.here = _first_evaluation(self, objective)
         self._best, self._best_here = self.image, self.here
         self._limit = self.blow_up * max(self.here.total, _NOTHING)
-        self._forget()
+        if afresh:
+            self._forget()
+        else:
+            self._settle()
+
+    def recall(self, parts: Parts) -> None:
+        if parts.values:
+            self._steps, self._second = parts.values["_steps"], parts.tensors["_second"]
+            self._settle()
 
     def _forget(self) -> None:
-        self._steps = 0
-        self._first = self._second = self._sum = torch.zeros_like(self.image)
+        self._steps, self._second = 0, torch.zeros_like(self.image)
+        self._settle()
+
+    def _settle(self) -> None:
+        """Stand here as if all steps so far had come this way: they were led elsewhere.
+
+        How strong gradients usually are stays known: without that a step would move each pixel by the whole
+        learning rate, and does where a gradient is stronger than it was. If they all are, nothing is known:
+        it would take hundreds of steps to be unlearnt (from strength 0.5 to 0.2 the loss grew for ten).
+        """
+        gradient = self.here.gradient
+        now = (1 - 0.999**self._steps) * gradient.square()
+        if float(now.mean()) > float(self._second.mean()):
+            self._steps, now, self._second = 0, torch.zeros_like(now), torch.zeros_like(now)
+        self._second = torch.maximum(self._second, now)
+        self._first = (1 - 0.9**self._steps) * gradient
+        self._sum = (1 - self._averaging**self._steps) * self.image
 
     def step(self) -> bool:
         for _ in range(5):

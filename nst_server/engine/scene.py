@@ -10,10 +10,12 @@ from torch import Tensor
 from nst_server.engine.losses import Statistics
 from nst_server.engine.luminance import luminance, with_luminance
 from nst_server.engine.noise import random_texture, white_noise
-from nst_server.engine.objective import Objective, read_style, style_part, style_shares, used_layers
+from nst_server.engine.objective import Objective, style_part, style_shares, used_layers
 from nst_server.engine.palette import Moments, in_histogram, in_moments, moments_of, pooled
 from nst_server.engine.pyramid import fill_transparent, fit_image, resize, resize_map
 from nst_server.engine.regions import Division, Regions
+from nst_server.engine.state import State
+from nst_server.engine.styles import read_style
 from nst_server.engine.vgg import Encoder
 from nst_server.wire.params import FIELDS, Params
 from nst_server.wire.scales import Size, fit_longest
@@ -27,13 +29,17 @@ _STYLE_AREA, _LEAST_AREA = 4, 128 * 128
 # weave of a few pixels, the more the longer a scale is worked. Strokes that are already there satisfy both.
 # At 1 (and a content weight of 0.15) slender things such as bridge towers dissolved.
 _HOLD = 0.8
+# A difference of 1/8 from a frame is somebody's brush and counts as painted over; the half step by which 8
+# bits round it hardly counts.
+_REPAINTED = 8
 
 
 class Scene:
     """The images of a job on the computing device: float32, [3, H, W], in [0, 1].
 
     ``influence`` [H, W] in [0, 1] is the content's alpha; ``regions`` is where each style acts, None:
-    everywhere. Of ``params`` only what cannot change in a running job is used here, and its colours.
+    everywhere; ``style_alphas`` are those of the styles [h, w], None: opaque. Of ``params`` only what cannot
+    change in a running job is used here, and its colours.
     """
 
     def __init__(
@@ -46,13 +52,16 @@ class Scene:
         start: Tensor | None = None,
         influence: Tensor | None = None,
         regions: Regions | None = None,
+        style_alphas: Sequence[Tensor | None] = (),
     ) -> None:
         self.encoder = encoder
         self.params = params
         self.regions = regions
-        self.influence = None if influence is None or bool((influence >= 1).all()) else influence
-        self.original = content if self.influence is None else fill_transparent(content, self.influence)
-        self._styles_given, self._start_given = list(styles), start
+        self.influence = _unless_opaque(influence)
+        self.original = _filled(content, self.influence)
+        self.alphas = [_unless_opaque(alpha) for alpha in style_alphas] or [None] * len(styles)
+        self._styles_given = [_filled(*style) for style in zip(styles, self.alphas, strict=True)]
+        self._start_given = start
         self.take_colours(params)
 
     def take_colours(self, params: Params) -> None:
@@ -65,7 +74,7 @@ class Scene:
             for index in range(len(self._styles_given))
         ]
         self.styles = [self._recoloured(index, self._grey(s)) for index, s in enumerate(self._styles_given)]
-        self._style_palettes = [moments_of(style) for style in self.styles]
+        self._style_palettes = [moments_of(*style) for style in zip(self.styles, self.alphas, strict=True)]
         self.start = None if self._start_given is None else self._grey(self._start_given)
 
     def has_colours_of(self, params: Params) -> bool:
@@ -156,14 +165,15 @@ class Scene:
         if self._keeps == "no":
             return style
         if self._keeps == "histogram":
-            return in_histogram(style, self.content, like_weight=self._weight_at(index))
-        return in_moments(style, moments_of(style), self._palettes[index])
+            return in_histogram(style, self.content, self.alphas[index], self._weight_at(index))
+        return in_moments(style, moments_of(style, self.alphas[index]), self._palettes[index])
 
 
 class View:
     """A scene at one scale. Styles shrink with the picture, so that strokes keep their proportion to it.
 
-    ``previous`` [3, h, w] is the picture that the scale before has reached.
+    ``previous`` [3, h, w] is the picture that the scale before has reached. Where ``hold`` is called instead,
+    it is what the content loss holds to in its place.
     """
 
     def __init__(self, scene: Scene, size: Size, previous: Tensor | None = None) -> None:
@@ -192,8 +202,8 @@ class View:
         if self._statistics is None:
             _, layers = used_layers(scene.encoder, scene.params)
             self._statistics = [
-                read_style(self._scaled(index), scene.encoder, layers, check, largest)
-                for index in range(len(scene.styles))
+                read_style(style, scene.encoder, layers, check, largest, alpha)
+                for style, alpha in map(self._scaled, range(len(scene.styles)))
             ]
         division = self._divided(params)
         reference = scene.reference(self.content, params, division)
@@ -214,6 +224,27 @@ class View:
             coverage=self.regions.coverage if self.regions and params.strength else None,
             check=check,
         )
+
+    def hold(self, frame: Tensor, params: Params, earlier: State | None) -> None:
+        """Let the content loss hold to ``frame`` [3, h, w] of an earlier run as to a coarser scale's picture.
+
+        To the picture that the run itself held to, where its last state ``earlier`` is of this size: then
+        the loss goes on where it stood. Except where the frame has been painted over since.
+        """
+        frame = self.extended(frame)
+        if earlier is None or earlier.size != self.size:
+            longest = max(1, round(max(self.size) / self.scene.params.scale_step))
+            self._previous = resize(frame, fit_longest(self.size, longest))
+            return
+        reference = self.scene.reference(self.content, params, self._divided(params))
+        held = reference if earlier.previous is None else earlier.previous
+        size = (held.shape[2], held.shape[1])
+        frame, before = resize(frame, size), resize(self.extended(earlier.image), size)
+        repainted = (_REPAINTED * (frame - before).abs().amax(0)).clamp(max=1)
+        # Further away than the frame by as much as the content, of which a share is left, would draw it back:
+        # what was painted out would shine through.
+        beyond = frame + (1 / _HOLD - 1) * (frame - resize(reference, size))
+        self._previous = torch.lerp(held, beyond.clamp(0, 1), repainted)
 
     def _divided(self, params: Params) -> Division:
         shares = style_shares(params, len(self.scene.styles))
@@ -246,21 +277,30 @@ class View:
             return self._painted_over(
                 reference,
                 division,
-                lambda shares: random_texture(
-                    [self._scaled(index) for index in range(len(shares))], shares, self.size, params.seed
-                ).to(reference),
+                lambda shares: self._texture(shares, params.seed).to(reference),
             )
         if name == "style":
             return self._painted_over(
                 reference,
                 division,
-                lambda shares: fit_image(
-                    scene.styles[shares.index(max(shares))], self.size, params.fit, reference
-                ),
+                lambda shares: self._fitted(shares.index(max(shares)), params.fit, reference),
             )
         if name == "image" and scene.start is not None:
             return fit_image(scene.start, self.size, params.fit, reference)
         return reference
+
+    def _texture(self, shares: Sequence[float], seed: int) -> Tensor:
+        styles, alphas = zip(*map(self._scaled, range(len(shares))), strict=True)
+        return random_texture(styles, shares, self.size, seed, alphas)
+
+    def _fitted(self, style: int, fit: str, around: Tensor) -> Tensor:
+        """What is to be seen of a ``style``, brought to this size, over ``around`` [3, h, w]."""
+        image, alpha = self.scene.styles[style], self.scene.alphas[style]
+        fitted = fit_image(image, self.size, fit, around)
+        if alpha is None:
+            return fitted
+        cover = fit_image(alpha[None], self.size, fit, torch.zeros_like(around[:1]))
+        return torch.lerp(around, fitted, cover)
 
     def _painted_over(
         self, reference: Tensor, division: Division, image_of: Callable[[Sequence[float]], Tensor]
@@ -286,6 +326,26 @@ class View:
         """``picture`` [3, h, w] as the painter gets it."""
         return self.scene.finished(self.extended(picture))
 
+    def whole(self, picture: Tensor, params: Params) -> Tensor:
+        """``picture`` [3, h, w] as the painter gets it, at the content's size."""
+        return self.scene.finished(self.enlarged(picture, self.scene.size, params))
+
+    def enlarged(self, picture: Tensor, size: Size, params: Params) -> Tensor:
+        """``picture`` [3, h, w] at ``size``, with nothing to be painted on it any more.
+
+        The content's fine detail comes along, but less than to a ``beginning``, and none where the style is
+        whole: with no iteration to work it into the paint, it would lie over it like a second picture.
+        """
+        enlarged = resize(self.extended(picture), size)
+        detail = params.start_shares.get("content", 0.0) * (1 - style_part(params.strength))
+        if not detail or size == self.size:
+            return enlarged
+        larger = View(self.scene, size)
+        reference = self.scene.reference(larger.content, params, larger._divided(params))
+        # By the same way as the picture, so that what they lose is the same.
+        coarse = resize(self.extended(resize(reference, self.size)), size)
+        return enlarged.add_(coarse.neg_().add_(reference), alpha=detail).clamp_(0, 1)
+
     def follow_colours(self, params: Params, picture: Tensor) -> Tensor:
         """Take the colours that ``params`` ask for; returns what to go on from in place of ``picture``.
 
@@ -304,5 +364,17 @@ class View:
             self._previous = scene.taken_up(previous, params, coarser._divided(params))
         return scene.taken_up(shown, params, self._divided(params))
 
-    def _scaled(self, index: int) -> Tensor:
-        return resize(self.scene.styles[index], self.scene.style_size(index, self.size))
+    def _scaled(self, index: int) -> tuple[Tensor, Tensor | None]:
+        """A style at the size at which it is read [3, h, w], and its alpha [h, w]."""
+        width, height = self.scene.style_size(index, self.size)
+        alpha = self.scene.alphas[index]
+        alpha = None if alpha is None else resize_map(alpha, height, width)
+        return resize(self.scene.styles[index], (width, height)), alpha
+
+
+def _unless_opaque(alpha: Tensor | None) -> Tensor | None:
+    return None if alpha is None or bool((alpha >= 1).all()) else alpha
+
+
+def _filled(image: Tensor, alpha: Tensor | None) -> Tensor:
+    return image if alpha is None else fill_transparent(image, alpha)

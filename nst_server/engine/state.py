@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from nst_server.wire.params import Params
@@ -51,6 +52,16 @@ class State:
     def image(self) -> Tensor:
         """The picture as it stands, [3, h, w] in [0, 1]."""
         return self.optimiser.tensors["image"]
+
+    def on(self, device: torch.device | str) -> State:
+        """The same with its tensors on ``device``; the curvature, which is small, always on the CPU."""
+        tensors = {name: tensor.to(device) for name, tensor in self.optimiser.tensors.items()}
+        return replace(
+            self,
+            optimiser=Parts(self.optimiser.values, tensors),
+            previous=None if self.previous is None else self.previous.to(device),
+            curvature=None if self.curvature is None else self.curvature.cpu(),
+        )
 
     def afresh(self) -> State:
         """The same picture without what the optimiser has learnt: for a loss that is another one now."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -56,7 +57,8 @@ class Step:
     losses: content, style, tv, total. seconds_left: None while unknown. final: the last step; its image is
     the best one at the full size, its iteration may repeat that of the step before. memory: bytes that an
     evaluation takes at this scale, as estimated. note: something that the painter should know, or None.
-    state: what goes on from here, free to take.
+    state: what goes on from here, free to take. whole: returns the image at the content's size, with fine
+    detail of the content as far as the strength lets it through; to be called before the next step is taken.
     """
 
     iteration: int
@@ -67,6 +69,7 @@ class Step:
     seconds_left: float | None
     image: Tensor
     state: State
+    whole: Callable[[], Tensor]
     memory: int = 0
     final: bool = False
     note: str | None = None
@@ -82,14 +85,18 @@ def stylize(
     start: Tensor | None = None,
     influence: Tensor | None = None,
     regions: Regions | None = None,
+    style_alphas: Sequence[Tensor | None] = (),
     control: Control | None = None,
     resume: State | None = None,
+    continues: bool = False,
+    earlier: State | None = None,
 ) -> Iterator[Step]:
     """Paint ``content`` [3, H, W] in the manner of ``styles`` (each [3, h, w]); sRGB in [0, 1].
 
     ``start`` [3, h, w] is needed when "image" is part of ``params.start``. ``influence`` [H, W] in [0, 1] is
-    the content's alpha: where it is 0 the content's colours change nothing. ``regions`` is where each style
-    acts, None: everywhere; ``regions.composed`` lays the images of the steps over what no style acts on.
+    the content's alpha, and ``style_alphas`` ([h, w] for each style, None: opaque) are those of the styles:
+    where one is 0 the colours there change nothing. ``regions`` is where each style acts, None: everywhere;
+    ``regions.composed`` lays the images of the steps over what no style acts on.
     ``encoder`` is on ``device`` already.
     The last step has ``final`` set, also when ``control.stop`` ends the work early. The same arguments and
     the same plan (``device.plan`` with ``State.full`` and ``State.tile``) give the same bits on the CPU.
@@ -98,10 +105,14 @@ def stylize(
     those that the earlier call would have made, to the bit where the plan is the same; live parameters that
     have changed since are followed from there. Its tensors may be on any device.
 
-    Raises ValueError without styles, start or iterations, for regions of another size and for more
-    ``scale_iterations`` than scales, Diverged if the loss is not a number at the start, and whatever
-    ``control.check`` raises. With ``deterministic`` a canvas too large for the memory raises what PyTorch
-    does.
+    ``continues``: ``start`` is a frame of an earlier run, painted over or not. The content loss holds to it,
+    as at every scale to the picture of the coarser one. ``earlier``: the last state of that run, where it
+    made the same loss small, but for live weights; what it has learnt is used if it was of this run's size.
+
+    Raises ValueError without styles, start or iterations, for regions of another size, for a style of which
+    nothing is to be seen and for more ``scale_iterations`` than scales, Diverged if the loss is not a number
+    at the start, and whatever ``control.check`` raises. With ``deterministic`` a canvas too large for the
+    memory raises what PyTorch does.
     """
     if not styles:
         raise ValueError("There is no style. Give at least one style image.")
@@ -113,6 +124,9 @@ def stylize(
         raise ValueError(
             f"The regions are {tuple(regions.masks.shape)}: give a mask of the content's size for each style."
         )
+    for index, alpha in enumerate(style_alphas):
+        if alpha is not None and not bool((alpha > 0).any()):
+            raise ValueError(f"Style {index} is wholly transparent. Choose one with colours in it.")
     check_scales(_size(content), params)
     scene = Scene(
         content.to(device, torch.float32),
@@ -122,8 +136,11 @@ def stylize(
         start=None if start is None else start.to(device, torch.float32),
         influence=None if influence is None else influence.to(device, torch.float32),
         regions=None if regions is None else regions.to(device),
+        style_alphas=[None if alpha is None else alpha.to(device, torch.float32) for alpha in style_alphas],
     )
-    yield from _Run(scene, control or Control(params), device, resume).steps()
+    if earlier is not None:
+        earlier = earlier.on(device)
+    yield from _Run(scene, control or Control(params), device, resume, continues, earlier).steps()
 
 
 def _size(image: Tensor) -> Size:
@@ -133,8 +150,17 @@ def _size(image: Tensor) -> Size:
 class _Run:
     """One run of ``stylize``: the scales that are left, and where the picture stands."""
 
-    def __init__(self, scene: Scene, control: Control, device: torch.device, resume: State | None) -> None:
+    def __init__(
+        self,
+        scene: Scene,
+        control: Control,
+        device: torch.device,
+        resume: State | None,
+        continues: bool,
+        earlier: State | None,
+    ) -> None:
         self._scene = scene
+        self._continues, self._earlier = continues, earlier
         self._control = control
         self._device = device
         self._note: str | None = None
@@ -204,8 +230,9 @@ class _Run:
             evaluations, setbacks = optimiser.evaluations, optimiser.setbacks
             if self._control.params != self._params:
                 params = self._control.params
+                recoloured = not self._scene.has_colours_of(params)
                 optimiser.image = self._view.follow_colours(params, optimiser.image)
-                optimiser.follow(self._objective(self._view, params))
+                optimiser.follow(self._objective(self._view, params), afresh=recoloured)
                 self._params = params
             moved = optimiser.step()
             self._evaluations += optimiser.evaluations - evaluations
@@ -231,8 +258,16 @@ class _Run:
             self._reached = self._view.follow_colours(params, self._result()[0])
         previous = None if self._reached is None else self._view.extended(self._reached)
         view = View(self._scene, size, previous)
+        start = view.beginning(params)
+        earlier, self._earlier = self._earlier, None
+        if self._continues and previous is None:
+            view.hold(start, params, earlier)
         objective = self._objective(view, params)
-        optimiser = self._new_optimiser(view.beginning(params), objective, size)
+        if earlier is not None and self._curvature is None:
+            self._curvature = earlier.curvature
+        optimiser = self._new_optimiser(start, objective, size)
+        if earlier is not None and earlier.size == size:
+            optimiser.recall(earlier.optimiser)
         self._evaluations += optimiser.evaluations
         self._view, self._optimiser, self._params = view, optimiser, params
         self._asked = self._left = iterations
@@ -240,22 +275,20 @@ class _Run:
 
     def _go_on(self, state: State) -> None:
         """Stand where ``state`` was taken."""
-        self._resume = None
+        self._resume, self._earlier, state = None, None, state.on(self._device)
         self._iteration, self._evaluations = state.iteration, state.evaluations
         self._said, self._seconds_per_pixel = list(state.said), state.seconds_per_pixel
-        self._curvature = None if state.curvature is None else state.curvature.cpu()
+        self._curvature = state.curvature
         # What is left to go on from if the memory does not suffice for the rest.
         self._asked, self._left = state.asked, state.left
-        self._reached = state.image.to(self._device)
+        self._reached = state.image
         if not self._scene.has_colours_of(state.params):
             self._scene.take_colours(state.params)
-        previous = None if state.previous is None else state.previous.to(self._device)
-        self._view = View(self._scene, state.size, previous)
+        self._view = View(self._scene, state.size, state.previous)
         self._params = state.params
-        tensors = {name: tensor.to(self._device) for name, tensor in state.optimiser.tensors.items()}
         objective = self._objective(self._view, self._params)
-        own = Parts(state.optimiser.values, tensors) if state.optimiser.values else None
-        self._optimiser = self._new_optimiser(tensors["image"], objective, state.size, own)
+        own = state.optimiser if state.optimiser.values else None
+        self._optimiser = self._new_optimiser(state.image, objective, state.size, own)
         self._evaluations += self._optimiser.evaluations
 
     def _new_optimiser(
@@ -310,6 +343,7 @@ class _Run:
             final=final is not None,
             note=note,
             state=final or self._state(),
+            whole=partial(self._view.whole, image, self._params),
         )
 
     def _state(self) -> State:
@@ -338,8 +372,8 @@ class _Run:
         self._left = 0
         state = self._state()
         if self._view.size != self._full:
-            self._view = View(self._scene, self._full, self._view.extended(best))
-            best = self._view.beginning(self._control.params)
+            best = self._view.enlarged(best, self._full, self._params)
+            self._view = View(self._scene, self._full)
         return self._step(best, here, state)
 
     def _measure(self, seconds_per_pixel: float) -> None:

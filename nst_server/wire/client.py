@@ -101,6 +101,7 @@ class Client:
         style_masks: Sequence[Image | None] = (),
         mask: Image | None = None,
         start: Image | KeptFrame | None = None,
+        continues: str | None = None,
         profiles: Mapping[str, bytes] | None = None,
         title: str = "",
         download: bool | None = None,
@@ -109,6 +110,7 @@ class Client:
     ) -> None:
         """Ask for a job and follow it. ``start``: an image to begin with, or a kept frame.
 
+        ``continues``: the job of which ``start`` is a frame, painted over or not: to go on as it would have.
         ``style_masks``: where each style acts, None for everywhere; empty: all everywhere.
         ``download``: whether missing weights may be fetched for it; None leaves that to the server.
         ``profiles``: ICC profiles by digest. Sent again, the same job is attached to, never duplicated.
@@ -134,6 +136,8 @@ class Client:
             fields["mask"] = mask[0].to_header()
         if start is not None:
             fields["start"] = asdict(start) if isinstance(start, KeptFrame) else start[0].to_header()
+        if continues is not None:
+            fields["continues"] = continues
         message = Message("submit", fields)
         self._jobs[job] = _Followed(message, kept, previews, blobs)
         self._send(message)

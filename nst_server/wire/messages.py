@@ -80,6 +80,7 @@ FROM_CLIENT: Mapping[str, Mapping[str, Field]] = {
         "style_masks": _optional("masks"),
         "mask": _optional("pixels"),
         "start": _optional("start"),
+        "continues": _optional("job"),
         "title": _optional("text"),
         "download": _optional("bool"),
         **_FOLLOW,

@@ -7,6 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from nst_server.worker import checkpoint as checkpoints
 from nst_server.worker.checkpoint import Checkpoint, Keeper, Unreadable
 from nst_server.worker.failures import BadImage
 from nst_server.worker.link import Link
+from nst_server.worker.memory import Loss, Memory, loss_of
 from nst_server.worker.reins import Leaving, Preparing, Reins
 
 #: Longest side of a preview in px: its pixels fit into one message. And the least time between two, in s.
@@ -42,11 +44,17 @@ class Run:
     """One job: its pictures in, its progress, previews and kept frames out."""
 
     def __init__(
-        self, link: Link, task: Message, device: torch.device, choose: Callable[..., Encoder]
+        self,
+        link: Link,
+        task: Message,
+        device: torch.device,
+        choose: Callable[..., Encoder],
+        memory: Memory,
     ) -> None:
         self._link = link
         self._device = device
         self._choose = choose
+        self._memory = memory
         self._job: str = task["job"]
         self._folder = Path(task["folder"])
         self._min_free: int = task["min_free"]
@@ -88,8 +96,10 @@ class Run:
         styles = [
             self._read_style(f"styles[{index}]", style) for index, style in enumerate(self._task["styles"])
         ]
-        digests = [image["pixels"]["digest"] for image in (self._task["content"], *self._task["styles"])]
-        encoder = self._choose(self._reins, content.rgb, styles, digests)
+        described = [image["pixels"] for image in (self._task["content"], *self._task["styles"])]
+        # Wherever they lie in their documents.
+        pixels = [replace(Pixels.from_header(header), x=0, y=0) for header in described]
+        encoder = self._choose(self._reins, [content, *styles], pixels)
         device = devices.describe(self._device)
         content_layers, style_layers = used_layers(encoder, self._reins.params)
         self._plan = {
@@ -98,25 +108,45 @@ class Run:
             "style_layers": style_layers,
         }
         resume = self._resumed(encoder) if self._task["again"] else None
+        continues = self._task["continues"]
+        earlier = self._memory.take(continues, self._loss(encoder))
         self._link.send("running", job=self._job, device=device, encoder=encoder.name)
         steps = stylize(
             content.rgb,
-            styles,
+            [style.rgb for style in styles],
             encoder,
             self._reins.params,
-            start=None if start is None else start.filled,
+            start=None if start is None else self._begun(start, earlier),
             influence=content.alpha,
             regions=self._regions,
+            style_alphas=[style.alpha for style in styles],
             device=self._device,
             control=self._reins,
             resume=resume,
+            continues=continues is not None,
+            earlier=earlier,
         )
         for step, revision in self._paced(steps):
             self._show(step, revision, encoder.name)
             self._stand_at(step)
         self._plan = {**self._plan, "size": list(step.state.full), "style_tile": step.state.tile}
+        self._memory.keep(self._job, self._loss(encoder), step.state)
         reason = "stopped" if self._reins.stop else "completed"
         return self._done(reason, device, encoder.name, step.iteration, step.memory)
+
+    def _loss(self, encoder: Encoder) -> Loss:
+        """What this job makes small, with the parameters of now."""
+        task = self._task
+        images = [task["content"], task["mask"], *task["styles"], *task["style_masks"]]
+        digests = [None if image is None else image["pixels"]["digest"] for image in images]
+        return loss_of(self._reins.params, encoder.digest, digests)
+
+    def _begun(self, start: images.Picture, earlier: State | None) -> Tensor:
+        """``start`` [3, h, w]; where no frame shows it, as the job left it that it goes on from."""
+        size = start.rgb.shape[2], start.rgb.shape[1]
+        if earlier is None or self._mask is None or size != (self._content.width, self._content.height):
+            return start.filled
+        return torch.lerp(resize(earlier.image, size), start.filled, (self._mask > 0).float())
 
     def _recoloured(self, painted: images.Picture) -> dict[str, Any]:
         """A finished picture in the content's colours: one frame, the final one; no encoder."""
@@ -125,10 +155,11 @@ class Run:
         self._reins.wait()
         params, content = self._reins.params, self._picture
         size = (self._content.width, self._content.height)
-        painted = painted.fitted(size, params.fit, content.rgb)
+        filled = content.filled
+        painted = painted.fitted(size, params.fit, filled)
         self._reins.check()
         colours = params.keep_colours, params.luminance_space
-        made = recoloured(painted.rgb, content.rgb, *colours, painted.alpha, content.alpha)
+        made = recoloured(painted.rgb, filled, *colours, painted.alpha, content.alpha)
         cover = torch.ones(content.rgb.shape[1:]) if self._regions is None else self._regions.coverage
         if self._mask is not None and not self._content.has_alpha:
             cover = cover * self._mask
@@ -189,7 +220,7 @@ class Run:
         )
         common.update(encoder=encoder, final=step.final)
         if step.final or self._reins.params.frames.keeps(step.iteration):
-            self._keep(step.image, common)
+            self._keep(step.whole(), common)
         elif self._reins.previews and time.monotonic() >= self._preview_at:
             self._preview_at = time.monotonic() + PREVIEW_SECONDS
             self._preview(step.image, common)
@@ -249,7 +280,10 @@ class Run:
                 self._reins.notes.append(note)
 
     def _keep(self, image: Tensor, common: Mapping[str, Any], onto: images.Picture | None = None) -> None:
-        """Write ``image`` as a frame: with what else ``onto``, by default the content, has than colours."""
+        """Write ``image``, of the content's size, as a frame.
+
+        With what else ``onto``, by default the content, has than colours.
+        """
         kept = self._task["kept_frames"]
         if common["final"]:
             self._sequence = max(self._sequence, kept)
@@ -258,8 +292,7 @@ class Run:
             # Clients may have it.
             self._sequence += 1
             return
-        size = (self._content.width, self._content.height)
-        painted = resize(image, size).to("cpu")
+        painted = image.to("cpu")
         untouched = None
         if self._regions is not None:
             painted = self._regions.composed(self._picture.rgb, painted)
@@ -291,7 +324,7 @@ class Run:
         painted = resize(image, size).to("cpu")
         if self._regions is not None:
             if self._small is None:
-                self._small = self._regions.at(size), resize(self._picture.rgb, size)
+                self._small = self._regions.at(size), resize(self._picture.filled, size)
             regions, content = self._small
             painted = regions.composed(content, painted)
         small = images.Picture(painted, None if alpha is None else resize_map(alpha, size[1], size[0]))
@@ -306,18 +339,18 @@ class Run:
         except images.ImageError as error:
             raise BadImage(field, error) from error
 
-    def _read_style(self, field: str, image: Mapping[str, Any]) -> Tensor:
-        """What the painter sees of a style [3, h, w]: cut to what is not transparent, the rest filled."""
+    def _read_style(self, field: str, image: Mapping[str, Any]) -> images.Picture:
+        """A style, cut to what is not transparent."""
         picture = self._read(field, image)
         if picture.alpha is None:
-            return picture.rgb
+            return picture
         seen = picture.alpha > 0
         rows, columns = (seen.any(axis).nonzero().flatten().tolist() for axis in (1, 0))
         if not rows:
             problem = "The style is wholly transparent."
             raise BadImage(field, images.ImageError("", problem, "Choose one with colours in it."))
         place = (..., slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
-        return images.Picture(picture.rgb[place], picture.alpha[place]).filled
+        return images.Picture(picture.rgb[place], picture.alpha[place])
 
     def _read_mask(self, field: str, image: Mapping[str, Any]) -> Tensor:
         try:

@@ -9,23 +9,25 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from nst_server import device as devices
 from nst_server import weights
 from nst_server.engine.encoders import choose_encoder
+from nst_server.engine.images import Picture
 from nst_server.engine.stylize import Cancelled
 from nst_server.engine.vgg import Encoder
 from nst_server.wire.messages import Message
 from nst_server.wire.params import ENCODERS
+from nst_server.wire.pixels import Pixels
 from nst_server.worker.failures import failure
 from nst_server.worker.job import Run
 from nst_server.worker.link import Link
+from nst_server.worker.memory import Memory
 from nst_server.worker.reins import Leaving, Preparing, Reins
 
 
 class Worker:
-    """A device, and the encoder of the job before, which the next one often needs again."""
+    """A device, and of the job before what the next one often needs again: encoder and memory."""
 
     def __init__(self, link: Link, device: torch.device, weights_path: Path | None, fetch: bool) -> None:
         self._link = link
@@ -33,6 +35,7 @@ class Worker:
         self._weights = weights_path
         self._fetch = fetch
         self._encoder: tuple[Any, Encoder] | None = None
+        self._memory = Memory()
 
     def serve(self) -> bool:
         """Do jobs until told to leave. False if a job has left the device unusable. Raises ServerGone."""
@@ -63,7 +66,7 @@ class Worker:
         """One job, from its task to its ending. Returns whether the device can be used afterwards."""
         job = task["job"]
         try:
-            ending = Run(self._link, task, self._device, self._choose).ending()
+            ending = Run(self._link, task, self._device, self._choose, self._memory).ending()
         except Cancelled:
             self._link.send("cancelled", job=job)
         except Leaving:
@@ -85,14 +88,17 @@ class Worker:
     def _relieve(self, code: str) -> None:
         if code == "out_of_memory":
             self._encoder = None
+            self._memory = Memory()
             gc.collect()
             if self._device.type == "cuda":
                 torch.cuda.empty_cache()
 
-    def _choose(
-        self, reins: Reins, content: Tensor, styles: Sequence[Tensor], digests: Sequence[str]
-    ) -> Encoder:
-        """The encoder of a job: the one before where it would be the same."""
+    def _choose(self, reins: Reins, pictures: Sequence[Picture], pixels: Sequence[Pixels]) -> Encoder:
+        """The encoder of a job: the one before where it would be the same.
+
+        ``pictures``: the content, then the styles; ``pixels``: what they were read from, where the same bytes
+        may mean another picture.
+        """
         params = reins.params
         fetch = self._fetch if reins.download is None else reins.download
         network = (params.encoder, params.pooling)
@@ -101,7 +107,7 @@ class Worker:
             params.seed,
             params.deterministic,
             fetch,
-            *digests,
+            *pixels,
             tuple(params.content_layers.items()),
             tuple(params.style_layers.items()),
         )
@@ -110,8 +116,9 @@ class Worker:
         self._encoder = None
         encoder = choose_encoder(
             params,
-            content,
-            styles,
+            pictures[0].rgb,
+            [style.rgb for style in pictures[1:]],
+            alphas=[picture.alpha for picture in pictures],
             weights_path=self._weights,
             device=self._device,
             report=Preparing(self._link, reins.job),

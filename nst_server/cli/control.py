@@ -1,0 +1,131 @@
+"""``nst pause``, ``resume``, ``stop``, ``cancel`` and ``update``: steering a job, from any terminal."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from nst_server.cli.errors import CliError
+from nst_server.cli.options import add_changes, given_in, option_of
+from nst_server.cli.server import add_connection, running
+from nst_server.wire.checks import InvalidParams
+from nst_server.wire.client import Client
+from nst_server.wire.events import Event
+from nst_server.wire.messages import CANCELLING, DONE, ENDINGS
+from nst_server.wire.params import DEFAULTS
+
+ANSWER_SECONDS = 5.0
+#: The server promises the ending of a cancelled job within 2 s.
+CANCEL_SECONDS = 10.0
+
+_HELP = {
+    "pause": "hold a job after its present iteration, over a restart of the server too",
+    "resume": "let a paused job go on",
+    "stop": "end a job with its best picture so far as the final frame",
+    "cancel": "end a job without a picture; the frames that it has kept stay",
+    "update": "change a job while it runs: strength, shares of the styles, colours and the like",
+}
+
+
+def add_parser(commands: Any) -> None:
+    """Add the subcommands to ``commands``."""
+    for name, text in _HELP.items():
+        parser = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        parser.add_argument("job", metavar="JOB", help="its id, as `nst jobs` lists it")
+        if name == "update":
+            add_changes(parser)
+        add_connection(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the subcommand; returns the exit code."""
+    command, job = arguments.command, arguments.job
+    changes = _changes(arguments) if command == "update" else {}
+    with running(arguments, f"nst {command}") as client:
+        if command == "update":
+            told = _update(client, job, changes)
+        elif command in ("stop", "cancel"):
+            told = _end(client, job, command)
+        else:
+            told = _hold(client, job, command)
+    print(f"{job}: {told}")
+    return 0
+
+
+def _changes(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The live parameters that are given. Raises CliError, also for those that cannot change."""
+    changes = given_in(arguments)
+    if not changes:
+        raise CliError("There is nothing to change.", "Give an option, such as --strength 0.7.")
+    try:
+        DEFAULTS.updated(changes)
+    except InvalidParams as error:
+        raise CliError(f"{option_of(error.field)}: {error.problem}", error.hint) from error
+    return changes
+
+
+def _hold(client: Client, job: str, command: str) -> str:
+    """Pause or resume; returns the state that the job is in then."""
+    getattr(client, command)(job)
+    answer = _answer(client, job, "state")
+    if answer["state"] == CANCELLING:
+        raise CliError(f"{job} is being cancelled.", code=1)
+    return str(answer["state"])
+
+
+def _end(client: Client, job: str, command: str) -> str:
+    """Stop or cancel; returns what became of the job."""
+    client.attach(job, kept=False)
+    state = _answer(client, job, "accepted")["state"]
+    if state in ENDINGS:
+        raise CliError(f"{job} has ended already: {state}.", code=1)
+    getattr(client, command)(job)
+    for event in client.follow(job, silence=CANCEL_SECONDS):
+        if event.type == "failed":
+            raise CliError(event["message"], event["hint"], code=1)
+        if event.type == DONE:
+            # One that was cancelled can have been done just before.
+            return f"{event['reason']} after {event['iteration']} iterations"
+    return "cancelled"
+
+
+def _update(client: Client, job: str, changes: Mapping[str, Any]) -> str:
+    """Change live parameters; returns what they are now."""
+    client.attach(job, kept=False)
+    before = _answer(client, job, "accepted")
+    revision = before["revision"] + 1
+    client.update(job, revision, **changes)
+    # A change that is taken has no answer of its own; answers come in order.
+    client.attach(job, kept=False)
+    after = _answer(client, job, "accepted")
+    if after["state"] in ENDINGS:
+        raise CliError(f"{job} has ended: {after['state']}.", "Start a new one that goes on from it.", code=1)
+    now = DEFAULTS.updated(changes).to_header()
+    if after["revision"] > revision and any(after["params"].get(name) != now.get(name) for name in changes):
+        raise CliError("Somebody else changed the job at the same time.", "Try again.", code=1)
+    return ", ".join(f"{name.replace('_', '-')} {_text(value)}" for name, value in changes.items())
+
+
+def _text(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _answer(client: Client, job: str, awaited: str) -> Event:
+    """The next message of that type about the job. Raises CliError for another answer, or none."""
+    deadline = time.monotonic() + ANSWER_SECONDS
+    while time.monotonic() < deadline:
+        for event in client.poll(0.2):
+            if event.type == "error":
+                field = str(event["field"])
+                about = f"{option_of(field.removeprefix('params.'))}: " if field.startswith("params.") else ""
+                raise CliError(f"{about}{event['message']}", event["hint"], code=1)
+            if event.job != job:
+                continue
+            if event.type == awaited:
+                return event
+            if event.type in ENDINGS and awaited != "accepted":
+                raise CliError(f"{job} has ended: {event.type}.", code=1)
+    hint = "See its log. A job whose images are still on their way obeys when they are there."
+    raise CliError("The server did not answer.", hint, code=1)

@@ -1,0 +1,188 @@
+"""Going on from a frame of an earlier run as it would have, and with what has been painted over it."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from engine_helpers import TinyEncoder, picture, stripes
+from server_process import ServerProcess
+
+from nst_server.broker.submission import Rejected, job_of, request_of
+from nst_server.engine.state import Parts
+from nst_server.engine.stylize import stylize
+from nst_server.jobs import Jobs
+from nst_server.store import Store
+from nst_server.wire.messages import Message
+from nst_server.wire.params import Params
+from nst_server.wire.pixels import Pixels, digest_of
+from nst_server.worker import memory
+from nst_server.worker.memory import Memory, loss_of
+
+CPU = torch.device("cpu")
+#: Two scales, 130 and 260 px; at one the same size.
+WHOLE, MORE = Params(scale_iterations=(10, 10)), Params(scale_iterations=(6,), start="image")
+
+
+def run(params, encoder=None, **more):
+    images = {"content": picture(260, 60), "styles": [stripes()], **more}
+    return list(stylize(encoder=encoder or TinyEncoder(), params=params, device=CPU, **images))
+
+
+def in_8_bits(image):
+    return (image * 255).round() / 255
+
+
+@pytest.fixture(scope="module", params=["lbfgs", "plain-lbfgs", "adam"])
+def before(request):
+    """A run that has ended: its parameters' optimiser, its last step, and where it would have gone."""
+    params = replace(WHOLE, optimiser=request.param, learning_rate=0.005)
+    longer = run(replace(params, iterations=26, scale_iterations=(10, 16)))
+    return replace(MORE, optimiser=request.param, learning_rate=0.005), run(params)[-1], longer
+
+
+def test_a_frame_goes_on_as_the_run_would_have(before):
+    params, last, longer = before
+    steps = run(params, start=in_8_bits(last.image), continues=True, earlier=last.state)
+    assert steps[0].losses["total"] == pytest.approx(longer[20].losses["total"], rel=0.03)
+    assert steps[-1].losses["total"] == pytest.approx(longer[-1].losses["total"], rel=0.03)
+    went, would = steps[-1].image - last.image, longer[-1].image - last.image
+    assert float((went - would).norm()) < 0.5 * float(would.norm())
+
+
+def test_without_its_last_state_a_frame_still_holds_its_drawing():
+    last = run(WHOLE)[-1]
+    start = in_8_bits(last.image)
+    held, anew = (run(MORE, start=start, continues=continues) for continues in (True, False))
+    assert held[0].losses["total"] < 1.03 * last.losses["total"] < anew[0].losses["total"]
+    assert float((held[-1].image - start).abs().mean()) < float((anew[-1].image - start).abs().mean())
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("scales", [(10, 10), (20,)])
+def test_what_was_painted_over_a_frame_stays(known, scales):
+    whole = replace(WHOLE, iterations=20, scale_iterations=scales)
+    last = run(whole)[-1]
+    edited = in_8_bits(last.image)
+    place = (slice(None), slice(20, 44), slice(60, 100))
+    edited[place] = 1 - edited[place]
+    earlier = last.state if known else None
+    held, anew = (run(MORE, start=edited, continues=yes, earlier=earlier if yes else None) for yes in (1, 0))
+    ours, theirs = (float((steps[-1].image - edited)[place].abs().mean()) for steps in (held, anew))
+    back = float((held[-1].image - last.image)[place].abs().mean())
+    assert ours < 0.8 * theirs
+    assert ours < back
+    assert float((held[-1].image - edited)[place].abs().mean()) > 0.005, "it is woven in"
+
+
+def test_nothing_is_probed_again():
+    last = run(WHOLE)[-1]
+    fresh, knowing = TinyEncoder(), TinyEncoder()
+    run(MORE, fresh, start=last.image, continues=True)
+    run(MORE, knowing, start=last.image, continues=True, earlier=last.state)
+    assert knowing.passes < fresh.passes - 8
+
+
+def test_a_state_of_another_size_is_not_misused():
+    last = run(replace(WHOLE, size=200))[-1]
+    frame = torch.nn.functional.interpolate(last.image[None], (60, 260), mode="bilinear")[0]
+    steps = run(MORE, start=frame, continues=True, earlier=last.state)
+    assert steps[-1].losses["total"] < steps[0].losses["total"]
+
+
+def test_interrupted_it_goes_on_to_the_bit():
+    last = run(WHOLE)[-1]
+    more = {"start": in_8_bits(last.image), "continues": True, "earlier": last.state}
+    whole = run(MORE, **more)
+    rest = run(MORE, **more, resume=whole[2].state)
+    assert [step.image.equal(other.image) for step, other in zip(rest, whole[3:], strict=True)] == [True] * 3
+
+
+# -- what the worker remembers
+
+
+def test_only_the_same_loss_of_the_same_job_is_remembered_and_once():
+    state = run(WHOLE)[-1].state
+    loss = loss_of(WHOLE, "encoder", ["content", None, "style"])
+    live = loss_of(replace(MORE, strength=0.7, tv=0.1, seed=3), "encoder", ["content", None, "style"])
+    others = [
+        loss_of(replace(WHOLE, keep_colours="luminance"), "encoder", ["content", None, "style"]),
+        loss_of(WHOLE, "another", ["content", None, "style"]),
+        loss_of(WHOLE, "encoder", ["content", "mask", "style"]),
+    ]
+    for job, its in [("another", loss), (None, loss), *(("a", other) for other in others)]:
+        kept = Memory()
+        kept.keep("a", loss, state)
+        assert kept.take(job, its) is None
+        assert kept.take("a", loss) is None
+    kept = Memory()
+    kept.keep("a", loss, state)
+    taken = kept.take("a", live)
+    assert taken is not None and taken.image.equal(state.image)
+    assert kept.take("a", loss) is None
+
+
+def test_of_a_large_job_only_the_pictures_are_kept(monkeypatch):
+    monkeypatch.setattr(memory, "_MOST_BYTES", 10**5)
+    last = run(WHOLE)[-1]
+    loss, kept = loss_of(WHOLE, "", []), Memory()
+    kept.keep("a", loss, last.state)
+    taken = kept.take("a", loss)
+    assert taken.optimiser == Parts({}, {"image": last.state.image})
+    steps = run(MORE, start=last.image, continues=True, earlier=taken)
+    assert steps[0].losses["total"] < 1.03 * last.losses["total"]
+
+
+# -- from a client to the worker
+
+
+def submitted(jobs, store, job, **more):
+    """A job as the broker takes it, of a message with these fields."""
+    image = Pixels("c" * 64, 20, 20, 1600).to_header()
+    message = Message("submit", {"job": job, "params": {}, "content": image, "styles": [image], **more})
+    return job_of(message, request_of(message), "client", jobs, store)
+
+
+def test_a_job_of_another_manner_is_only_begun_from(tmp_path):
+    jobs, store = Jobs(lambda change: None), Store(tmp_path)
+    frame, style = (Pixels(name * 64, 20, 20, 1600).to_header() for name in "fd")
+    on = {"start": frame, "continues": "first"}
+    jobs.accept(submitted(jobs, store, "first"))
+    assert submitted(jobs, store, "a", **on).continues == "first"
+    assert submitted(jobs, store, "b", **{**on, "continues": "forgotten"}).continues == "forgotten"
+    assert submitted(jobs, store, "c", **on, styles=[style]).continues is None
+    assert submitted(jobs, store, "d", **on, params={"start": "image+noise"}).continues is None
+    jobs.accept(submitted(jobs, store, "e", **on, params={"iterations": 0, "keep_colours": "moments"}))
+    assert submitted(jobs, store, "f", **{**on, "continues": "e"}, styles=[style]).continues == "e"
+    with pytest.raises(Rejected) as rejected:
+        submitted(jobs, store, "g", continues="first")
+    assert rejected.value.field == "continues"
+
+
+def test_over_the_wire_the_losses_go_on_where_they_stood(tmp_path):
+    def paint(job, **more):
+        client.submit(job, size=208, frames="none", strength=0.6, **more)
+        losses = [client.expect("progress", seconds=180, job=job)["losses"]["total"]]
+        while (message := client.receive(60)).type != "done":
+            losses += [message["losses"]["total"]] if message.type == "progress" else []
+        return losses
+
+    with ServerProcess(tmp_path) as server:
+        client = server.client()
+        images = {"content": client.image(208, 12, seed=1), "styles": [client.image(60, 60, seed=2)]}
+        whole = paint("whole", scale_iterations=[12, 12], more=images)
+        data = store_file(server, "whole")
+        client.blobs[digest_of(data)] = data
+        frame = Pixels(digest_of(data), 208, 12, len(data)).to_header()
+        on = paint("on", iterations=4, more={**images, "start": frame, "continues": "whole"})
+        again = paint("again", iterations=4, more={**images, "start": {"job": "whole", "iteration": 24}})
+        anew = paint("anew", iterations=4, more={**images, "start": frame})
+    assert on[0] == pytest.approx(whole[-1], rel=0.03)
+    # The worker remembers the last job alone: this one holds to the frame itself.
+    assert again[0] < 1.03 * whole[-1]
+    assert anew[0] > 1.2 * whole[-1]
+
+
+def store_file(server, job):
+    """The pixels of the only frame that is kept of ``job``."""
+    (path,) = (server.data / "jobs" / job / "frames").glob("*.bin")
+    return path.read_bytes()
