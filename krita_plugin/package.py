@@ -31,7 +31,8 @@ pyzmq project; their sources are at https://github.com/zeromq and https://github
 Where there is a folder for uv: it is an unmodified release too (MIT or Apache 2.0),
 https://github.com/astral-sh/uv.
 """
-_NEVER = {"__pycache__", ".DS_Store"}
+#: What translators work with; Krita needs what is compiled from it.
+_TRANSLATORS = {".po", ".pot"}
 
 # The zip format's earliest, so that the same sources make the same bytes.
 _TIMESTAMP = (1980, 1, 1, 0, 0, 0)
@@ -78,7 +79,7 @@ def plugin_files(pyzmq: Pyzmq, server: Mapping[str, bytes] | None = None) -> dic
     files = {
         path.relative_to(PLUGIN).as_posix(): path.read_bytes()
         for path in sorted(PLUGIN.rglob("*"))
-        if path.is_file() and is_source(path)
+        if path.is_file() and is_source(path, PLUGIN) and path.suffix not in _TRANSLATORS
     }
     if "__init__.py" not in files:
         raise SetupError(f"{PLUGIN} is not the plugin: it has no __init__.py.", "Install nst-krita again.")
@@ -91,11 +92,11 @@ def plugin_files(pyzmq: Pyzmq, server: Mapping[str, bytes] | None = None) -> dic
     return files
 
 
-def is_source(path: Path) -> bool:
-    """Whether a file of a source tree belongs to it: not made by packing, nor left by a program."""
+def is_source(path: Path, tree: Path) -> bool:
+    """Whether a file below ``tree`` belongs to the sources: not made by packing, nor left by a program."""
     if path.is_relative_to(PLUGIN) and path.relative_to(PLUGIN).parts[0] in GENERATED:
         return False
-    return not _NEVER.intersection(path.parts)
+    return not any(part == "__pycache__" or part.startswith(".") for part in path.relative_to(tree).parts)
 
 
 def build(pyzmq: Pyzmq) -> dict[str, object]:

@@ -48,7 +48,7 @@ def server_wheel() -> tuple[str, bytes]:
         path.relative_to(source.parent).as_posix(): path.read_bytes()
         for source in PACKAGES
         for path in source.rglob("*")
-        if path.is_file() and package.is_source(path)
+        if path.is_file() and package.is_source(path, source)
     }
     files[f"{information}/METADATA"] = metadata.encode()
     files[f"{information}/WHEEL"] = _WHEEL.encode()

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from plugin_state import part, root
 from real_krita.policy import (
     pytest_deselected,
     pytest_runtest_setup,
@@ -12,7 +13,14 @@ from real_krita.policy import (
     pytest_terminal_summary,
 )
 
-__all__ = ["pytest_deselected", "pytest_runtest_setup", "pytest_sessionfinish", "pytest_terminal_summary"]
+__all__ = [
+    "part",
+    "pytest_deselected",
+    "pytest_runtest_setup",
+    "pytest_sessionfinish",
+    "pytest_terminal_summary",
+    "root",
+]
 
 PLUGIN = Path(__file__).resolve().parent.parent / "krita_plugin"
 

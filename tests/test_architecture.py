@@ -40,14 +40,15 @@ SERVER = {
 }
 #: The same for the plugin.
 PLUGIN = {
-    "__init__": {"extension", "vendor"},
-    "extension": {"ui", "model", "backend", "host", "settings", "qt"},
-    "ui": {"model", "settings", "qt"},
-    "model": {"host", "backend", "settings", "qt"},
-    "host": {"qt"},
-    "backend": {"qt"},
+    "__init__": {"extension", "vendor", "translation", "qt"},
+    "extension": {"ui", "model", "backend", "host", "settings", "translation", "qt"},
+    "ui": {"model", "settings", "translation", "qt"},
+    "model": {"host", "backend", "settings", "translation", "qt"},
+    "host": {"translation", "qt"},
+    "backend": {"translation", "qt"},
     "settings": {"backend"},
     "vendor": set(),
+    "translation": set(),
     "qt": set(),
 }
 #: Where a library may be imported; everything else must do without it.

@@ -28,7 +28,7 @@ def test_diagnostics_tell_no_names(diagnostics: Any, tmp_path: Path) -> None:
     )
     text = diagnostics.report({"Krita": "5.2"}, [log, tmp_path / "none.log"], Path("/home/joerg"), "joerg")
     assert text.startswith("Krita: 5.2\n\n--- server.log ---\nline 61\n")
-    assert text.endswith("opened ~/pictures/a.png for USER\n")
+    assert text.endswith("opened …/a.png for USER\n")
 
 
 @pytest.mark.parametrize(
@@ -46,3 +46,21 @@ def test_names_are_found_however_they_are_written(
 ) -> None:
     path = (PureWindowsPath if "\\" in home else PurePosixPath)(home)
     assert diagnostics.without_names(text, path, user) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("opened /mnt/clients/Smith & Sons/sketch.kra", "opened …/sketch.kra"),
+        ("~/pictures/a.png", "…/a.png"),
+        (r"'D:\\Clients\\Smith\\a.png' is damaged", "'…/a.png' is damaged"),
+        (r"D:\Clients\Smith\a.png", "…/a.png"),
+        ('File "/opt/nst/lib/worker.py", line 7', 'File "…/worker.py", line 7'),
+        ("ipc:///run/user/1000/nst/server.sock", "ipc://…/server.sock"),
+        ("tcp://192.168.1.7:5555 and https://a.org/models/vgg19.pth", None),
+        ("iteration 3/40, and/or 1.5 it/s, /tmp", None),
+        ("from /a/b.png to /c/d.png", "from …/b.png to …/d.png"),
+    ],
+)
+def test_paths_are_cut_down_to_file_names(diagnostics: Any, text: str, expected: str | None) -> None:
+    assert diagnostics.short_paths(text) == (text if expected is None else expected)

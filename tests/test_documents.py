@@ -2,52 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
-from types import ModuleType, SimpleNamespace
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import Mock
 
 import pytest
-from job_records import LIMIT, again, module, record, settings
-
-
-class Names(type):
-    """A class that has any class as an attribute."""
-
-    def __getattr__(cls, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return Names(name, (Anything,), {})
-
-
-class Anything(metaclass=Names):
-    def __init__(self, *_: Any) -> None:
-        pass
-
-
-@pytest.fixture
-def part(plugin: None, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Import a part of the plugin."""
-    importlib.import_module("nst_krita")  # beside a Krita it would register itself there
-    qt, krita = ModuleType("nst_krita.qt"), ModuleType("krita")
-    for name in ("QtCore", "QtGui", "QtWidgets", "QAction", "Signal"):
-        setattr(qt, name, Anything)
-    qt.to_bytes, qt.view = bytes, memoryview  # type: ignore[attr-defined]
-    krita.Krita = krita.InfoObject = Anything  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "krita", krita)
-    monkeypatch.setitem(sys.modules, "nst_krita.qt", qt)
-    host = importlib.import_module("nst_krita.host")
-    monkeypatch.setattr(host, "read_annotation", lambda document: document.text)
-    monkeypatch.setattr(host, "write_annotation", lambda document, text: setattr(document, "text", text))
-    return lambda name: importlib.import_module(f"nst_krita.{name}")
-
-
-def a_document(*jobs: Any) -> Any:
-    history = module().History()
-    for job in jobs:
-        history.add(job)
-    return SimpleNamespace(id="document", is_open=True, text=history.to_text(LIMIT))
+from job_records import again, module, record, settings
+from plugin_state import a_document
 
 
 class Desk:
@@ -180,6 +142,7 @@ def test_another_server_that_does_not_know_a_job_does_not_close_it(part: Any) ->
 
 def test_a_frame_that_is_fetched_twice_is_one_layer(part: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     model, network, inserter = part("model.document_model"), Mock(), Mock(inserted=[], gone=None)
+    inserter.is_aside = False
     monkeypatch.setattr(
         model.host, "FrameInserter", lambda *_, **more: inserter.__dict__.update(more) or inserter
     )
@@ -187,7 +150,7 @@ def test_a_frame_that_is_fetched_twice_is_one_layer(part: Any, monkeypatch: pyte
     job = record(seen=[2])
     followed = model.job_again(job, SimpleNamespace(id="document"))
     assert followed.left_out == (1,)
-    insertion = model.Insertion(followed, Mock(), Mock(), Mock(), network, job, Mock())
+    insertion = part("model.insertion").Insertion(followed, Mock(), Mock(), Mock(), network, job, Mock())
     pixels = {"width": 1, "height": 1, "x": 0, "y": 0, "channels": "RGBA", "bytes": 4, "digest": 64 * "0"}
     frame = {"sequence": 1, "final": False, "kept": True, "iteration": 1, "revision": 0, "pixels": pixels}
     event = part("backend.wire").events.Event("frame", frame, b"1234")
@@ -205,6 +168,7 @@ def test_a_frame_that_is_fetched_twice_is_one_layer(part: Any, monkeypatch: pyte
 def animated(part: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A job whose frames become an animation: its ``insertion``, its ``inserter``, ``frame`` to send."""
     model, inserter = part("model.document_model"), Mock(inserted=[], gone=None, is_animating=False)
+    inserter.is_aside = False
     monkeypatch.setattr(
         model.host, "FrameInserter", lambda *_, **more: inserter.__dict__.update(more) or inserter
     )
@@ -212,7 +176,8 @@ def animated(part: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     remembered = record()
     remembered.layers = "animation"
     job = model.job_again(remembered, SimpleNamespace(id="document"))
-    insertion = model.Insertion(job, Mock(is_in_front=True), Mock(), Mock(), Mock(), remembered, Mock())
+    document = Mock(is_in_front=True)
+    insertion = part("model.insertion").Insertion(job, document, Mock(), Mock(), Mock(), remembered, Mock())
     pixels = {"width": 1, "height": 1, "x": 0, "y": 0, "channels": "RGBA", "bytes": 4, "digest": 64 * "0"}
 
     def frame(sequence: int, final: bool = False) -> None:
@@ -269,7 +234,7 @@ def test_a_single_frame_stays_a_layer_without_a_word(animated: Any) -> None:
 def test_what_keeps_frames_from_becoming_an_animation_is_said(part: Any, animated: Any) -> None:
     animated.frame(1)
     animated.frame(2, final=True)
-    animated.inserter.on_animated("", part("host.frames").LOCKED)
+    animated.inserter.on_animated("", part("host.animation").LOCKED)
     assert animated.job.note.endswith("is locked. Unlock it for an animation.")
     animated.inserter.gone = part("host").DELETED
     animated.insertion.animate()
@@ -320,7 +285,7 @@ def test_a_recolouring_leaves_the_sliders_to_the_job_that_paints(
     )
     assert (request.start, request.styles) == ("frame", ["content"])
     assert [job.title for job in root.jobs] == [painting.title, "recoloured → “final”"]
-    assert root._latest()[0] is painting and root._in_use._used == used
+    assert root.rows.latest[0] is painting and root._in_use._used == used
     root.jobs[1].handle("done", {**DONE, "iteration": 0, "encoder": ""})
     assert root.jobs[1].words == "recoloured in 1 s"
 
@@ -355,26 +320,6 @@ def test_shares_reach_a_running_job_in_its_own_order_after_the_rows_were_moved(
     changes._send()
     desk.network.tell.assert_called_once_with("update", job.id, 1, style_weights=[1.0, 0.25])
     insertion.record.change.assert_called_once_with(1, {"style_weights": [1.0, 0.25]})
-
-
-@pytest.fixture
-def root(part: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The plugin's state with "document" in view, in which a job paints that has left frame 2 out."""
-    model = part("model.root")
-    document = a_document()
-    for name in ("Network", "Server", "Insertion"):
-        monkeypatch.setattr(model, name, Mock())
-    model.Insertion.return_value = Mock(pending=0, is_homeless=False, is_animating=False)
-    monkeypatch.setattr(model, "timer", Mock())
-    monkeypatch.setattr(part("model.live"), "timer", Mock())
-    monkeypatch.setattr(model.host, "PenWatch", Mock())
-    monkeypatch.setattr(model.host, "current", lambda: document)
-    made = model.Root(part("settings").Settings())
-    followed = part("model.document_model").job_again(record(), document)
-    made.documents.add(document, record())
-    made._follow(followed, document, Mock(), made.documents.history(document).jobs["a"])
-    followed.left_out = (2,)
-    return made
 
 
 def tell(root: Any, part: Any, kind: str, **fields: Any) -> None:
@@ -426,3 +371,48 @@ def test_a_job_is_sent_even_if_the_document_cannot_remember_it(
     with pytest.raises(ValueError):
         root._begin(lambda document: (Mock(), job, "request"), root._in_use.start)
     root._network.submit.assert_called_once_with("request")
+
+
+def test_a_damaged_connection_file_is_told_in_plain_words(part: Any, tmp_path: Path) -> None:
+    file, said = tmp_path / "studio.json", Mock()
+    file.write_text("{}}")
+    part("model.server").Server.choose(SimpleNamespace(_say=said), str(file))
+    said.assert_called_once_with(
+        "“studio.json” is no connection file, or is damaged. Choose the server.json of the other server."
+    )
+
+
+def test_a_frame_that_is_gone_on_with_names_the_job_that_made_it(
+    part: Any, root: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = part("model.document_model")
+    frame, record = (
+        SimpleNamespace(id="{frame}", name="final"),
+        SimpleNamespace(id="a-job", source="{x}", group=""),
+    )
+    content = SimpleNamespace(pixels="content", mask=None)
+    source = SimpleNamespace(id="{x}")
+    document = SimpleNamespace(id="{doc}", source=lambda layer=None: source if layer else frame, layers=list)
+    history = SimpleNamespace(of_layer=lambda layer: record if layer == "{frame}" else None, latest=None)
+    monkeypatch.setattr(model.host, "read_content", lambda *_: content)
+    monkeypatch.setattr(model.host, "read_start", lambda *_: "start")
+    monkeypatch.setattr(model, "masks_of", lambda *_: [])
+    styles = SimpleNamespace(weights=(), scales=(), name="style", styles=())
+    origin = model.continuation(document, history)
+    _, request = model.read_job(root.options, styles, document, origin, None)
+    assert (request.start, request.continues) == ("start", "a-job")
+    _, request = model.read_job(root.options, styles, document, model.active_layer(document), None)
+    assert request.continues is None
+
+
+def test_start_is_heard_once_while_a_layer_is_read(part: Any, root: Any) -> None:
+    started: list[Any] = []
+
+    def read(document: Any) -> Any:
+        started.append(document)
+        root._begin(read, Mock())
+        raise part("host").HostError("It is empty.", "")
+
+    for count in (1, 2):
+        root._begin(read, Mock())
+        assert len(started) == count and "empty" in root.message

@@ -120,6 +120,8 @@ def test_network_gone() -> None:
     connection = part("model.connection").Connection()
     connection.handle(part("backend.wire").events.Event("disconnected", {"reason": "silence"}))
     assert connection.words == "connection lost, trying again"
+    assert connection.problem.startswith("Jobs go on as soon as it answers.")
+    assert connection.problem.endswith("choose Restart server in the menu ⚙.")
 
 
 def test_server_ended_during_the_job(tmp_path: Path) -> None:
@@ -243,6 +245,14 @@ def test_canvas_too_large() -> None:
 def test_settings_that_cannot_be() -> None:
     assert rejected(params={"strength": 7}).startswith("Strength: 7 is out of range. Give a number")
     assert rejected(params={"coarse_to_fine": 7}).startswith("Coarse to fine must be true or false")
+    for setting, words in (
+        ({"tv": 101}, "Smoothness: 101 is out of range."),
+        ({"style_scale": 9}, "Stroke size: 9 is out of range."),
+        ({"keep_colours": "all"}, "Colours: 'all' is not a choice."),
+        ({"style_weights": [-1]}, "The shares of the styles: -1 is out of range."),
+        ({"style_weights": [0]}, "The shares of the styles all are 0."),
+    ):
+        assert rejected(params=setting).startswith(words), "as the docker calls them"
 
 
 @pytest.mark.parametrize("field", ["content", "styles[0]"])

@@ -22,6 +22,11 @@ LOOKS = (
     "styles",
     "region",
     "job",
+    "jobs",
+    "unfolded",
+    "low",
+    "other",
+    "advice",
     "advanced_dark",
     "narrow_dark",
     "advanced_bright",
@@ -37,10 +42,10 @@ def plugin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return packed_plugin.unpack(tmp_path_factory.mktemp("plugin"))
 
 
-def probed(plugin: Path, folder: Path, per_cent: int) -> Result:
-    """What the probe found where Qt draws everything at that many per cent."""
+def probed(plugin: Path, folder: Path, per_cent: int, language: str = "") -> Result:
+    """What the probe found where Qt draws everything at that many per cent, in that language of Krita's."""
     # Named so that each has its own folder of screenshots.
-    probe = folder / f"docker_{per_cent}_probe.py"
+    probe = folder / f"docker_{language or per_cent}_probe.py"
     shutil.copy(HERE / "real_krita/docker_probe.py", probe)
     with Profile() as profile:
         inputs.content_photo().resize(SIZE).save(profile.outside / "content.png", icc_profile=None)
@@ -50,6 +55,11 @@ def probed(plugin: Path, folder: Path, per_cent: int) -> Result:
             "QT_SCALE_FACTOR": str(per_cent / 100),
             "NST_TEST_CONTENT": str(profile.inside / "content.png"),
         }
+        if language:
+            environment["NST_TEST_LANGUAGE"] = language
+            # As Settings ▸ Switch Application Language writes it.
+            chosen = f"[Language]\nkrita=@ByteArray({language})\n"
+            (profile.outside / "home/.config/klanguageoverridesrc").write_text(chosen)
         for number, (name, picture) in enumerate(zip(NAMES, pictures, strict=True)):
             picture.save(profile.outside / f"{name}.png")
             environment[f"NST_TEST_STYLE_{number}"] = str(profile.inside / f"{name}.png")
@@ -108,10 +118,49 @@ def test_the_gallery_offers_presets_and_saving(usual: Result) -> None:
 def test_the_scrubber_runs_over_all_kept_frames(docker: Result) -> None:
     scrub = docker["scrub"]
     assert scrub["range"] == [0, 4] and scrub["newest"] == 4
-    assert scrub["shown"] == [2], "those that are layers are shown at once"
+    assert scrub["shown"][:1] == [2], "those that are layers are shown at once"
     assert scrub["fetched"] == [[4]], "of the others, the one that the hand rests on is fetched"
     assert scrub["stays"] == 3, "the fetched frame is the one that is visible"
     assert scrub["follows"] == 5, "a new frame is visible, so the scrubber goes there"
+    assert scrub["by_key"] == 0
+    assert scrub["names"] == [
+        ["Frame shown", "iteration 20"],
+        ["Frame shown", "iteration 5, not a layer yet"],
+    ]
+    assert docker["pictures"] == [1, 2, 5], "of frames that are layers, once"
+
+
+def test_running_jobs_stay_in_sight_and_ended_ones_fold(docker: Result) -> None:
+    rows = docker["rows"]
+    assert rows["folded"] == [True, False, False]
+    assert rows["unfolded"] == [False, 1], "its frames are looked up again"
+    assert rows["larger"], "the preview, when it is clicked"
+    assert rows["in_sight"], "also in a low docker"
+    assert rows["of_another_document"] == 1
+
+
+def test_a_large_picture_on_a_processor_is_one_click_from_a_draft(docker: Result) -> None:
+    assert docker["advice"] == [True, "draft", False]
+
+
+@pytest.fixture(scope="module")
+def german(plugin: Path, tmp_path_factory: pytest.TempPathFactory) -> Result:
+    return probed(plugin, tmp_path_factory.mktemp("probe"), 100, "de")
+
+
+def test_it_speaks_the_language_that_krita_was_switched_to(german: Result) -> None:
+    assert german["title"] == "Neuronale Stilübertragung"
+    assert german["actions"] == [
+        "Neuronale Stilübertragung …",
+        "Neuronale Stilübertragung: Start",
+        "Neuronale Stilübertragung: Von der aktiven Ebene aus weitermalen",
+    ]
+    assert german["tip"] == "Die aktive Ebene oder ihren ausgewählten Teil in diesen Stilen malen."
+
+
+@pytest.mark.parametrize("look", ["idle", "styles", "job", "advanced", "narrow"])
+def test_nothing_is_cut_off_in_german(german: Result, look: str) -> None:
+    assert german["faults_" + look] == []
 
 
 def test_float_alpha_is_read(usual: Result) -> None:

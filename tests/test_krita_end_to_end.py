@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import sys
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +11,10 @@ import packed_plugin
 import pytest
 from PIL import Image
 from real_krita import Profile, Result, run_probe
-from server_process import ServerProcess
+from server_process import serving
 
 from krita_plugin import package
 from nst_server.demo import inputs
-from nst_server.wire.connection import Connection, NoConnection
 
 HERE = Path(__file__).parent
 pytestmark = [pytest.mark.krita, pytest.mark.timeout(900)]
@@ -53,9 +48,7 @@ def imported(profile: Profile, environment: dict[str, str]) -> Result:
 @pytest.fixture(scope="module")
 def data(imported: Result, profile: Profile, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The data folder of the server, which the painter's Krita finds."""
-    folder = profile.outside / "home/.local/share/nst-krita"
-    folder.mkdir(parents=True)
-    with serving(profile, folder, tmp_path_factory.mktemp("end-to-end")):
+    with serving(profile, tmp_path_factory.mktemp("end-to-end")) as folder:
         yield folder
 
 
@@ -68,35 +61,6 @@ def result(data: Path, profile: Profile, environment: dict[str, str]) -> Result:
 @pytest.fixture(scope="module")
 def earlier(result: Result, profile: Profile, environment: dict[str, str]) -> Result:
     return run_probe(HERE / "real_krita/earlier_probe.py", env=environment, profile=profile, timeout=400)
-
-
-class serving:  # noqa: N801 (reads as the verb that it is)
-    """The server as this Krita finds it: in the machine's own Krita the plugin starts it by itself.
-
-    The Krita of a root cannot see this Python, so there the server is started from outside.
-    """
-
-    def __init__(self, profile: Profile, data: Path, folder: Path) -> None:
-        self._profile, self._data = profile, data
-        self._server = ServerProcess(folder, data=data) if profile.root else None
-
-    def __enter__(self) -> None:
-        if self._server is None:
-            command = [sys.executable, "-m", "nst_server", "serve"]
-            (self._data / "installed.json").write_text(json.dumps({"command": command}))
-            return
-        self._server.start()
-        seen_inside = self._server.file.read_text().replace(
-            str(self._profile.outside), str(self._profile.inside)
-        )
-        self._server.file.write_text(seen_inside)
-
-    def __exit__(self, *_: object) -> None:
-        if self._server is not None:
-            self._server.__exit__()
-            return
-        with suppress(NoConnection, ProcessLookupError):
-            os.kill(Connection.read(self._data / "run" / "server.json").pid, signal.SIGTERM)
 
 
 def test_kritas_own_importer_takes_the_zip(imported: Result, profile: Profile) -> None:
@@ -131,7 +95,7 @@ def test_nothing_gets_in_the_painters_way(result: Result) -> None:
 def test_the_server_was_started_and_encoder_and_device_are_told(result: Result) -> None:
     assert result["server_before"] == "server starts when it is needed"
     assert "built-in encoder" in result["job_words"]
-    assert "CPU" in result["server"] or "NVIDIA" in result["server"]
+    assert "on the processor" in result["server"] or "NVIDIA" in result["server"]
 
 
 def test_undo_takes_one_frame_away_and_redo_brings_it_back(result: Result) -> None:

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import signal
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,9 +11,7 @@ import packed_plugin
 import pytest
 from PIL import Image
 from real_krita import Profile, Result, run_probe
-from server_process import SCRIPT, ServerProcess
-
-from nst_server.wire.connection import Connection, NoConnection
+from server_process import SCRIPT, serving
 
 HERE = Path(__file__).parent
 pytestmark = [pytest.mark.krita, pytest.mark.timeout(900)]
@@ -38,19 +32,8 @@ def profile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Profile]:
 @pytest.fixture(scope="module")
 def data(profile: Profile, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The server's data folder. Krita starts the server itself; in a root it finds one that runs."""
-    folder = profile.outside / "home/.local/share/nst-krita"
-    folder.mkdir(parents=True)
-    if profile.root:
-        with ServerProcess(tmp_path_factory.mktemp("server"), worker=SCRIPT, data=folder) as server:
-            text = server.file.read_text()
-            server.file.write_text(text.replace(str(profile.outside), str(profile.inside)))
-            yield folder
-        return
-    command = [sys.executable, str(HERE / "server_process.py"), str(SCRIPT), "serve", "--no-download"]
-    (folder / "installed.json").write_text(json.dumps({"command": command}))
-    yield folder
-    with contextlib.suppress(NoConnection, ProcessLookupError):
-        os.kill(Connection.read(folder / "run" / "server.json").pid, signal.SIGTERM)
+    with serving(profile, tmp_path_factory.mktemp("server"), SCRIPT) as folder:
+        yield folder
 
 
 @pytest.fixture(scope="module")
@@ -172,10 +155,16 @@ def test_frames_whose_group_is_gone_are_kept_and_come_when_asked_for(history: Re
         "The group with the frames was undone or deleted. The frames are kept on the server. "
         "Redo it, or press Insert, to have them in the document."
     )
-    assert left_out == [2, 3] and layers == ["Background"]
-    assert history["gone"]["fetched"] == [frames("iteration 199", "final"), ""]
+    assert left_out == [1, 2, 3] and layers == ["Background"]
+    assert history["gone"]["fetched"] == [frames("iteration 1", "iteration 199", "final"), ""]
     note, count = history["gone"]["flattened"]
     assert "undone or deleted" in note and count == 1
+
+
+def test_a_single_frame_that_was_undone_comes_again_when_asked_for(history: Result) -> None:
+    two = frames("iteration 1", "iteration 199")
+    assert history["gone"]["one_undone"] == [[1, 2], [3], two]
+    assert history["gone"]["one_fetched"] == [[1, 2, 3], frames("iteration 1", "iteration 199", "final")]
 
 
 def test_a_document_brings_its_settings_unless_others_are_being_chosen(history: Result) -> None:

@@ -26,7 +26,7 @@ def reading() -> Result:
 
 @pytest.fixture(scope="module")
 def frames() -> Result:
-    return run_probe(HERE / "real_krita/frames_probe.py", plugin=PLUGIN, enable=False, timeout=400)
+    return run_probe(HERE / "real_krita/frames_probe.py", plugin=PLUGIN, enable=False, timeout=500)
 
 
 def background(*frames: list, group: str = "Starry Night") -> list:
@@ -101,6 +101,27 @@ def test_selection_is_a_mask_with_its_feathering(reading: Result) -> None:
     assert mask["channels"] == "MASK" and mask["dtype"] == "uint8"
     assert len(reading["mask_values"]) > 10
     assert reading["all_selected"]
+
+
+@pytest.mark.parametrize(("depth", "size"), [("U8", 4), ("U16", 8), ("F32", 16)])
+def test_a_layer_is_read_in_small_parts_and_as_it_was(reading: Result, depth: str, size: int) -> None:
+    found, limit = reading["strips"][depth], reading["strips"]["strip_bytes"]
+    assert found["untorn"] and found["painted"], "strokes between two strips come into none of them"
+    assert found["at_once"] <= limit == 4 << 20
+    assert found["turns"] >= 2048 * 2048 * size // limit - 1
+
+
+def test_a_document_closed_while_it_is_read(reading: Result) -> None:
+    assert reading["strips"]["closed"] == ["The document has been closed.", "Open it again first."]
+
+
+def test_other_colours_are_converted_in_small_parts(reading: Result) -> None:
+    sizes, pixels, is_even = reading["strips"]["converted"]
+    assert max(sizes) <= 5 * pixels and sum(sizes) == 5 * 1200 * 1200 and is_even
+
+
+def test_reading_keeps_no_copy_of_the_layer(reading: Result) -> None:
+    assert reading["strips"]["memory_mb"] < 100, "twenty copies take 320 MB"
 
 
 def test_style_picker_offers_other_layers_and_documents(reading: Result) -> None:
@@ -211,6 +232,61 @@ def test_undo_and_redo_of_a_frame(frames: Result) -> None:
     assert found["redone"] == [background(frame(1, visible=False), frame(2)), "02141eff"]
 
 
+def test_a_single_frame_that_was_undone_or_deleted_is_missed_and_can_come_again(frames: Result) -> None:
+    found = frames["undoing_one"]
+    assert found["noticed"] < 5, "about a second, on a slow machine"
+    older = [frame(key, visible=False) for key in (1, 2, 3)]
+    assert found["again"] == [background(*older, frame(4)), "04141eff", [1, 2, 3, 4]]
+    tree, pixel, present = found["deleted"]
+    # Krita's scripting puts none below the lowest: the next best place is directly above it.
+    hidden = {key: frame(key, visible=False) for key in (2, 3, 4)}
+    assert tree == background(hidden[3], frame(1), hidden[2], hidden[4])
+    assert pixel == "01141eff" and sorted(present) == [1, 2, 3, 4]
+    assert found["undone"] == background(*older, frame(4)), "their first layers are known again"
+
+
+def test_frames_come_hidden_over_what_is_being_painted(frames: Result) -> None:
+    found = frames["painted_beneath"]
+    assert found["aside"] == [[False, ["iteration 2"]], True, False] and found["seen"]
+    assert found["undo"] == 2
+    assert found["eye"] == [[True, ["iteration 2"]], "02141eff", False, True]
+    assert found["eye_undo"] == 2, "showing them is no step of undo"
+
+
+def test_a_group_that_the_painter_has_shown_or_hidden_stays_so(frames: Result) -> None:
+    found = frames["painted_beneath"]
+    assert found["stays"] == [[True, ["iteration 3"]], "03141eff"]
+    tree, pixel, is_aside = found["panel"]
+    assert tree == [False, ["iteration 3"]] and pixel != "03141eff" and not is_aside
+    assert found["panel_again"] == [True, ["iteration 3"]]
+
+
+def test_frames_are_visible_where_nothing_is_painted_beneath_them(frames: Result) -> None:
+    found = frames["painted_elsewhere"]
+    assert found["docker"] is False and found["click"] is False
+    assert found["other"] == [True, False], "a stroke counts for the document that it is made on"
+    assert found["no_stroke"] == [True, ["iteration 1"]]
+    seen = ["iteration 1"]
+    assert found["places"] == [["Background", False, seen], ["above", True, seen], ["inner", True, seen]]
+
+
+def test_frames_stay_hidden_until_the_painter_shows_one(frames: Result) -> None:
+    found = frames["hidden_frames"]
+    assert found["hidden"] == [[True, []], "ffffffff"]
+    assert found["undone"] == [True, []]
+    assert found["shown"] == [[True, ["iteration 5"]], "05141eff"]
+    assert found["eye"] == [[True, ["iteration 5"]], "05141eff"]
+    assert found["scrubbed"] == [[True, ["iteration 3"]], "03141eff"]
+
+
+def test_one_layer_that_changes_hides_no_strokes_either(frames: Result) -> None:
+    found = frames["hidden_in_place"]
+    assert found["aside"] == [[False, ["iteration 2"]], True]
+    assert found["shown"] == [[True, ["iteration 2"]], False]
+    assert found["hidden"] == [[True, []], "ffffffff"]
+    assert found["shown_again"] == [True, ["iteration 3"]]
+
+
 def test_undone_group_is_not_recreated_until_redone(frames: Result) -> None:
     found = frames["undoing"]
     assert found["group_undone"] == background()
@@ -253,6 +329,16 @@ def test_undo_steps_are_capped_and_the_final_frame_comes(frames: Result) -> None
     assert told == {"inserted": [1, 2, 9], "skipped": [3, 4], "gone": []}
     assert steps == 3
     assert tree == background(frame(1, visible=False), frame(2, visible=False), frame("final"))
+
+
+def test_frames_that_there_is_no_room_for_are_held_and_the_final_frame_comes(frames: Result) -> None:
+    found = frames["room"]
+    told, is_held, names = found["frames"]
+    assert told == {"inserted": [1, 2, 4, 3], "skipped": [], "gone": []} and is_held
+    assert names == ["iteration 1", "iteration 2", "iteration 3", "final"]
+    for colours in ("RGBAU8", "GRAYAU16", "CMYKAF32", "LABAU16"):
+        computed, real = found[colours]
+        assert computed == real
 
 
 def test_replaced_frame_is_one_undo_step(frames: Result) -> None:
@@ -306,7 +392,7 @@ def test_an_animation_leaves_the_painters_layers_alone_and_looks_like_its_group(
     assert found["late"] == [["iteration 1", False], ["iteration 3", True], ["iteration 4", False]]
     others, locked = found["hindered"]
     assert "other layers or masks" in others and "is locked" in locked
-    assert found["unhindered"] == [True, {"0": 1, "1": 3, "2": 4}, 100, "multiply", False]
+    assert found["unhindered"] == [True, {"0": 1, "1": 3, "2": 4}, 100, "multiply", False, False]
 
 
 def test_closed_document(frames: Result) -> None:

@@ -236,7 +236,8 @@ def test_what_a_packing_left_in_the_sources_is_packed_into_neither(
     pyzmq: package.Pyzmq, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plugin = tmp_path / "krita_plugin" / "nst_krita"
-    leftovers = ("_wire/client.py", "_server/nst_krita-0.0.1.whl", "build.json", "host/__pycache__/x.pyc")
+    made = ("_wire/client.py", "_server/nst_krita-0.0.1.whl", "build.json", "host/__pycache__/x.pyc")
+    leftovers = (*made, ".hypothesis/constants/12ab", "host/.cache/x", "host/.frames.py.swp")
     for name in ("__init__.py", "host/frames.py", *leftovers):
         (plugin / name).parent.mkdir(parents=True, exist_ok=True)
         (plugin / name).write_text("left")
@@ -252,6 +253,7 @@ def test_what_a_packing_left_in_the_sources_is_packed_into_neither(
     files = package.plugin_files(pyzmq)
     assert b"left" not in (files["_wire/client.py"], files["build.json"])
     assert "_server/nst_krita-0.0.1.whl" not in files and "host/frames.py" in files
+    assert not {".hypothesis/constants/12ab", "host/.cache/x", "host/.frames.py.swp"} & files.keys()
 
 
 def test_the_wheel_is_the_same_each_time_and_can_be_installed(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def test_pure_parts_run_on_every_python_of_krita(python: str, tmp_path: Path) ->
 import sys
 sys.path[:0] = [{str(PLUGIN)!r}, {str(ROOT)!r}]
 sys.dont_write_bytecode = True
-from nst_krita.model import connection, forecast, jobs, masks, options, presets, properties, words
+from nst_krita.model import colour_map, connection, forecast, jobs, masks, options, presets, properties, words
 from nst_krita.backend import wire
 from nst_krita import settings, vendor
 from nst_server.wire import codec
@@ -63,6 +63,7 @@ job = jobs.Job("a", "a", wanted.params((1.0,)), options.Layers.EVERY, "doc", "la
 job.handle("progress", dict(iteration=3, total=9, losses=dict(total=1.0), seconds_left=70.0, revision=0))
 message = wire.messages.Message("hello", {{"protocol": [1, 0]}})
 assert codec.decode(codec.encode(message), wire.messages.FROM_CLIENT)["protocol"] == [1, 0]
+assert colour_map.ColourMap(bytes([0, 0, 255, 9]) * 4, ["#ff0000"]).mask("#ff0000") == bytes([9]) * 4
 print(job.words)
 """
     run = subprocess.run(
@@ -245,7 +246,12 @@ def test_the_server_line_says_where_it_stands() -> None:
     tell("connected", devices=[{"id": "cpu", "name": "CPU, 2 threads"}])
     assert connection.is_cpu
     tell("state", encoder="vgg19")
-    assert connection.words == "local server · CPU, 2 threads · VGG19"
+    assert connection.words == "local server · on the processor, slow · VGG19"
+    tell("connected", devices=[{"id": "cuda:0", "name": "NVIDIA H200"}])
+    assert connection.words == "local server · NVIDIA H200 · VGG19"
+    tell("disconnected", reason="silence")
+    assert connection.words == "connection lost, trying again"
+    assert "choose Restart server" in connection.problem
     tell("unreachable", reason="Run: nst krita install")
     assert (connection.words, connection.problem) == ("no server", "Run: nst krita install")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -108,11 +109,13 @@ def test_a_saved_preset_has_settings_and_styles_and_is_there_next_time() -> None
 
 def test_regions_belong_to_the_picture_and_not_to_a_preset() -> None:
     desk = Desk("a.png", "b.png")
-    desk.styles.styles[1].region = "here"
+    here = desk.styles.styles[1].region = SimpleNamespace(document_id="document")
     assert desk.presets.save("Mine") == "Kept, but for where each style paints: that belongs to this picture."
     assert desk.presets.chosen == "Mine" and not desk.presets.is_changed
-    assert desk.presets.choose(desk.preset("Mine")) == ""
-    assert [known.region for known in desk.styles.styles] == [None, "here"], "they paint on where they did"
+    assert desk.presets.choose(desk.preset("Mine"), "document") == ""
+    assert [known.region for known in desk.styles.styles] == [None, here], "they paint on where they did"
+    desk.presets.choose(desk.preset("Mine"), "other")
+    assert [known.region for known in desk.styles.styles] == [None, None], "a part of another document"
     again = Desk("b.png")
     again.presets.choose(again.preset("Mine"))
     assert [known.region for known in again.styles.styles] == [None, None]
@@ -275,11 +278,12 @@ def a_forecast(options: Any) -> Any:
 
 def test_no_figure_before_there_is_one(clock: Clock) -> None:
     options = part("model.options").Options()
-    forecast = a_forecast(options)
-    assert forecast.words(200, 100) == ""
+    forecast, unknown = a_forecast(options), "up to 57 MB · time is known after the first job"
+    assert forecast.expect(0, 0).words == "", "no document"
+    assert forecast.expect(200, 100).words == unknown, "memory can be told at once"
     run_job(forecast, clock, seconds=20, reason="stopped")
     run_job(forecast, clock, seconds=20, pause=True)
-    assert forecast.words(200, 100) == "", "neither a stopped nor a paused job says how long one takes"
+    assert forecast.expect(200, 100).words == unknown, "neither a stopped nor a paused job says how long"
 
 
 def test_the_forecast_follows_size_iterations_and_what_was_measured(clock: Clock) -> None:
@@ -288,7 +292,7 @@ def test_the_forecast_follows_size_iterations_and_what_was_measured(clock: Clock
     forecast = a_forecast(options)  # of the next session
     options["iterations"] = 100
     assert forecast.of(200, 100) == pytest.approx((20, 2**28))
-    assert forecast.words(200, 100) == "about 20 s, 256 MB"
+    assert forecast.expect(200, 100).words == "256 MB · about 20 s"
     assert forecast.of(400, 200) == pytest.approx((80, 2**30))
     options["iterations"] = 300
     assert forecast.of(200, 100) == pytest.approx((60, 2**28))
@@ -297,9 +301,9 @@ def test_the_forecast_follows_size_iterations_and_what_was_measured(clock: Clock
     assert forecast.of(50, 25) is None, "too far from what was measured"
     assert forecast.of(0, 0) is None
     options["encoder"] = "vgg19"
-    assert forecast.words(200, 100) == "", "never measured with that one"
+    assert forecast.of(200, 100) is None, "never measured with that one"
     options["encoder"] = "built-in"
-    assert forecast.words(200, 100) != ""
+    assert forecast.of(200, 100) is not None
 
 
 def test_another_device_has_its_own_figures(clock: Clock) -> None:
@@ -313,11 +317,24 @@ def test_another_device_has_its_own_figures(clock: Clock) -> None:
     assert forecast.of(200, 100) is not None
 
 
+def test_a_large_picture_on_a_processor_had_better_begin_with_a_draft(clock: Clock) -> None:
+    options, connection = part("model.options").Options(), part("model.connection").Connection()
+    forecast = part("model.forecast").Forecast(part("settings").Settings(), options, connection)
+    assert forecast.expect(3000, 2000).advice == "", "the device is not known yet"
+    connection.device = "NVIDIA"
+    assert forecast.expect(3000, 2000).advice == ""
+    connection.device = "CPU, 2 threads"
+    assert forecast.expect(1000, 1500).advice == ""
+    assert "long on a processor" in forecast.expect(2000, 3000).advice
+    options.spend("draft")
+    assert forecast.expect(2000, 3000) == ("up to 500 MB · time is known after the first job", "")
+
+
 def test_damaged_measurements_are_passed_over(clock: Clock) -> None:
     settings = part("settings").Settings()
     settings.set("speeds", [1, {}, {"pixels": "x"}, {"device": "CPU", "coarse_to_fine": True, "pixels": 0}])
     options = part("model.options").Options()
-    assert a_forecast(options).words(100, 100) == ""
+    assert a_forecast(options).of(100, 100) is None
 
 
 @pytest.mark.parametrize("saved", [5, None])
@@ -332,3 +349,39 @@ def test_a_weight_beyond_all_numbers_costs_that_style_alone() -> None:
     styles = a_list()
     assert styles.load([{"path": "/a.png", "weight": 10**400}, {"path": "/b.png"}]) == ""
     assert [known.path for known in styles.styles] == ["/b.png"]
+
+
+# Shares, and which iterations are kept.
+
+
+def test_shares_make_one_and_the_others_keep_their_proportion() -> None:
+    styles = a_list("/a.png", "/b.png", "/c.png")
+    first, second, third = styles.styles
+    assert [round(styles.share(style), 2) for style in styles.styles] == [0.33, 0.33, 0.33]
+    styles.give_share(first, 0.6)
+    styles.give_share(second, 0.3)
+    assert [styles.share(s) for s in styles.styles] == pytest.approx([0.525, 0.3, 0.175])
+    assert max(styles.weights) == 1.0, "as the settings and the server have always had them"
+    styles.give_share(third, 1.0)
+    assert [styles.share(s) for s in styles.styles] == [0, 0, 1]
+    styles.give_share(third, 0.5)
+    assert [styles.share(s) for s in styles.styles] == [0.25, 0.25, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("schedule", "words"),
+    [
+        ("series", "1, 2, 5, 10, 20, 50 …"),
+        ("every:10", "one in 10"),
+        ("every:7", "one in 7"),
+        ("none", "the result alone"),
+        ("1,2,40", "1, 2, 40"),
+        ("series+every:3+7", "1, 2, 5, 10, 20, 50 … + one in 3 + 7"),
+    ],
+)
+def test_the_frames_that_are_kept_are_told_in_words_and_read_from_them(schedule: str, words: str) -> None:
+    kept = part("model.frame_words")
+    assert kept.words_of(schedule) == words
+    assert kept.schedule_of(words) == kept.schedule_of(schedule) == schedule
+    with pytest.raises(ValueError):
+        kept.schedule_of("sometimes")

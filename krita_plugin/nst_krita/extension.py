@@ -7,12 +7,13 @@ from typing import Any, Callable
 from krita import DockWidget, DockWidgetFactory, DockWidgetFactoryBase, Extension, Krita
 
 from .qt import QtCore, QtWidgets
+from .translation import tr
 
 DOCKER = "nst_krita_docker"
 #: Tools ▸ Scripts; the names are those that shortcuts are bound to.
 OPEN, START, CONTINUE = "nst_krita", "nst_start", "nst_continue"
 MENU = "tools/scripts"
-TITLE = "Neural Style Transfer"
+TITLE = tr("Neural Style Transfer")
 #: In px: below the first the docker shows too little to work with; the second shows all but Advanced.
 LEAST_HEIGHT, GOOD_HEIGHT = 260, 420
 #: Krita's name of the docker that the painter watches while layers arrive: it is not covered.
@@ -36,12 +37,26 @@ class NstExtension(Extension):
         """Krita asks for this; there is nothing to prepare."""
 
     def createActions(self, window: Any) -> None:
-        opening = window.createAction(OPEN, TITLE + "…", MENU)
-        opening.triggered.connect(lambda *_: show_docker())
-        starting = window.createAction(START, TITLE + ": start", MENU)
-        starting.triggered.connect(lambda *_: self._begin(self._start))
-        continuing = window.createAction(CONTINUE, TITLE + ": continue from the active layer", MENU)
-        continuing.triggered.connect(lambda *_: self._begin(self._go_on))
+        for name, text, tool_tip, act in (
+            (OPEN, tr("{}…"), tr("Show the Neural Style Transfer docker"), show_docker),
+            (
+                START,
+                tr("{}: start"),
+                tr("Paint the active layer with the docker's settings"),
+                lambda: self._begin(self._start),
+            ),
+            (
+                CONTINUE,
+                tr("{}: continue from the active layer"),
+                tr("Go on from a frame as it has been painted over"),
+                lambda: self._begin(self._go_on),
+            ),
+        ):
+            action = window.createAction(name, text.format(TITLE), MENU)
+            # Krita takes both from the .action file instead, which knows no languages.
+            action.setText(text.format(TITLE))
+            action.setToolTip(tool_tip)
+            action.triggered.connect(lambda *_, act=act: act())
         if self._question is not None:
             self._question.watch()
 
@@ -107,7 +122,7 @@ def register(problem: str = "") -> None:
         try:
             root = _root()
         except (ImportError, OSError, ValueError) as error:  # a module or one of its data files
-            problem = f"This copy of the plugin is incomplete ({error}). Run: nst krita install"
+            problem = tr("This copy of the plugin is incomplete ({}). Run: nst krita install").format(error)
     if root is None:
         make, extension = (lambda: ProblemDocker(problem)), NstExtension(krita)
     else:

@@ -20,7 +20,10 @@ else:
 
 Signal = QtCore.pyqtSignal
 
-__all__ = ["IS_QT6", "QAction", "QtCore", "QtGui", "QtWidgets", "Signal", "to_bytes", "view"]
+__all__ = ["IS_QT6", "QAction", "QtCore", "QtGui", "QtWidgets", "Signal", "give_way", "to_bytes", "view"]
+
+# Two refreshes of a screen: a stroke that goes on is drawn.
+TURN_MS = 30
 
 
 def to_bytes(array: QtCore.QByteArray) -> bytes:
@@ -31,3 +34,8 @@ def to_bytes(array: QtCore.QByteArray) -> bytes:
 def view(array: QtCore.QByteArray) -> memoryview:
     """What a QByteArray holds, without a copy; it keeps the array alive."""
     return memoryview(array)
+
+
+def give_way() -> None:
+    """Let the painter's events and all others come first, for a moment."""
+    QtCore.QCoreApplication.processEvents(QtCore.QEventLoop.ProcessEventsFlag.AllEvents, TURN_MS)

@@ -15,7 +15,7 @@ import shutil
 import sys
 import sysconfig
 from pathlib import Path
-from typing import Sequence
+from typing import Callable, Sequence
 
 VENDOR = Path(__file__).parent / "_vendor"
 
@@ -76,10 +76,11 @@ def copy_once(folder: Path, parent: Path) -> Path:
     return copy
 
 
-def activate(vendor: Path = VENDOR) -> Path | None:
+def activate(vendor: Path = VENDOR, tr: Callable[[str], str] = str) -> Path | None:
     """Make ``import zmq`` find the vendored pyzmq; returns its folder, or None where another one serves.
 
-    Raises NoPyzmq if there is none for this Python and platform, vendored or installed.
+    Raises NoPyzmq, in the language of ``tr``, if there is none for this Python and platform, vendored or
+    installed.
     """
     if "zmq" in sys.modules:  # Another plugin was first, and two of them in one process do not go together.
         return None
@@ -88,10 +89,11 @@ def activate(vendor: Path = VENDOR) -> Path | None:
     if folder is None:
         if importlib.util.find_spec("zmq") is not None:
             return None
-        raise NoPyzmq(
-            f"This copy of the plugin has no pyzmq for Python {version[0]}.{version[1]} on {platform}. "
-            "Install it from the release zip, or run: nst krita install"
+        words = tr(
+            "This copy of the plugin has no pyzmq for Python {} on {}. Install it from the release zip, or "
+            "run: nst krita install"
         )
+        raise NoPyzmq(words.format(f"{version[0]}.{version[1]}", platform))
     if sys.platform == "win32":
         local = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
         folder = copy_once(folder, Path(local) / "nst-krita" / "pyzmq")

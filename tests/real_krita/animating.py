@@ -87,6 +87,7 @@ def hindered(handle, host, pen, found):
     yield lambda: len(job.animated) == 2
     group.setLocked(False)
     group.setOpacity(100)
+    group.setVisible(False)
     group.setBlendingMode("multiply")
     found["hindered"] = [problem for _, problem in job.animated]
     job.frames.animate()
@@ -99,5 +100,6 @@ def hindered(handle, host, pen, found):
         made.opacity(),
         made.blendingMode(),
         made.locked(),
+        made.visible(),
     ]
     job.frames.close()

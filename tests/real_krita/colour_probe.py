@@ -6,6 +6,7 @@ import resource
 import struct
 
 from krita import InfoObject, Selection
+from nst_probe.inserting import Calm
 
 CODES = {"U8": "B", "U16": "H", "F16": "e", "F32": "f"}
 LARGEST = {"U8": 255, "U16": 65535, "F16": 1.0, "F32": 1.0}
@@ -27,16 +28,6 @@ WIDTH, HEIGHT = 12, 4
 SRGB = ("RGBA", "U8", "sRGB-elle-V2-srgbtrc.icc")
 PQ = "High Dynamic Range UHDTV Wide Color Gamut Display (Rec. 2020) - SMPTE ST 2084 PQ EOTF"
 LEGACY = "krita-2.5, lcms sRGB built-in with linear gamma TRC"
-
-
-class Calm:
-    """A pen that is always up."""
-
-    def start(self):
-        pass
-
-    def is_calm(self):
-        return True
 
 
 def packed(depth, numbers):
@@ -157,7 +148,8 @@ def every_document(probe, host, sent):
                 "drawn": base64.b64encode(data).decode(),
                 "back": base64.b64encode(pixels(frame, block)).decode(),
                 "looks": [
-                    looks(probe, document.colours, numbers).hex() for numbers in (data, pixels(frame, block))
+                    probe.converted(numbers, WIDTH, HEIGHT, document.colours).hex()
+                    for numbers in (data, pixels(frame, block))
                 ],
                 "same_colours": has_colours == document.colours,
                 "reading_left_no_trace": read,
@@ -294,7 +286,7 @@ def foreign_frames(probe, host):
             node, told = yield from inserted(host, host.current(), layer, block)
             if told == ["one"] and node is not None:
                 colours = host.current().colours
-                results.append(list(looks(probe, colours, node.pixelData(0, 0, 1, 1), 1, 1)))
+                results.append(list(probe.converted(node.pixelData(0, 0, 1, 1), 1, 1, colours)))
             else:
                 results.append([told, len(frames(handle)) - before])
             if node is not None:
@@ -303,17 +295,6 @@ def foreign_frames(probe, host):
         found[f"{model} {depth}"] = results
         yield from probe.closed(handle)
     probe.record(foreign=found)
-
-
-def looks(probe, colours, data, width=WIDTH, height=HEIGHT):
-    """The same pixels as Krita shows them, in 8-bit sRGB: BGRA."""
-    document = probe.app.createDocument(1, 1, "", *colours, 72.0)
-    node = document.createNode("", "paintlayer")
-    node.setPixelData(data, 0, 0, width, height)
-    node.setColorSpace(*SRGB)
-    shown = node.pixelData(0, 0, width, height).data()
-    document.close()
-    return shown
 
 
 def strips(probe, host):

@@ -73,3 +73,11 @@ def stroke(probe, lower=0):
         *("mousemove", x - 60, y, "mousedown", 1, "sleep", 0.2, "mousemove", x, y + 20),
         *("sleep", 0.2, "mousemove", x + 60, y, "sleep", 0.2, "mouseup", 1),
     )
+
+
+def key(probe, widget, name, modifier="NoModifier"):
+    """Press and release that key in the widget."""
+    qt = probe.QtCore.Qt
+    for kind in (probe.QtCore.QEvent.Type.KeyPress, probe.QtCore.QEvent.Type.KeyRelease):
+        event = probe.QtGui.QKeyEvent(kind, getattr(qt.Key, name), getattr(qt.KeyboardModifier, modifier))
+        probe.QtWidgets.QApplication.sendEvent(widget, event)

@@ -3,7 +3,9 @@
 import os
 import struct
 
-from nst_probe.docker import floating
+from nst_probe.docker import floating, key
+from nst_probe.job_rows import advice, scrubbing
+from nst_probe.looking import looks
 
 STYLES = 3
 
@@ -20,6 +22,9 @@ def steps(probe):
         root.add_file(os.environ[f"NST_TEST_STYLE_{number}"])
     yield 0.7
     looks(probe, docker, "styles")
+    if "NST_TEST_LANGUAGE" in os.environ:
+        yield from in_another_language(probe, root, docker)
+        return
     probe.record(order=[style.name for style in root.styles.styles])
     yield from keyboard(probe, root, docker)
     yield from regions(probe, root, docker, handle)
@@ -28,6 +33,7 @@ def steps(probe):
         yield from row_drag(probe, root, docker)
         yield from layer_drag(probe, root, docker, handle)
     yield from scrubbing(probe, root, docker)
+    yield from advice(probe, root, docker)
     advanced = docker.findChild(probe.QtWidgets.QToolButton, "nst_advanced")
     advanced.click()
     for theme in ("dark", "bright"):
@@ -41,7 +47,31 @@ def steps(probe):
         yield from menus(probe, docker)
     docker.setFloating(False)
     yield 0.5
+    docker.raise_()
+    yield 0.5
     probe.screenshot("docked")
+    probe.QtCore.QTimer.singleShot(0, root.close)
+    yield 2.0
+
+
+def in_another_language(probe, root, docker):
+    """What is longer or shorter than in English: settings, jobs, questions; and the actions."""
+    from nst_krita import host
+
+    probe.record(
+        title=docker.windowTitle(),
+        actions=[probe.app.action(name).text() for name in ("nst_krita", "nst_start", "nst_continue")],
+        tip=docker.findChild(probe.QtWidgets.QPushButton, "nst_start").toolTip(),
+    )
+    yield from scrubbing(probe, root, docker)
+    docker.findChild(probe.QtWidgets.QToolButton, "nst_advanced").click()
+    root.download.offered = "vgg19"
+    root.look()
+    root.documents.offer_settings(host.current())
+    for width, name in ((330, "advanced"), (220, "narrow")):
+        docker.setGeometry(20, 30, width, 860)
+        yield 0.5
+        looks(probe, docker, name)
     probe.QtCore.QTimer.singleShot(0, root.close)
     yield 2.0
 
@@ -51,67 +81,18 @@ def _theme(probe, name):
     next(entry for entry in menu.actions() if entry.text().endswith(" " + name)).trigger()
 
 
-def looks(probe, docker, name):
-    """A picture, and what a careful eye would complain of."""
-    docker.grab().save(str(probe.out / f"docker_{name}.png"))
-    probe.record(**{"faults_" + name: faults(probe, docker.widget())})
-
-
-def faults(probe, panel):
-    """Texts that are cut off, widgets beyond the edge, and what a screen reader or the keyboard misses."""
-    inside = panel.widget()
-    found = []
-    if inside.width() > panel.viewport().width():
-        found.append(f"{inside.width()} px in {panel.viewport().width()} px: something is beyond the edge")
-    for widget in inside.findChildren(probe.QtWidgets.QWidget):
-        if widget.isVisible():
-            who = f"{type(widget).__name__} {widget.objectName() or widget.accessibleName()}"
-            found += [f"{who}: {fault}" for fault in (*cut_off(probe, widget), *unreachable(probe, widget))]
-    return found
-
-
-def cut_off(probe, widget):
-    widgets = probe.QtWidgets
-    with_text = (widgets.QAbstractButton, widgets.QComboBox, widgets.QAbstractSpinBox, widgets.QSlider)
-    if not isinstance(widget, (*with_text, widgets.QLabel)):
-        return
-    needed = widget.minimumSizeHint()
-    if isinstance(widget, widgets.QLabel) and widget.wordWrap():
-        needed = probe.QtCore.QSize(0, widget.heightForWidth(widget.width()))
-    # These two shorten their text themselves; the whole of it is their tooltip.
-    elif type(widget).__name__ in ("ElidedLabel", "PresetButton"):
-        needed.setWidth(0)
-    if widget.width() < needed.width() or widget.height() < needed.height():
-        yield f"{widget.width()} × {widget.height()} px, needs {needed.width()} × {needed.height()}"
-
-
-def unreachable(probe, widget):
-    widgets = probe.QtWidgets
-    kinds = (widgets.QAbstractButton, widgets.QComboBox, widgets.QAbstractSpinBox, widgets.QAbstractSlider)
-    inner = isinstance(widget.parent(), (widgets.QAbstractScrollArea, widgets.QComboBox, widgets.QScrollBar))
-    if inner or not isinstance(widget, kinds) or isinstance(widget, widgets.QScrollBar):
-        return
-    text = widget.text() if isinstance(widget, widgets.QAbstractButton) else ""
-    if not (widget.accessibleName() or text):
-        yield "has no name for a screen reader"
-    if not widget.toolTip():
-        yield "has no tooltip"
-    if not widget.focusPolicy() & probe.QtCore.Qt.FocusPolicy.TabFocus:
-        yield "the keyboard does not reach it"
-
-
 def keyboard(probe, root, docker):
     """Alt+Down and Delete on a row."""
     row = _rows(probe, docker)[0]
     row.setFocus()
     yield 0.2
-    _key(probe, row, "Key_Down", "AltModifier")
+    key(probe, row, "Key_Down", "AltModifier")
     yield 0.2
     moved = [style.name for style in root.styles.styles]
-    _key(probe, row, "Key_Up", "AltModifier")
+    key(probe, row, "Key_Up", "AltModifier")
     yield 0.2
     probe.record(moved=moved, moved_back=[style.name for style in root.styles.styles])
-    _key(probe, _rows(probe, docker)[2], "Key_Delete")
+    key(probe, _rows(probe, docker)[2], "Key_Delete")
     yield 0.2
     probe.record(deleted=[style.name for style in root.styles.styles])
     root.add_file(os.environ["NST_TEST_STYLE_2"])
@@ -121,13 +102,6 @@ def keyboard(probe, root, docker):
 def _rows(probe, docker):
     found = [w for w in docker.findChildren(probe.QtWidgets.QWidget) if type(w).__name__ == "StyleRow"]
     return sorted((row for row in found if row.isVisible()), key=lambda row: row.y())
-
-
-def _key(probe, widget, key, modifier="NoModifier"):
-    qt = probe.QtCore.Qt
-    for kind in (probe.QtCore.QEvent.Type.KeyPress, probe.QtCore.QEvent.Type.KeyRelease):
-        event = probe.QtGui.QKeyEvent(kind, getattr(qt.Key, key), getattr(qt.KeyboardModifier, modifier))
-        probe.QtWidgets.QApplication.sendEvent(widget, event)
 
 
 def _drag(probe, start, end, shot=""):
@@ -224,55 +198,6 @@ def layer_drag(probe, root, docker, handle):
     probe.record(layer_dropped=[style.name for style in root.styles.styles][-1])
     root.styles.remove(root.styles.styles[-1])
     layers.setFloating(was_floating)
-    yield 0.3
-
-
-class Frames:
-    """Stands in for a job's frames on their way into the document: writes down what it is asked for."""
-
-    pending = 0
-
-    def __init__(self):
-        self.shown, self.fetched = [], []
-
-    def show(self, sequence):
-        self.shown.append(sequence)
-
-    def fetch(self, which=None):
-        self.fetched.append(which)
-
-
-def scrubbing(probe, root, docker):
-    """A job with frames that are layers and others that are not: what the scrubber shows and fetches."""
-    from nst_krita.model.jobs import Job
-    from nst_krita.model.options import Layers
-
-    job = Job("swirls → “Background”", "swirls", root.options.params(()), Layers.EVERY, "document", "layer")
-    frames = root._insertions[job.id] = Frames()
-    root.jobs = (job,)
-    job.frames = {1: 1, 2: 2, 3: 5, 4: 10, 5: 20}
-    job.losses = tuple(1 / (1 + i) for i in range(40))
-    job.handle("state", {"state": "running", "device": "CPU", "encoder": "built-in"})
-    fields = {"iteration": 20, "total": 300, "losses": {"total": 0.02}, "seconds_left": 95.0}
-    job.handle("progress", fields)
-    job.left_out, job.inserted = (3, 4), (1, 2, 5)
-    yield 0.5
-    looks(probe, docker, "job")
-    slider = docker.findChild(probe.QtWidgets.QSlider, "nst_scrub")
-    found = {"range": [slider.minimum(), slider.maximum()], "newest": slider.value()}
-    slider.setValue(1)
-    slider.setValue(2)
-    slider.setValue(3)  # passed over the third: only where the hand rests is fetched
-    yield lambda: bool(frames.fetched)
-    yield 0.6
-    job.left_out, job.inserted = (3,), (1, 2, 4, 5)
-    found["stays"] = slider.value()
-    job.frames[6] = 50
-    job.inserted = (1, 2, 4, 5, 6)
-    found["follows"] = slider.value()
-    probe.record(scrub={**found, "shown": frames.shown, "fetched": frames.fetched})
-    root.jobs = ()
-    del root._insertions[job.id]
     yield 0.3
 
 

@@ -40,8 +40,8 @@ def steps(probe):
 
 def press(probe, name):
     """Click the button of the latest job's row."""
-    button = docker.find(probe).findChild(probe.QtWidgets.QAbstractButton, name)
-    button.click()
+    buttons = docker.find(probe).findChildren(probe.QtWidgets.QAbstractButton, name)
+    next(button for button in buttons if button.isVisible()).click()
 
 
 def whole_job(probe, root, handle):

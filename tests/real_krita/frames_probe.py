@@ -6,7 +6,9 @@ import time
 
 from krita import Selection
 from nst_probe.animating import animating
+from nst_probe.hiding import hiding
 from nst_probe.inserting import SIDE, Job, layered, top_left, tree
+from nst_probe.undoing import undoing, undoing_one
 
 
 def steps(probe):
@@ -17,9 +19,12 @@ def steps(probe):
     yield from inserting(probe, host, pen)
     yield from painting(probe, host, pen)
     yield from undoing(probe, host, pen)
+    yield from undoing_one(probe, host, pen)
+    yield from hiding(probe, host, pen)
     yield from elsewhere(probe, host, pen)
     yield from conversions(probe, host, pen)
     yield from limits(probe, host, pen)
+    yield from room(probe, host, pen)
     yield from replacing(probe, host, pen)
     yield from disappearing(probe, host, pen)
     yield from converting(probe, host, pen)
@@ -134,45 +139,6 @@ def painting(probe, host, pen):
     yield from probe.closed(handle)
 
 
-def undoing(probe, host, pen):
-    handle = yield from layered(probe)
-    job = Job(host, pen)
-    job.put(1)
-    job.put(2)
-    yield job.has(1, 2)
-    yield 0.3
-    found = {}
-    probe.trigger("edit_undo")
-    yield lambda: job.frames.inserted == [1]
-    yield lambda: top_left(handle).startswith("01")
-    found["undone"] = tree(handle)
-    probe.trigger("edit_redo")
-    yield lambda: job.frames.inserted == [1, 2]
-    yield lambda: top_left(handle).startswith("02")
-    yield 0.5
-    found["redone"] = [tree(handle), top_left(handle)]
-    probe.trigger("edit_undo")
-    yield 0.5
-    probe.trigger("edit_undo")
-    yield lambda: job.frames.gone is not None
-    yield 0.3
-    found["group_undone"] = tree(handle)
-    job.put(3)
-    job.put(4)
-    yield lambda: len(job.skipped) == 2
-    yield 0.3
-    found["not_recreated"] = [tree(handle), job.told()]
-    probe.trigger("edit_redo")
-    yield lambda: job.frames.gone is None
-    job.put(5)
-    yield lambda: 5 in job.inserted
-    yield 0.3
-    found["back"] = [tree(handle), job.told(), top_left(handle)]
-    probe.record(undoing=found)
-    job.frames.close()
-    yield from probe.closed(handle)
-
-
 def elsewhere(probe, host, pen):
     """Frames for a document that the painter is not looking at, and a job removed while a layer is added."""
     handle = yield from layered(probe)
@@ -255,6 +221,35 @@ def limits(probe, host, pen):
     probe.record(limit=[job.told(), len(probe.undo_texts()) - before, tree(handle)])
     job.frames.close()
     yield from probe.closed(handle)
+
+
+def room(probe, host, pen):
+    """Frames of which four take a byte more than there is room for; what a pixel takes."""
+    from nst_krita.host import colour
+
+    found = {}
+    for model, depth in (("RGBA", "U8"), ("GRAYA", "U16"), ("CMYKA", "F32"), ("LABA", "U16")):
+        if depth in probe.app.colorDepths(model):
+            handle = yield from probe.opened((8, 8), model=model, depth=depth)
+            pixel = handle.activeNode().pixelData(0, 0, 1, 1).data()
+            found[model + depth] = [colour.pixel_bytes(host.current().colours), len(pixel)]
+            yield from probe.closed(handle)
+    handle = yield from layered(probe)
+    size = 4 * SIDE * SIDE
+    job = Job(host, pen, max_bytes=4 * size - 1)
+    for key in (1, 2, 3):
+        job.put(key)
+    yield lambda: job.held
+    job.put(4, final=True)
+    yield lambda: 4 in job.inserted
+    yield 0.3
+    job.put_again(3)
+    yield lambda: 3 in job.inserted
+    yield 0.3
+    found["frames"] = [job.told(), job.held == [[3, size]], [frame[0] for frame in tree(handle)[1][2]]]
+    job.frames.close()
+    yield from probe.closed(handle)
+    probe.record(room=found)
 
 
 def replacing(probe, host, pen):

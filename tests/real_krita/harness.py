@@ -110,7 +110,16 @@ class Profile:
     def _install_stepper(self) -> None:
         package = self.pykrita / "nst_probe"
         package.mkdir()
-        for module in ("stepper.py", "docker.py", "inserting.py", "animating.py"):
+        for module in (
+            "stepper.py",
+            "docker.py",
+            "inserting.py",
+            "animating.py",
+            "hiding.py",
+            "undoing.py",
+            "job_rows.py",
+            "looking.py",
+        ):
             shutil.copy(HERE / module, package)
         (package / "__init__.py").write_text(
             f"import os\nfrom nst_probe.stepper import start\nSTEPPER = start({str(self.inside)!r})\n"

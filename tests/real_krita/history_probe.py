@@ -34,16 +34,8 @@ def painted(probe, name="", fill=0xFF):
     handle.waitForDone()
     handle.setModified(False)
     if name:
-        yield from save(probe, handle, name)
+        yield from probe.saved(handle, probe.work / name)
     return handle
-
-
-def save(probe, handle, name):
-    probe.app.setBatchmode(True)
-    handle.saveAs(str(probe.work / name))
-    yield 1.0
-    handle.waitForDone()
-    probe.app.setBatchmode(False)
 
 
 def show(probe, handle):
@@ -98,7 +90,7 @@ def closed_meanwhile(probe, dock, root):
     root.options["iterations"], root.options["frames"] = 250, "1,248,249"
     probe.trigger("nst_start")
     yield from held(root, handle, 1)
-    yield from save(probe, handle, "meanwhile.kra")
+    yield from probe.saved(handle, probe.work / "meanwhile.kra")
     job = root.jobs[-1]
     saved = docker.layers(handle)
     yield from probe.closed(handle)
@@ -125,7 +117,7 @@ def closed_meanwhile(probe, dock, root):
         meanwhile_left=root.offers,
         meanwhile_visible=[node.name() for node in docker.frames(handle) if node.visible()],
     )
-    yield from save(probe, handle, "meanwhile.kra")
+    yield from probe.saved(handle, probe.work / "meanwhile.kra")
     yield from probe.closed(handle)
     handle = yield from probe.opened(str(probe.work / "meanwhile.kra"))
     yield 2.0
@@ -204,11 +196,14 @@ def animated(probe, dock, root):
     probe.trigger("edit_undo")
     yield lambda: job.inserted
     found["undone"] = [docker.layers(handle), list(job.inserted), job.note]
-    actions = [each for menu in dock.findChildren(probe.QtWidgets.QMenu) for each in menu.actions()]
-    action = next(each for each in actions if "animation" in each.text())
+    entries = [(menu, each) for menu in dock.findChildren(probe.QtWidgets.QMenu) for each in menu.actions()]
+    menu, action = next(entry for entry in entries if "animation" in entry[1].text())
+    menu.aboutToShow.emit()
     found["menu"] = action.isEnabled()
     action.trigger()
     yield (lambda: "animation" in job.note, JOB_SECONDS)
+    yield lambda: not job.inserted
+    menu.aboutToShow.emit()
     found["again"] = [docker.layers(handle), action.isEnabled()]
     probe.record(animated=found)
     yield from probe.closed(handle)
@@ -293,12 +288,18 @@ def gone(probe, root):
     job = root.jobs[-1]
     yield 1.0
     root.toggle_pause(job)
-    yield (lambda: job.left_out and job.has_ended, JOB_SECONDS)
+    yield (lambda: len(job.left_out) == 3 and job.has_ended, JOB_SECONDS)
     found = {"undone": [job.note, list(job.left_out), docker.layers(handle)]}
     root.insertion(job).fetch()
     yield (lambda: docker.has_final(handle), JOB_SECONDS)
     yield 0.5
     found["fetched"] = [docker.layers(handle), job.note]
+    probe.trigger("edit_undo")
+    yield lambda: job.left_out
+    found["one_undone"] = [list(job.inserted), list(job.left_out), docker.layers(handle)]
+    root.insertion(job).fetch()
+    yield (lambda: len(job.inserted) == 3, JOB_SECONDS)
+    found["one_fetched"] = [list(job.inserted), docker.layers(handle)]
     yield from probe.closed(handle)
     handle = yield from painted(probe)
     probe.trigger("nst_start")
@@ -325,7 +326,7 @@ def settings_of_documents(probe, root):
         yield (lambda handle=handle: docker.has_final(handle), JOB_SECONDS)
         yield lambda: root.jobs[-1].has_ended
         yield 0.5
-        yield from save(probe, handle, name)
+        yield from probe.saved(handle, probe.work / name)
         yield from probe.closed(handle)
     handle = yield from probe.opened(str(probe.work / "weak.kra"))
     yield 1.0
@@ -406,7 +407,7 @@ def quitting(probe, root):
     root.options["iterations"], root.options["frames"] = 400, "1,2"
     probe.trigger("nst_start")
     yield from held(root, handle, 2)
-    yield from save(probe, handle, "quit.kra")
+    yield from probe.saved(handle, probe.work / "quit.kra")
     asked = []
 
     def answer(name, then):

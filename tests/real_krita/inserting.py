@@ -1,6 +1,25 @@
 """Runs inside Krita, for probes: frames put into a document, and what became of them."""
 
+import time
+
+from nst_probe.stepper import QtCore
+
 SIDE = 240
+
+
+class Calm(QtCore.QObject):
+    """A pen that is always up."""
+
+    pressed = QtCore.pyqtSignal()
+
+    def start(self):
+        pass
+
+    def is_calm(self):
+        return True
+
+    def has_painted(self, _document, _since):
+        return False
 
 
 def block(host, value, side=SIDE, x=0, y=0):
@@ -22,7 +41,8 @@ class Job:
 
     def __init__(self, host, pen, group="Starry Night", **options):
         self.host = host
-        self.inserted, self.skipped, self.gone, self.animated = [], [], [], []
+        self.inserted, self.skipped, self.held, self.gone, self.animated = [], [], [], [], []
+        self.changes = []  # the frames that were there after each
         document = host.current()
         self.document, self.handle = document, document.handle
         self.frames = host.FrameInserter(
@@ -32,14 +52,20 @@ class Job:
             pen,
             on_inserted=self.inserted.append,
             on_skipped=self.skipped.append,
+            on_held=lambda *told: self.held.append(list(told)),
+            on_changed=lambda: self.changes.append(self.frames.inserted),
             on_gone=self.gone.append,
             on_animated=lambda *told: self.animated.append(list(told)),
             **options,
         )
 
-    def put(self, key, final=False, **options):
-        name = "final" if final else f"iteration {key}"
+    def put(self, key, final=False, name="", **options):
+        name = name or ("final" if final else f"iteration {key}")
         self.frames.put(self.host.Frame(key, name, block(self.host, key, **options), final))
+
+    def put_again(self, key):
+        """Put it as one that the painter asked for."""
+        self.put(key, True, f"iteration {key}")
 
     def has(self, *keys):
         return lambda: self.inserted == list(keys)
@@ -64,3 +90,33 @@ def layered(probe, side=SIDE):
     handle.refreshProjection()
     yield 0.3
     return handle
+
+
+def read_in_turns(host, spent):
+    """Read the active layer; of each turn of the event loop: ms as a whole, and inside Krita's calls.
+
+    ``spent``: what the probe's ``count_krita_time`` returned.
+    """
+    from nst_krita.host import colour, reading
+
+    give_way, turns, began = reading.give_way, [], []
+
+    def begin():
+        began[:] = time.perf_counter(), spent()
+
+    def end():
+        turns.append(
+            [round(1000 * (time.perf_counter() - began[0]), 1), round(1000 * (spent() - began[1]), 1)]
+        )
+
+    def turn():
+        end()
+        give_way()
+        begin()
+
+    reading.give_way = colour.give_way = turn
+    begin()
+    host.read_content(host.current(), host.current().source())
+    end()
+    reading.give_way = colour.give_way = give_way
+    return turns

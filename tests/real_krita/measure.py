@@ -32,7 +32,7 @@ def ours_and_kritas(pairs: list[list[float]]) -> str:
 
 
 def row(case: str, measured: dict[str, Any]) -> str:
-    cells = [case.replace(":", " "), ours_and_kritas([measured["read"]])]
+    cells = [case.replace(":", " "), ours_and_kritas(measured["read"])]
     cells += [f"{ours_and_kritas(measured[name]['turns'])}, {measured[name]['wait']}" for name in COLUMNS]
     cells += [str(measured[name]["wait"]) if name in measured else "" for name in ("file", "small_file")]
     return f"| {' | '.join(cells)} |"

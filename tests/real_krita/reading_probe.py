@@ -1,9 +1,10 @@
 """What the host layer reads from real documents, and what it refuses."""
 
 import base64
-import time
+import resource
 
 from krita import Selection
+from nst_probe.inserting import read_in_turns
 
 WIDTH, HEIGHT = 96, 64
 PROFILES = ("ClayRGB-elle-V2-g22.icc", "WideRGB-elle-V2-g22.icc", "sRGB-elle-V2-g10.icc")
@@ -66,6 +67,7 @@ def steps(probe):
     yield from hidden_regions(probe, host, refused)
     probe.record(refused=refused)
     yield from profiles(probe, host)
+    yield from strips(probe, host)
     yield from timing(probe, host)
     probe.record(recent=kritarc_recent(probe))
 
@@ -245,8 +247,100 @@ def profiles(probe, host):
     probe.record(profiles=found)
 
 
+def strips(probe, host):
+    """What the painter does while a layer is read, and how much of it is handled at a time."""
+    import krita
+    from nst_krita.host import colour, reading
+
+    give_way, found, turns = reading.give_way, {}, []
+    handled = [0]
+
+    def turned(meanwhile=lambda: None):
+        def turn():
+            turns.append(handled[0])
+            handled[0] = 0
+            give_way()
+            meanwhile()
+
+        reading.give_way = colour.give_way = turn
+
+    def counted(owner, name):
+        call = getattr(owner, name)  # sip fills the class's dictionary only when a name is asked for
+        kept = vars(owner)[name]
+
+        def count(*arguments):
+            result = call(*arguments)
+            handled[0] += len(result)
+            return result
+
+        setattr(owner, name, count)
+        return lambda: setattr(owner, name, kept)
+
+    restore = [counted(krita.Node, name) for name in ("pixelData", "projectionPixelData")]
+    side = 2048
+    for depth, size in (("U8", 4), ("U16", 8), ("F32", 16)):
+        handle = yield from probe.opened((side, side), depth=depth)
+        node = handle.activeNode()
+        first, second = (bytes((value,)) * side * side * size for value in (20, 30))
+        node.setPixelData(first, 0, 0, side, side)
+        handle.refreshProjection()
+        yield 0.5
+        del turns[:]
+        handled[0] = 0
+        turned(lambda node=node, second=second: node.setPixelData(second, 0, 0, side, side))
+        content = host.read_content(host.current(), host.current().source())
+        turned()
+        found[depth] = {
+            "untorn": content.pixels.data == first,
+            "turns": len(turns),
+            "at_once": max([*turns, handled[0]]),
+            "painted": node.pixelData(0, 0, side, 8).data() == second[: side * 8 * size],
+        }
+        if depth == "U8":
+            yield from kept_memory(host, node, (first, second), found)
+        if depth == "F32":
+            turned(lambda handle=handle: (handle.setModified(False), handle.close()))
+            found["closed"] = refusal(lambda: host.read_content(host.current(), host.current().source()))
+            yield 0.5
+        else:
+            yield from probe.closed(handle)
+    for undo in restore:
+        undo()
+    reading.give_way = colour.give_way = give_way
+    yield from converting(probe, host, colour, found)
+    found["strip_bytes"] = reading.STRIP_BYTES
+    probe.record(strips=found)
+
+
+def converting(probe, host, colour, found):
+    """How much is converted at a time."""
+    handle = yield from probe.opened((1200, 1200), model="CMYKA", depth="U8")
+    handle.activeNode().setPixelData(bytes((20, 30, 40, 50, 255)) * 1200 * 1200, 0, 0, 1200, 1200)
+    yield 0.5
+    convert, sizes = colour.Converter.convert, []
+    colour.Converter.convert = lambda self, data, *size: sizes.append(len(data)) or convert(self, data, *size)
+    content = host.read_content(host.current(), host.current().source())
+    data = bytes(content.pixels.data)
+    found["converted"] = [sizes, colour.STRIP_PIXELS, data == data[:8] * 1200 * 1200]
+    colour.Converter.convert = convert
+    yield from probe.closed(handle)
+
+
+def kept_memory(host, node, pictures, found):
+    """Peak of memory that reading a layer of 16 MB twenty times adds, with the layer changed after each."""
+    document = host.current()
+    for _ in range(2):
+        host.read_content(document, document.source())
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for turn in range(20):
+        host.read_content(document, document.source())
+        node.setPixelData(pictures[turn % 2], 0, 0, 2048, 2048)
+        yield
+    found["memory_mb"] = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+
+
 def timing(probe, host):
-    """Milliseconds for reading 2048×2048 with a selection: as a whole, and inside Krita's own calls."""
+    """What reading 2048×2048 with a selection takes, turn by turn."""
     side = 2048
     handle = probe.document(side, side, profile=PROFILES[0])
     yield 0.5
@@ -258,7 +352,4 @@ def timing(probe, host):
     handle.setSelection(chosen)
     yield 1.0
     spent = probe.count_krita_time()
-    begin = time.perf_counter()
-    host.read_content(host.current(), host.current().source())
-    total = time.perf_counter() - begin
-    probe.record(read_2k_ms=[total * 1000, spent() * 1000])
+    probe.record(read_2k_ms=read_in_turns(host, spent))

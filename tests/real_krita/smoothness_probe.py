@@ -10,6 +10,9 @@ import struct
 import time
 from pathlib import Path
 
+from nst_probe.inserting import Calm, read_in_turns
+from nst_probe.stepper import EventLoop
+
 CODES = {"U8": "B", "U16": "H", "F16": "e", "F32": "f"}
 LARGEST = {"U8": 255, "U16": 65535, "F16": 1.0, "F32": 1.0}
 #: Until the painter's screen is still again, in seconds.
@@ -20,40 +23,11 @@ SMALL = 512
 LARGEST_FILE = 4096
 
 
-class Calm:
-    """A pen that is always up."""
-
-    def start(self):
-        pass
-
-    def is_calm(self):
-        return True
-
-
-class EventLoop:
-    """How long it was away at the longest since ``take``, in ms."""
-
-    def __init__(self, probe):
-        self._longest, self._last = 0.0, time.perf_counter()
-        self._timer = probe.QtCore.QTimer()
-        self._timer.timeout.connect(self._tick)
-        self._timer.start(2)
-
-    def _tick(self):
-        now = time.perf_counter()
-        self._longest, self._last = max(self._longest, now - self._last), now
-
-    def take(self):
-        longest, self._longest = self._longest, 0.0
-        self._last = time.perf_counter()
-        return round(1000 * longest)
-
-
 def steps(probe):
     probe.bare_package("nst_krita")
     from nst_krita import host
 
-    loop, spent, found = EventLoop(probe), probe.count_krita_time(), {}
+    loop, spent, found = EventLoop(), probe.count_krita_time(), {}
     for case in os.environ["NST_TEST_CASES"].split():
         model, depth, side = case.split(":")
         handle = yield from painted(probe, model, depth, int(side))
@@ -107,10 +81,9 @@ def frame_of(host, document):
 
 def inserting(host, loop, spent, measured):
     """Reading, the first frame with its group, a later one."""
-    document, reading, turns, done = host.current(), [], [], []
+    document, turns, done = host.current(), [], []
     host.read_content(document, document.source())  # a profile is asked for only once
-    timed(host.read_content, reading, spent)(document, document.source())
-    measured["read"] = reading[0]
+    measured["read"] = read_in_turns(host, spent)
     block = frame_of(host, document)
     inserter = host.FrameInserter(document, document.source(), "frames", Calm(), on_inserted=done.append)
     inserter._advance = timed(inserter._advance, turns, spent)

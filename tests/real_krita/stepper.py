@@ -30,6 +30,8 @@ else:
 
 WAIT_SECONDS = 20.0
 START_SECONDS = 60.0
+#: How Krita names the colours that a screen shows.
+SRGB = ("RGBA", "U8", "sRGB-elle-V2-srgbtrc.icc")
 
 
 class ProbeTimeout(Exception):
@@ -49,6 +51,7 @@ class Probe:
         self.error = None
         self.finished = False
         self._gestures = []
+        self._stylus = None
         self._xdotool = QtCore.QProcess()
         self._xdotool.finished.connect(self._gesture)
         self.versions = {
@@ -105,6 +108,24 @@ class Probe:
         document.setModified(False)
         document.close()
         yield 0.5
+
+    def saved(self, document, path):
+        """For ``yield from``: save it as that file."""
+        self.app.setBatchmode(True)
+        document.saveAs(str(path))
+        yield 0.3
+        document.waitForDone()
+        self.app.setBatchmode(False)
+
+    def converted(self, data, width, height, source, target=SRGB):
+        """Pixels in other colours, by Krita. ``source`` and ``target``: model, depth and profile."""
+        document = self.app.createDocument(1, 1, "", *source, 72.0)
+        node = document.createNode("", "paintlayer")
+        node.setPixelData(data, 0, 0, width, height)
+        node.setColorSpace(*target)
+        made = node.pixelData(0, 0, width, height).data()
+        document.close()
+        return made
 
     def _show(self, document):
         (self.app.activeWindow() or self.app.windows()[0]).addView(document)
@@ -193,11 +214,63 @@ class Probe:
         if self._gestures and self._xdotool.state() == QtCore.QProcess.ProcessState.NotRunning:
             self._xdotool.start("xdotool", self._gestures.pop(0))
 
+    def pen(self, kind, point, window=None):
+        """Let a window, by default the main one, hear of a pen: TabletPress, TabletMove, TabletRelease.
+
+        ``point``: in px of the screen. Krita gets such an event as it gets one of a tablet.
+        """
+        handle = window or self.window.windowHandle()
+        place = QtCore.QPointF(point)
+        local = place - QtCore.QPointF(handle.mapToGlobal(QtCore.QPoint(0, 0)))
+        buttons, none = QtCore.Qt.MouseButton, QtCore.Qt.KeyboardModifier.NoModifier
+        held = buttons.NoButton if kind == "TabletRelease" else buttons.LeftButton
+        pressure, turned = (0.8 if held == buttons.LeftButton else 0.0), (0, 0, 0.0, 0.0, 0)
+        event = getattr(QtCore.QEvent.Type, kind)
+        if BINDING == "PyQt6":
+            devices = QtGui.QInputDevice.DeviceType, QtGui.QPointingDevice.PointerType
+            capable = QtGui.QInputDevice.Capability.Position | QtGui.QInputDevice.Capability.Pressure
+            if self._stylus is None:
+                self._stylus = QtGui.QPointingDevice(
+                    "pen", 7, devices[0].Stylus, devices[1].Pen, capable, 1, 3
+                )
+            made = QtGui.QTabletEvent(
+                event, self._stylus, local, place, pressure, *turned, none, buttons.LeftButton, held
+            )
+        else:
+            stylus = QtGui.QTabletEvent.TabletDevice.Stylus, QtGui.QTabletEvent.PointerType.Pen
+            made = QtGui.QTabletEvent(
+                event, local, place, *stylus, pressure, *turned, none, 7, buttons.LeftButton, held
+            )
+        QtCore.QCoreApplication.sendEvent(handle, made)
+
     def bare_package(self, name):
         """Make an installed plugin's modules importable without running its own ``__init__``."""
         package = types.ModuleType(name)
         package.__path__ = [str(self.work / "home/.local/share/krita/pykrita" / name)]
         sys.modules[name] = package
+
+
+class EventLoop:
+    """How long it was away at the longest since ``take``, in ms.
+
+    ``clock``: in seconds; ``time.thread_time`` leaves out what the thread waited for a processor.
+    """
+
+    def __init__(self, clock=time.perf_counter):
+        self._clock = clock
+        self._longest, self._last = 0.0, clock()
+        self._timer = QtCore.QTimer()
+        self._timer.timeout.connect(self._tick)
+        self._timer.start(2)
+
+    def _tick(self):
+        now = self._clock()
+        self._longest, self._last = max(self._longest, now - self._last), now
+
+    def take(self):
+        longest, self._longest = self._longest, 0.0
+        self._last = self._clock()
+        return round(1000 * longest)
 
 
 class Stepper(QtCore.QObject):

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, TextIO
 
+from ..translation import decimal, tr
 from . import wire
 from .files import write_whole
 from .uv_output import Progress, Reading, SetupFailed, host_of, reason_of
@@ -135,11 +136,11 @@ class Installation:
             with log.open("w", encoding="utf-8", errors="replace") as self._log, _only_one("lock"):
                 return self._install()
         except OSError as error:
-            raise SetupFailed(f"{error.filename or 'A file'}: {error.strerror}.") from error
+            raise SetupFailed(f"{error.filename or tr('A file')}: {error.strerror}.") from error
 
     def _install(self) -> str:
         if not self.wheel.is_file():
-            raise SetupFailed(f"{self.wheel} is missing. Import the plugin's zip again.")
+            raise SetupFailed(tr("{} is missing. Import the plugin's zip again.").format(self.wheel))
         _sweep(keep=own_environment())
         self._check_space(needed_bytes(self.cpu_only))
         uv = self._own_uv()
@@ -170,10 +171,11 @@ class Installation:
         there = _size(server_folder() / "cache") if (server_folder() / "cache").exists() else 0
         free = shutil.disk_usage(str(server_folder())).free
         if free + there < needed:
-            raise SetupFailed(
-                f"The disk with {server_folder()} has {free / GIB:.1f} GB left, and {needed / GIB:.1f} GB "
-                "are needed. Make room there, or choose CPU only."
+            words = tr(
+                "The disk with {} has {} GB left, and {} GB are needed. Make room there, or choose CPU only."
             )
+            left, wanted = (decimal(f"{size / GIB:.1f}") for size in (free, needed))
+            raise SetupFailed(words.format(server_folder(), left, wanted))
 
     def _own_uv(self) -> Path:
         """A copy that may be executed: Krita's importer sets no rights, and Windows locks what runs."""
@@ -191,10 +193,11 @@ class Installation:
         words = [str(uv), "venv", "--no-project", "--python", PYTHON, "--python-preference", "system"]
         code, lines = self._uv([*words, str(env)], "python")
         if code != 0:
-            raise SetupFailed(
-                f"No Python that serves ({PYTHON}) was found, and it could not be fetched: "
-                f"{reason_of(lines)} Install Python from python.org, then try again."
+            words = tr(
+                "No Python that serves ({}) was found, and it could not be fetched: {} Install Python from "
+                "python.org, then try again."
             )
+            raise SetupFailed(words.format(PYTHON, reason_of(lines)))
 
     def _copy_environment(self, old: Path, env: Path) -> None:
         """The same files under a second name, which takes seconds and no room: uv replaces files, and never
@@ -220,7 +223,8 @@ class Installation:
         backend = [] if sys.platform == "darwin" else ["--torch-backend", "cpu" if self.cpu_only else "auto"]
         code, lines = self._uv([*words, *backend], "downloading")
         if code != 0 and backend and host_of(lines) == TORCH_HOST:
-            self.note = f"{TORCH_HOST} cannot be reached; PyTorch comes from the package index instead."
+            note = tr("{} cannot be reached; PyTorch comes from the package index instead.")
+            self.note = note.format(TORCH_HOST)
             if sys.platform == "linux":
                 self._check_space(LARGE)
             code, lines = self._uv(words, "downloading")
@@ -232,9 +236,8 @@ class Installation:
         code, lines = self._run([str(python_of(env)), "-I", "-c", TRIAL], lambda _: None)
         device = next((line[len(_TRIED) :] for line in lines if line.startswith(_TRIED)), "")
         if code != 0 or not device:
-            raise SetupFailed(
-                f"It was installed, but does not run: {lines[-1] if lines else 'it said nothing'}"
-            )
+            said = lines[-1] if lines else tr("it said nothing")
+            raise SetupFailed(tr("It was installed, but does not run: {}").format(said))
         return device
 
     def _uv(self, words: list[str], stage: str) -> tuple[int, list[str]]:
@@ -330,7 +333,8 @@ class _only_one:  # noqa: N801 (reads as a condition)
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             self._file.close()
-            raise SetupFailed("Another Krita is installing the server; wait until it has ended.") from None
+            words = tr("Another Krita is installing the server; wait until it has ended.")
+            raise SetupFailed(words) from None
 
     def __exit__(self, *_: object) -> None:
         self._file.close()

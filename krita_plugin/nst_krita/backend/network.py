@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Callable, Sequence
 
 from ..qt import QtCore, Signal
+from ..translation import tr
 from . import running, wire
 
 #: How long the thread waits for a command before it looks at the socket; commands wake it at once.
@@ -43,7 +44,8 @@ class Request:
     """A job to submit. A picture is a block with ``data``, ``description`` (fields of the wire's Pixels) and
     ``icc`` (bytes or None), or a function without arguments that makes one and may raise BadImage; it is
     called in the network thread. ``start``: what to begin with instead of what the params say.
-    ``style_masks``: where each style paints, None for everywhere."""
+    ``style_masks``: where each style paints, pictures too, None for everywhere. ``continues``: the job that
+    ``start`` is a frame of, painted over or not."""
 
     job: str
     params: Any
@@ -54,6 +56,7 @@ class Request:
     download: bool | None = None
     style_masks: Sequence[Any] = ()
     start: Any = None
+    continues: str | None = None
 
 
 class Network(QtCore.QThread):
@@ -143,8 +146,8 @@ class Network(QtCore.QThread):
                 self._client.bye()
                 time.sleep(FLUSH_SECONDS)
         except Exception as error:  # an exception that leaves run() would abort Krita
-            reason = f"The plugin's connection failed ({type(error).__name__}: {error}). Press Start again."
-            self._give_up(reason)
+            reason = tr("The plugin's connection failed ({}). Press Start again.")
+            self._give_up(reason.format(f"{type(error).__name__}: {error}"))
         finally:
             self._close()
 
@@ -218,7 +221,9 @@ class Network(QtCore.QThread):
         # One that has answered before may come back: the Client goes on trying by itself.
         if not self._has_met and not wire.load("launch").answers(found, REMOTE_SECONDS):
             raise wire.connection.NoConnection(
-                f"The server at {found.endpoint} does not answer. Is it running, and open to this computer?"
+                tr("The server at {} does not answer. Is it running, and open to this computer?").format(
+                    found.endpoint
+                )
             )
         return found
 
@@ -230,13 +235,14 @@ class Network(QtCore.QThread):
         try:
             unfinished = running.unfinished_jobs(anyway)
             if unfinished:
-                raise running.StillNeeded(f"Jobs that the server has still to finish: {unfinished}.")
+                words = tr("Jobs that the server has still to finish: {}.")
+                raise running.StillNeeded(words.format(unfinished))
             self._leave()
             running.stop()
         except running.StillNeeded as error:
-            hint, code = "Restart it when they have ended.", ""
+            hint, code = tr("Restart it when they have ended."), ""
             if isinstance(error, running.Untold):
-                hint, code = "Press End it anyway if nobody needs them.", "untold"
+                hint, code = tr("Press End it anyway if nobody needs them."), "untold"
             self._say("error", of="restart", code=code, message=str(error), hint=hint)
             return
         self._used = time.monotonic()
@@ -244,7 +250,7 @@ class Network(QtCore.QThread):
 
     def _command(self) -> Any:
         if self._quitting:
-            raise wire.connection.NoConnection("Krita quits.")
+            raise wire.connection.NoConnection(tr("Krita quits."))
         self._say("starting")
         return running.command()
 
@@ -270,6 +276,7 @@ class Network(QtCore.QThread):
             styles,
             mask=mask,
             start=start,
+            continues=request.continues,
             profiles=profiles,
             title=request.title,
             download=request.download,
@@ -338,6 +345,6 @@ def _image(picture: Any, profiles: dict[str, bytes], style: int) -> Any:
             digest=digest_of(block.data), bytes=len(block.data), icc=icc, **block.description
         )
     except wire.pixels.InvalidPixels as error:
-        what = f"Style {style + 1}" if style >= 0 else "The layer"
-        raise BadImage(f"{what} cannot be sent: {error.problem}", error.hint) from error
+        what = tr("Style {}").format(style + 1) if style >= 0 else tr("The layer")
+        raise BadImage(tr("{} cannot be sent: {}").format(what, error.problem), error.hint) from error
     return described, block.data

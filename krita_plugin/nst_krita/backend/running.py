@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any, Callable
 
+from ..translation import tr
 from . import installation, wire
 from .uv_output import Progress
 from .uv_process import Cancelled
@@ -33,7 +34,7 @@ def command() -> list[str]:
     """How the local server is started. Raises NoConnection where it is missing or just being replaced."""
     if installation.is_switching():
         raise wire.connection.NoConnection(
-            "The server is being updated at this moment. Press Start again when that has ended."
+            tr("The server is being updated at this moment. Press Start again when that has ended.")
         )
     return list(wire.load("launch").installed_command())
 
@@ -78,20 +79,22 @@ def unfinished_jobs(anyway: bool = False) -> int | None:
                     unfinished += sum(1 for job in event["jobs"] if _is_unfinished(job))
                     if not event.get("more"):
                         return unfinished
-        reason = "It does not answer."
+        reason = tr("It does not answer.")
     except wire.connection.NoConnection as error:
         reason = str(error)
     finally:
         client.close()
     if anyway:
         return 0
-    raise Untold(f"The running server does not tell whether it has jobs, which would end with it. {reason}")
+    raise Untold(
+        tr("The running server does not tell whether it has jobs, which would end with it. {}").format(reason)
+    )
 
 
 def stop() -> None:
     """End the local server. Raises StillNeeded if it does not end, or is not of this place."""
     if Path("/.flatpak-info").exists():
-        raise StillNeeded("The server runs outside of Krita's box. End it where it was started.")
+        raise StillNeeded(tr("The server runs outside of Krita's box. End it where it was started."))
     launch = wire.load("launch")
     found = launch.running_server()
     if found is None or not found.pid:
@@ -106,8 +109,10 @@ def stop() -> None:
     except ProcessLookupError:
         return
     except OSError as error:
-        raise StillNeeded(f"The server (process {found.pid}) cannot be ended: {error.strerror}.") from error
-    raise StillNeeded(f"The server (process {found.pid}) does not end. End it in the task manager.")
+        words = tr("The server (process {}) cannot be ended: {}.")
+        raise StillNeeded(words.format(found.pid, error.strerror)) from error
+    words = tr("The server (process {}) does not end. End it in the task manager.")
+    raise StillNeeded(words.format(found.pid))
 
 
 def _is_unfinished(job: Any) -> bool:

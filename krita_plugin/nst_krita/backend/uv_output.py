@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Sequence
 
+from ..translation import tr
+
 _FETCHING = re.compile(r"^\s*Downloading (\S+).*\(([\d.]+)([KMG])iB\)")
 _FETCHED = re.compile(r"^\s*Downloaded (\S+)")
 _URL = re.compile(r"https?://(?:[^@/\s]*@)?([^/:\s`)]+)")
@@ -91,14 +93,14 @@ def reason_of(lines: Sequence[str]) -> str:
     text = "\n".join(lines)
     host = host_of(lines)
     if "No space left" in text or "os error 28" in text or "os error 112" in text:
-        return "The disk is full."
+        return tr("The disk is full.")
     if host and "invalid peer certificate" in text:
-        return f"The certificate of {host} is not trusted by this computer."
+        return tr("The certificate of {} is not trusted by this computer.").format(host)
     if host:
-        return f"{host} cannot be reached. Is this computer online?"
+        return tr("{} cannot be reached. Is this computer online?").format(host)
     at = next((number for number, line in enumerate(lines) if line.startswith("error: ")), None)
     if at is None:
-        return lines[-1] if lines else "uv ended without a word."
+        return lines[-1] if lines else tr("uv ended without a word.")
     # The first line says what failed, the line below why.
     why = [
         line.strip()[len("cause: ") :] for line in lines[at + 1 : at + 2] if line.strip().startswith("cause:")

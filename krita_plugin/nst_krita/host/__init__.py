@@ -8,7 +8,7 @@ frames.put(Frame(key, "iteration 10", PixelBlock(…)))
 """
 
 from .annotations import MAX_BYTES as MAX_ANNOTATION
-from .annotations import read_annotation, write_annotation
+from .annotations import MAX_MASK_BYTES, read_annotation, read_mask, write_annotation, write_masks
 from .colour import must_have_colour
 from .document import Colours, Document, KritaDocument, StyleChoice, current, open_documents, styles
 from .errors import HostError
@@ -17,7 +17,7 @@ from .frames import ANIMATED, CLOSED, CONVERTED, DELETED, MAX_STEPS, FrameInsert
 from .layers import Layer
 from .pen import PenWatch
 from .reading import Content, PixelBlock, read_content, read_start, read_style
-from .regions import extent, read_alpha, read_selection
+from .regions import extent, read_alpha, read_colours, read_selection, sample_colours
 
 __all__ = [
     "ANIMATED",
@@ -25,6 +25,7 @@ __all__ = [
     "CONVERTED",
     "DELETED",
     "MAX_ANNOTATION",
+    "MAX_MASK_BYTES",
     "MAX_STEPS",
     "Colours",
     "Content",
@@ -43,10 +44,14 @@ __all__ = [
     "open_documents",
     "read_alpha",
     "read_annotation",
+    "read_colours",
     "read_content",
+    "read_mask",
     "read_selection",
     "read_start",
     "read_style",
+    "sample_colours",
     "styles",
     "write_annotation",
+    "write_masks",
 ]

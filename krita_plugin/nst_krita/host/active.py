@@ -6,23 +6,44 @@ from typing import Any, Callable
 
 from ..qt import QtCore
 from .document import KritaDocument
+from .pen import PenWatch
 
 TURN_MS = 10
 
 
-def hold_active(
-    document: KritaDocument, kept: Any, is_ours: Callable[[Any], bool], turns: int, then: Callable[[], None]
-) -> None:
-    """Make ``kept`` the active layer again whenever ``is_ours`` says so of another; then call ``then``.
+class ActiveLayer:
+    """Makes ``kept`` the active layer again whenever ``is_ours`` says so of another, until it is let go.
 
-    Krita makes a new layer the active one up to a few turns of its event loop later: ``turns`` of TURN_MS. It
-    is over at once where the document is closed; with ``kept`` None it is only waited for.
+    Krita makes a new layer the active one up to a few turns of its event loop later; a stroke that begins
+    before that lands on ``kept`` all the same. With ``kept`` None it is only waited for.
     """
-    is_open = document.is_open
-    active = document.handle.activeNode() if is_open and kept is not None else None
-    if active is not None and active != kept and is_ours(active):
-        document.handle.setActiveNode(kept)
-    if is_open and turns:
-        QtCore.QTimer.singleShot(TURN_MS, lambda: hold_active(document, kept, is_ours, turns - 1, then))
-        return
-    then()
+
+    def __init__(
+        self, document: KritaDocument, kept: Any, is_ours: Callable[[Any], bool], pen: PenWatch
+    ) -> None:
+        self._document, self._kept, self._is_ours = document, kept, is_ours
+        self._pressed = pen.pressed
+        # Of a lambda Qt keeps what it needs alive.
+        self._guard = lambda: self._put_back()  # noqa: PLW0108
+        self._pressed.connect(self._guard)
+
+    def let_go(self) -> None:
+        """Have done with it at once."""
+        self._pressed.disconnect(self._guard)
+
+    def let_go_after(self, turns: int, then: Callable[[], None]) -> None:
+        """Have done after so many turns of TURN_MS, or where the document is closed; then call ``then``."""
+        if self._put_back() and turns:
+            QtCore.QTimer.singleShot(TURN_MS, lambda: self.let_go_after(turns - 1, then))
+            return
+        self.let_go()
+        then()
+
+    def _put_back(self) -> bool:
+        """False where the document has been closed."""
+        if not self._document.is_open:
+            return False
+        active = self._document.handle.activeNode() if self._kept is not None else None
+        if active is not None and active != self._kept and self._is_ours(active):
+            self._document.handle.setActiveNode(self._kept)
+        return True

@@ -7,10 +7,17 @@ from typing import Any, Callable
 from krita import Krita
 
 from ..qt import QtCore
-from .active import hold_active
+from ..translation import tr
+from .active import ActiveLayer
 from .document import KritaDocument
+from .frame_group import FrameGroup
 from .layers import find
 from .pen import PenWatch
+
+SINGLE = tr("An animation takes two frames or more.")
+OTHERS = tr("The group with the frames holds other layers or masks. Move them out of it for an animation.")
+LOCKED = tr("The group with the frames, or one around it, is locked. Unlock it for an animation.")
+REFUSED = tr("Krita did not make an animation of the frames.")
 
 ACTION = "convert_group_to_animated"
 TURN_MS = 20
@@ -19,11 +26,23 @@ READY_TURNS, DONE_TURNS = 100, 3000
 SETTLE_TURNS = 30
 
 
+def hindrance(frames: FrameGroup) -> str:
+    """Why no animation can be made of these, in a sentence; "" if it can."""
+    if len(frames.nodes()) < 2:
+        return SINGLE
+    if frames.has_others:
+        return OTHERS
+    node = frames.node()
+    while node is not None and not node.locked():
+        node = node.parentNode()
+    return LOCKED if node is not None else ""
+
+
 class Animating(QtCore.QObject):
     """Runs Krita's own *Convert group to animated layer* on a group: one undo step, first layer at time 0.
 
     Afterwards the layer that was active is so again, unless it was in the group. The new layer has the
-    group's opacity and blending mode, and is locked if all in the group were.
+    group's opacity and blending mode, is hidden if that was, and locked if all in it were.
     ``on_done(layer_id, was_tried)`` is called once, later: "" where Krita did not convert it, and False where
     it could not even be asked, as the painter was at work or looked at another document.
     """
@@ -36,7 +55,8 @@ class Animating(QtCore.QObject):
         self._group_id: str = group.uniqueId().toString()
         self._parent = group.parentNode()
         self._before = self._siblings()
-        self._look = group.opacity(), group.blendingMode(), all(node.locked() for node in group.childNodes())
+        is_locked = all(node.locked() for node in group.childNodes())
+        self._look = group.opacity(), group.blendingMode(), group.visible(), is_locked
         self._kept = document.handle.activeNode()
         self._is_running, self._turns = False, 0
         document.handle.setActiveNode(group)
@@ -77,8 +97,11 @@ class Animating(QtCore.QObject):
         come = (known for known in self._siblings().items() if known[0] not in self._before)
         layer_id, node = next((known for known in come if known[1].animated()), ("", None))
         if node is not None:
-            opacity, blending_mode, is_locked = self._look
+            opacity, blending_mode, is_visible, is_locked = self._look
             node.setOpacity(opacity)
+            if not is_visible:
+                node.setVisible(False)
+                self._document.handle.refreshProjection()
             if blending_mode != node.blendingMode():  # to Krita a step of undo, as nothing else here is
                 node.setBlendingMode(blending_mode)
             node.setLocked(is_locked)
@@ -89,10 +112,5 @@ class Animating(QtCore.QObject):
         kept = find(root, self._kept.uniqueId().toString()) if self._kept is not None else None
         kept = kept or (find(root, layer_id) if layer_id else None)
         ours = (self._group_id, layer_id)
-        hold_active(
-            self._document,
-            kept,
-            lambda node: node.uniqueId().toString() in ours,
-            SETTLE_TURNS,
-            lambda: self._on_done(layer_id, self._is_running),
-        )
+        active = ActiveLayer(self._document, kept, lambda node: node.uniqueId().toString() in ours, self._pen)
+        active.let_go_after(SETTLE_TURNS, lambda: self._on_done(layer_id, self._is_running))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import mmap
 import shutil
 import struct
 import tempfile
@@ -12,7 +13,8 @@ from typing import Any
 
 from krita import InfoObject, Krita
 
-from ..qt import QtCore, view
+from ..qt import QtCore, give_way, view
+from ..translation import tr
 from .document import Colours
 from .errors import HostError
 
@@ -35,17 +37,26 @@ EXCHANGE = "Rec2020-elle-V4-g10.icc"
 # Krita takes 1/125 of what this profile can hold for white; the profile itself does not say so.
 PQ = "High Dynamic Range UHDTV Wide Color Gamut Display (Rec. 2020) - SMPTE ST 2084 PQ EOTF"
 
+# Converting so many pixels takes Krita 0.05 to 0.2 s on a slow machine, for which a painter has to wait.
+STRIP_PIXELS = 300_000
+
 
 def colours_of(node: Any) -> Colours:
     return Colours(node.colorModel(), node.colorDepth(), node.colorProfile())
+
+
+def pixel_bytes(colours: Colours) -> int:
+    """How many bytes Krita takes for a pixel with these colours."""
+    channels = {"A": 1, "GRAYA": 2, "CMYKA": 5}.get(colours.model, 4)
+    return channels * {"U8": 1, "U16": 2, "F16": 2, "F32": 4}[colours.depth]
 
 
 def must_have_colour(colours: Colours) -> None:
     """Raises HostError for Krita's model of opacity without colour."""
     if colours.model == "A":
         raise HostError(
-            "This image has opacity but no colours.",
-            "Choose Image ▸ Convert Image Colour Space… and there RGB/Alpha.",
+            tr("This image has opacity but no colours."),
+            tr("Choose Image ▸ Convert Image Colour Space… and there RGB/Alpha."),
         )
 
 
@@ -69,8 +80,8 @@ def colour_space(colours: Colours) -> tuple[str, bytes | None]:
     profile = _profile(colours.model, colours.profile)
     if profile is None:
         raise HostError(
-            f"Krita does not hand out the colour profile “{colours.profile}”.",
-            "Convert the image to sRGB: Image ▸ Convert Image Colour Space….",
+            tr("Krita does not hand out the colour profile “{}”.").format(colours.profile),
+            tr("Convert the image to sRGB: Image ▸ Convert Image Colour Space…."),
         )
     return "icc", profile
 
@@ -95,21 +106,59 @@ class Converter:
         if is_known and colours_of(node) == self._target:
             return view(node.pixelData(0, 0, width, height))
         raise HostError(
-            f"Krita cannot convert {' '.join(self._source)} to {' '.join(self._target)}.",
-            "Choose Image ▸ Convert Image Colour Space… and there RGB/Alpha.",
+            tr("Krita cannot convert {} to {}.").format(" ".join(self._source), " ".join(self._target)),
+            tr("Choose Image ▸ Convert Image Colour Space… and there RGB/Alpha."),
         )
 
     def close(self) -> None:
         self._document.close()
 
 
+class Strips:
+    """Pixels converted a part at a time, so that Krita stays free for the painter in between.
+
+    ``data``: rows as Krita has them, as bytes or a view of them. ``made``: what has become of it.
+    """
+
+    def __init__(self, converter: Converter, data: Any, width: int, height: int) -> None:
+        self._converter, self._data, self._width, self._height = converter, data, width, height
+        self._row = 0
+        self.made: mmap.mmap | None = None
+
+    @property
+    def is_done(self) -> bool:
+        return self._row == self._height
+
+    def step(self) -> None:
+        """Convert the next ones; Krita runs its event loop meanwhile. Raises HostError as Converter does."""
+        rows = min(max(1, STRIP_PIXELS // self._width), self._height - self._row)
+        stride = len(self._data) // self._height
+        strip = bytes(self._data[self._row * stride : (self._row + rows) * stride])
+        made = self._converter.convert(strip, self._width, rows)
+        stride = len(made) // rows
+        if self.made is None:
+            # The system hands such pages out as they are filled: other memory would be cleared at once.
+            self.made = mmap.mmap(-1, stride * self._height)
+        self.made[self._row * stride : (self._row + rows) * stride] = made
+        self._row += rows
+
+
 def converted(data: Any, width: int, height: int, source: Colours, target: Colours) -> memoryview:
-    """``Converter.convert`` for a single time; of what has the right colours already only a view."""
+    """Pixels in the target's numbers, those that have them already only as a view. Raises HostError.
+
+    ``data``: a QByteArray or a view. Lets the event loop run between strips: ask anew what is still there.
+    """
+    whole = data if isinstance(data, memoryview) else view(data)
     if source == target:
-        return view(data)
+        return whole
     converter = Converter(source, target)
     try:
-        return converter.convert(data, width, height)
+        strips = Strips(converter, whole, width, height)
+        strips.step()
+        while not strips.is_done:
+            give_way()
+            strips.step()
+        return memoryview(strips.made)
     finally:
         converter.close()
 

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import mmap
 from dataclasses import replace
 from typing import Iterator
 
 from krita import Krita
 
-from .colour import FORMATS, SRGB, Converter, colour_space, exchange
+from ..translation import tr
+from .colour import FORMATS, SRGB, Converter, Strips, colour_space, exchange
 from .document import Colours
 from .errors import HostError
 from .reading import PixelBlock
-
-# Converting so many pixels takes Krita 0.05 to 0.2 s on a slow machine, for which a painter has to wait.
-STRIP_PIXELS = 300_000
 
 
 class Conversion:
@@ -30,8 +27,7 @@ class Conversion:
         self._target = colours
         self._candidates = _candidates(block, colours)
         self._converter: Converter | None = None
-        self._row = 0
-        self._made: mmap.mmap | None = None
+        self._strips: Strips | None = None
 
     def step(self) -> None:
         """Do a part of the work; Krita runs its event loop meanwhile.
@@ -43,29 +39,22 @@ class Conversion:
             source = next(self._candidates, None)
             if source is None:
                 raise HostError(
-                    "The frames have a colour profile that Krita does not know.",
-                    "Open the document that they were made from.",
+                    tr("The frames have a colour profile that Krita does not know."),
+                    tr("Open the document that they were made from."),
                 )
             # One at a time: to ask Krita for a profile takes it 0.1 s.
             if _is_in(block, source):
                 self.is_done = source == self._target
-                self._converter = None if self.is_done else Converter(source, self._target)
+                if not self.is_done:
+                    self._converter = Converter(source, self._target)
+                    self._strips = Strips(self._converter, block.data, block.width, block.height)
             return
-        if self._made is not None and self._row == block.height:
-            self.block = replace(block, data=memoryview(self._made))
-            self.close()
-            self.is_done = True
+        if not self._strips.is_done:
+            self._strips.step()
             return
-        rows = min(max(1, STRIP_PIXELS // block.width), block.height - self._row)
-        stride = block.raw_bytes // block.height
-        strip = block.data[self._row * stride : (self._row + rows) * stride]
-        made = self._converter.convert(strip, block.width, rows)
-        stride = len(made) // rows
-        if self._made is None:
-            # The system hands such pages out as they are filled: other memory would be cleared at once.
-            self._made = mmap.mmap(-1, stride * block.height)
-        self._made[self._row * stride : (self._row + rows) * stride] = made
-        self._row += rows
+        self.block = replace(block, data=memoryview(self._strips.made))
+        self.close()
+        self.is_done = True
 
     def close(self) -> None:
         """Free what it took; not while ``step`` runs. Krita runs its event loop meanwhile."""

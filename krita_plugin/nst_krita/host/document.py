@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 from krita import Krita
 
 from ..qt import QtCore, QtGui
+from ..translation import tr
 from .errors import HostError
 from .layers import Layer, below
 
-NO_DOCUMENT = HostError("No document is open.", "Open or create one first.")
+NO_DOCUMENT = HostError(tr("No document is open."), tr("Open or create one first."))
 
 
 class Colours(NamedTuple):
@@ -90,7 +91,7 @@ class KritaDocument(Document):
     def name(self) -> str:  # type: ignore[override]
         """Its file's name, else its title, else “Untitled”."""
         file_name = self.file.replace("\\", "/").rsplit("/", 1)[-1]
-        return file_name or self.handle.name() or "Untitled"
+        return file_name or self.handle.name() or tr("Untitled")
 
     @property
     def size(self) -> tuple[int, int]:  # type: ignore[override]
@@ -121,15 +122,15 @@ class KritaDocument(Document):
 
     def source(self, layer_id: str | None = None) -> Layer:
         if not self.is_open:
-            raise HostError("The document has been closed.", "Open it again first.")
+            raise HostError(tr("The document has been closed."), tr("Open it again first."))
         if layer_id is not None:
             for layer in self.layers():
                 if layer.id == layer_id:
                     return layer
-            raise HostError("The layer is no longer there.", "Choose another layer.")
+            raise HostError(tr("The layer is no longer there."), tr("Choose another layer."))
         node = self.handle.activeNode()
         if node is None:
-            raise HostError("No layer is active.", "Choose a layer in the Layers docker.")
+            raise HostError(tr("No layer is active."), tr("Choose a layer in the Layers docker."))
         return Layer(node)
 
     def layers(self) -> list[Layer]:

@@ -9,7 +9,7 @@ from krita import Krita
 
 from .colour import colours_of
 from .document import Colours, KritaDocument
-from .layers import Layer, find
+from .layers import Layer, find, place_of
 from .reading import PixelBlock
 from .writing import write_pixels
 
@@ -31,9 +31,12 @@ class FrameGroup:
     """Layers in a group of that name, directly above ``source``; all of it may be undone or deleted any time.
 
     With ``replace`` there is one layer, locked, whose pixels change without undo steps; with ``locked`` all
-    are. ``group_id`` and ``layers`` (key → layer id) are those of an earlier session, if there was one.
+    are. ``group_id`` and ``layers`` (layer id → key) are those of an earlier session, if there was one.
     ``id``: the group's, "" before the first frame. ``steps``: of undo that were taken. What is done here is
     done at once: nobody asks whether the painter is at work.
+
+    Of the frames the newest is visible, until the painter has hidden it: then those that follow stay hidden
+    as well, until he shows one. The group is shown and hidden by ``show`` and ``set_visible`` alone.
     """
 
     def __init__(
@@ -46,15 +49,19 @@ class FrameGroup:
         replace: bool,
         locked: bool,
         group_id: str,
-        layers: Mapping[Any, str],
+        layers: Mapping[str, Any],
     ) -> None:
         self._document, self._source_id, self._name, self._colours = document, source.id, name, colours
         self._replace, self._locked = replace, locked
-        self._layers: dict[Any, str] = dict(layers)  # key → id of its layer, oldest first
+        # Oldest first. A frame that was deleted and fetched has had two layers, and undoing brings each back.
+        self._keys: dict[str, Any] = dict(layers)
         self.id, self.steps = group_id, 0
-        present = self._present()
-        self._newest = present[-1] if present else ""
-        if self.node() is None or (replace and not present):
+        nodes = self.nodes()
+        self._present = self._by_age(nodes)  # when it was looked last
+        self._seen = ""  # the frame that was visible then, or before
+        self._is_hidden_by_painter = bool(nodes) and not _any_visible(nodes)
+        self._is_aside = self._is_stale = False
+        if self.node() is None or (replace and not nodes):
             self.id = ""
 
     @property
@@ -70,16 +77,37 @@ class FrameGroup:
 
     def nodes(self) -> list[Any]:
         """The frames' nodes still in the group, the lowest first."""
-        group = self.node()
-        known = set(self._layers.values())
+        return self._frames_in(self.node())
+
+    def _frames_in(self, group: Any | None) -> list[Any]:
         nodes = group.childNodes() if group is not None else []
-        return [node for node in nodes if node.uniqueId().toString() in known]
+        return [node for node in nodes if _id_of(node) in self._keys]
 
     @property
     def keys(self) -> list[Any]:
         """The keys of the frames whose layers are in the document now."""
-        present = self._present()
-        return [key for key, layer_id in self._layers.items() if layer_id in present]
+        return list(dict.fromkeys(self._keys[layer_id] for layer_id in self._by_age(self.nodes())))
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether the group is visible, and one of its frames."""
+        group = self.node()
+        return group is not None and group.visible() and _any_visible(self._frames_in(group))
+
+    @property
+    def is_aside(self) -> bool:
+        """Whether it came hidden, and nobody has shown it since."""
+        group = self.node()
+        self._is_aside = self._is_aside and (group is None or not group.visible())
+        return self._is_aside and group is not None
+
+    def would_hide(self, node: Any) -> bool:
+        """Whether the group, once it comes, lies above ``node``."""
+        source = find(self._document.root, self._source_id)
+        if source is None:  # it comes to the top
+            return True
+        place = place_of(source)
+        return place_of(node)[: len(place)] <= place
 
     @property
     def has_others(self) -> bool:
@@ -89,64 +117,100 @@ class FrameGroup:
 
     def id_of(self, key: Any) -> str:
         """The id of the layer made for that frame, also while it is undone; empty if there was none."""
-        return self._layers.get(key, "")
+        return next((layer_id for layer_id, known in reversed(list(self._keys.items())) if known == key), "")
 
     def layer_of(self, key: Any) -> Layer | None:
         """The layer that holds that frame; None if it is not in the document."""
-        for node in self.nodes():
-            if node.uniqueId().toString() == self._layers.get(key):
-                return Layer(node)
-        return None
+        return next((Layer(node) for node in self.nodes() if self._keys[_id_of(node)] == key), None)
 
     def has(self, node: Any) -> bool:
         """Whether that is the group or a layer of a frame."""
-        node_id = node.uniqueId().toString()
-        return node_id == self.id or node_id in self._layers.values()
+        return _id_of(node) == self.id or _id_of(node) in self._keys
 
-    def add(self, frame: Frame) -> bool:
+    def add(self, frame: Frame, aside: bool = False) -> bool:
         """Make the frame the visible layer; false where that is not possible any more.
 
-        Krita runs its event loop meanwhile.
+        ``aside``: where it is the first, the group comes hidden. Krita runs its event loop meanwhile.
         """
         if not self.id:
-            return self._begin(frame)
+            return self._begin(frame, aside)
+        self.look(may_show=True)
         return self._refill(frame) if self._replace else self._append(frame)
 
     def show(self, layer_id: str) -> None:
-        """Make that layer the only visible one. No undo step."""
-        for node in self.nodes():
-            node.setVisible(node.uniqueId().toString() == layer_id)
-        self._document.handle.refreshProjection()
+        """Make that layer the only visible one, and the group visible. No undo step."""
+        group = self.node()
+        if group is not None:
+            group.setVisible(True)
+            self._reveal(layer_id)
 
     def set_visible(self, visible: bool) -> None:
-        """Show or hide the whole group. No undo step."""
+        """Show the group, and the newest frame where all are hidden, or hide the group. No undo step."""
         group = self.node()
-        if group is not None and group.visible() != visible:
+        if group is None:
+            return
+        nodes = self._frames_in(group)
+        if visible and nodes and not _any_visible(nodes):
+            self.show(self._by_age(nodes)[-1])
+        elif group.visible() != visible:
             group.setVisible(visible)
+            self._is_stale = False
             self._document.handle.refreshProjection()
 
-    def follow_undo(self) -> None:
-        """After an undo or redo of a frame, let the newest that is there be the visible one."""
-        present = self._present()
-        if present and present[-1] != self._newest:
-            self._newest = present[-1]
-            self.show(self._newest)
+    def look(self, may_show: bool) -> tuple[Any, ...]:
+        """What the painter can have changed: the frames that are there, and what is visible of them.
 
-    def _present(self) -> list[str]:
-        """The ids of the frames' layers in the group, the one that was added first first."""
-        there = {node.uniqueId().toString() for node in self.nodes()}
-        return [layer_id for layer_id in self._layers.values() if layer_id in there]
+        ``may_show``: after he undid the visible frame, or redid one, the newest is made visible.
+        """
+        group = self.node()
+        nodes = self._frames_in(group)
+        if may_show:
+            self._follow(nodes)
+            if self._is_stale:
+                self._draw()
+        frames = [(_id_of(node), node.visible()) for node in nodes]
+        return frames, group is not None and group.visible()
+
+    def _follow(self, nodes: list[Any]) -> None:
+        present, visible = self._by_age(nodes), [_id_of(node) for node in nodes if node.visible()]
+        is_lost = not visible and self._seen not in present
+        has_come = bool(present) and present[-1] not in self._present
+        self._present = present
+        if present and (is_lost or has_come) and not self._is_hidden_by_painter:
+            self._reveal(present[-1])
+        elif visible:
+            self._seen, self._is_hidden_by_painter = visible[-1], False
+        elif present:
+            self._is_hidden_by_painter = True
+
+    def _reveal(self, layer_id: str) -> None:
+        """Make that layer the only visible one in the group."""
+        for node in self.nodes():
+            node.setVisible(_id_of(node) == layer_id)
+        self._seen, self._is_hidden_by_painter = layer_id, False
+        self._draw()
+
+    def _draw(self) -> None:
+        """Have the canvas drawn anew: now, or once the group is to be seen on it."""
+        group = self.node()
+        self._is_stale = group is None or not Layer(group).is_shown
+        if not self._is_stale:
+            self._document.handle.refreshProjection()
+
+    def _by_age(self, nodes: list[Any]) -> list[str]:
+        """The ids of these frames, the one that was added first first."""
+        there = {_id_of(node) for node in nodes}
+        return [layer_id for layer_id in self._keys if layer_id in there]
 
     def _filled(self, maker: Any, frame: Frame) -> Any:
         """A new layer, not yet in the document: pixels set before that need no undo step of their own."""
         node = maker.createNode(frame.name, "paintlayer")
         write_pixels(node, frame.pixels)
         node.setLocked(self._locked or (self._replace and not frame.final))
-        self._layers.pop(frame.key, None)  # added anew, it is the newest
-        self._layers[frame.key] = node.uniqueId().toString()
+        self._keys[_id_of(node)] = frame.key
         return node
 
-    def _begin(self, frame: Frame) -> bool:
+    def _begin(self, frame: Frame, aside: bool) -> bool:
         """Add the group with the frame already in it; false if the document went meanwhile."""
         document = self._document
         # Adding to a group is an undo step of the document that made the group, even while the group is
@@ -154,36 +218,39 @@ class FrameGroup:
         scratch = Krita.instance().createDocument(1, 1, "", *document.colours, 72.0)
         try:
             group = scratch.createGroupLayer(self._name)
+            group.setVisible(not aside)
             group.addChildNode(self._filled(scratch, frame), None)
             if not document.is_open:
                 return False
-            self.id = group.uniqueId().toString()
+            self.id, self._is_aside = _id_of(group), aside
             root = document.root
             source = find(root, self._source_id)
             (source.parentNode() if source is not None else root).addChildNode(group, source)
         finally:
             scratch.close()
-        self._has_added(frame)
+        self._has_added()
         return True
 
     def _append(self, frame: Frame) -> bool:
         group, nodes = self.node(), self.nodes()
         if group is None:
             return False
-        keys = {layer_id: key for key, layer_id in self._layers.items()}
-        lower = [node for node in nodes if keys[node.uniqueId().toString()] < frame.key]
+        lower = [node for node in nodes if self._keys[_id_of(node)] < frame.key]
         node = self._filled(self._document.handle, frame)
         # Hidden first, so that the update that comes with the new layer shows this as well.
-        for older in nodes:
-            older.setVisible(False)
-        # One that was fetched later lies where it belongs. Below all others Krita's scripting puts none.
-        group.addChildNode(node, lower[-1] if lower else None)
-        self._has_added(frame)
+        for hidden in [node] if self._is_hidden_by_painter else nodes:
+            hidden.setVisible(False)
+        # One that was fetched later lies where it belongs. Below all others Krita's scripting puts none: then
+        # it is the second.
+        group.addChildNode(node, (lower or nodes[:1] or [None])[-1])
+        self._has_added()
         return True
 
-    def _has_added(self, frame: Frame) -> None:
+    def _has_added(self) -> None:
         self.steps += 1
-        self._newest = self._layers[frame.key]
+        self._present = [*self._present, next(reversed(list(self._keys)))]
+        if not self._is_hidden_by_painter:
+            self._seen = self._present[-1]
 
     def _refill(self, frame: Frame) -> bool:
         node = self.nodes()[-1]
@@ -193,7 +260,16 @@ class FrameGroup:
         node.setName(frame.name)
         # A stroke on it would be lost with the next frame, and undoing that stroke would spoil the pixels.
         node.setLocked(self._locked or not frame.final)
-        self._layers = {frame.key: node.uniqueId().toString()}
-        self._document.handle.refreshProjection()
+        self._keys = {_id_of(node): frame.key}
+        if node.visible():
+            self._draw()
         self._document.handle.setModified(True)
         return True
+
+
+def _id_of(node: Any) -> str:
+    return node.uniqueId().toString()
+
+
+def _any_visible(nodes: list[Any]) -> bool:
+    return any(node.visible() for node in nodes)

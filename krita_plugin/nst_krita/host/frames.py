@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from typing import Any, Callable, Mapping
 
 from ..qt import QtCore
-from .active import hold_active
-from .animation import Animating
+from ..translation import tr
+from .active import ActiveLayer
+from .animation import REFUSED, Animating, hindrance
+from .colour import pixel_bytes
 from .conversion import Conversion
 from .document import Colours, KritaDocument
 from .errors import HostError
@@ -21,15 +24,11 @@ POLL_MS = 200
 IDLE_TURNS, IDLE_MS = 50, 1000
 SETTLE_TURNS = 4
 
-CLOSED = "The document was closed."
-CONVERTED = "The document's colours have changed."
-DELETED = "The group with the frames was undone or deleted."
-ANIMATED = "The frames are an animation now, from time 0 on."
+CLOSED = tr("The document was closed.")
+CONVERTED = tr("The document's colours have changed.")
+DELETED = tr("The group with the frames was undone or deleted.")
+ANIMATED = tr("The frames are an animation now, from time 0 on.")
 
-SINGLE = "An animation takes two frames or more."
-OTHERS = "The group with the frames holds other layers or masks. Move them out of it for an animation."
-LOCKED = "The group with the frames, or one around it, is locked. Unlock it for an animation."
-REFUSED = "Krita did not make an animation of the frames."
 #: So often a painter may come between Krita and the animation.
 ANIMATION_TRIES = 3
 
@@ -42,20 +41,25 @@ class FrameInserter(QtCore.QObject):
     """Puts the frames of one job into a group directly above the layer that they were made from.
 
     ``put`` only queues. Frames go in one at a time, once the pen has been up for a second, each as one
-    undo step (the first one together with the group), at most ``max_steps`` and one for a final frame.
+    undo step (the first one together with the group), at most ``max_steps`` with the final one, which always
+    goes in, and as many as take ``max_bytes`` with it (0: any number).
     With ``replace`` there is one layer, locked, whose pixels change without undo steps; with ``locked`` all
-    frames are. ``group_id`` and ``layers`` (key → layer id) are those of an earlier session: frames go on
+    frames are. ``group_id`` and ``layers`` (layer id → key) are those of an earlier session: frames go on
     into that group if the document still has it.
-    The active layer stays the painter's, and of the frames only the newest is visible.
+    The active layer stays the painter's, and of the frames only the newest is visible, unless he hid it.
+    Where he has made a stroke since ``begun`` (by time.monotonic; None: now) and the active layer would be
+    covered, the group comes in hidden.
     Frames are converted to ``colours``, by default those that the document has now. A document that was
     closed or has other colours by then, or a group that the painter undid or deleted, gets no more frames;
     when the painter redoes the group, or undoes the conversion, later frames go in again. So it is with
     the animated layer that ``animate`` makes of the group.
 
-    Four callbacks, called in the GUI thread after the fact:
-    ``on_inserted(key)``; ``on_skipped(key)``: not put into the document, for the cap, or because a newer
-    one replaced it, or because group or document are gone; ``on_gone(reason)``: once each time, and with ""
-    when frames can go in again; ``on_animated(layer_id, problem)``: one of the two is "".
+    Callbacks, called in the GUI thread after the fact:
+    ``on_inserted(key)``; ``on_skipped(key)``: not put into the document, for the cap on steps, or because a
+    newer one replaced it, or because group or document are gone; ``on_held(key, size)``: nor this one, for
+    the cap on bytes, of which it would take so many; ``on_changed()``: frames were undone, redone, deleted,
+    hidden or shown; ``on_gone(reason)``: once each time, and with "" when frames can go in again;
+    ``on_animated(layer_id, problem)``: one of the two is "".
     """
 
     def __init__(
@@ -67,18 +71,23 @@ class FrameInserter(QtCore.QObject):
         *,
         replace: bool = False,
         max_steps: int = MAX_STEPS,
+        max_bytes: int = 0,
+        begun: float | None = None,
         colours: Colours | None = None,
         locked: bool = False,
         group_id: str = "",
-        layers: Mapping[Any, str] | None = None,
+        layers: Mapping[str, Any] | None = None,
         on_inserted: Callable[[Any], None] = _ignore,
         on_skipped: Callable[[Any], None] = _ignore,
+        on_held: Callable[[Any, int], None] = _ignore,
+        on_changed: Callable[[], None] = _ignore,
         on_gone: Callable[[str], None] = _ignore,
         on_animated: Callable[[str, str], None] = _ignore,
     ) -> None:
         super().__init__()
         self._document, self._pen = document, pen
-        self._replace, self._max_steps = replace, max_steps
+        self._replace, self._max_steps, self._max_bytes = replace, max_steps, max_bytes
+        self._begun = time.monotonic() if begun is None else begun
         self._colours = colours or document.colours
         self._group = FrameGroup(
             document,
@@ -91,7 +100,7 @@ class FrameInserter(QtCore.QObject):
             layers=layers or {},
         )
         self._on_inserted, self._on_skipped, self._on_gone = on_inserted, on_skipped, on_gone
-        self._on_animated = on_animated
+        self._on_held, self._on_changed, self._on_animated = on_held, on_changed, on_animated
         self._queue: deque[Frame] = deque()
         self._coming: tuple[Frame, Conversion] | None = None
         self._idle_turns = 0
@@ -99,6 +108,7 @@ class FrameInserter(QtCore.QObject):
         self._tries_left = 0  # to make the animation that is wanted
         self._animating: Animating | None = None
         self._animated_id = ""
+        self._looks = self._group.look(may_show=False)
         self._timer = QtCore.QTimer(self)
         self._timer.setInterval(POLL_MS)
         self._timer.timeout.connect(self._poll)
@@ -126,6 +136,17 @@ class FrameInserter(QtCore.QObject):
     def inserted(self) -> list[Any]:
         """The keys of the frames whose layers are in the document now."""
         return self._group.keys
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether a frame is visible in its group, or their animation is."""
+        animated = self._animated_layer()
+        return self._group.is_shown or (animated is not None and animated.visible())
+
+    @property
+    def is_aside(self) -> bool:
+        """Whether the group came hidden, as the painter was painting beneath it, and is so still."""
+        return self._group.is_aside
 
     @property
     def gone(self) -> str | None:
@@ -182,7 +203,7 @@ class FrameInserter(QtCore.QObject):
         self._tries_left = 0
 
     def set_visible(self, visible: bool) -> None:
-        """Show or hide the whole group. No undo step."""
+        """Show the frames, at least the newest, or hide the group. No undo step."""
         self._group.set_visible(visible)
 
     def remove(self) -> None:
@@ -219,14 +240,17 @@ class FrameInserter(QtCore.QObject):
         if self._told_gone:
             self._told_gone = False
             self._on_gone("")
-        if not self.pending:
-            if self._pen.is_calm():
-                self._group.follow_undo()
-                if self._tries_left:
-                    self._animate()
-        elif self._pen.is_calm():
+        is_calm = self._pen.is_calm()
+        if self._coming is None:
+            looks = self._group.look(may_show=is_calm)
+            if looks != self._looks:
+                self._looks = looks
+                self._on_changed()
+        if is_calm and self.pending:
             self._pen.start()
             self._advance()
+        elif is_calm and self._tries_left:
+            self._animate()
 
     def _skip_all(self, reason: str) -> None:
         self._tries_left = 0
@@ -291,24 +315,40 @@ class FrameInserter(QtCore.QObject):
             frame = self._queue.popleft()
             outdated = self._replace and self._queue
             # In place there is one step in all, and the last of the others is kept for the final frame.
-            over = not self._replace and not frame.final and self._group.steps >= self._max_steps - 1
-            if not outdated and not over:
+            is_capped = not self._replace and not frame.final
+            if outdated or (is_capped and self._group.steps >= self._max_steps - 1):
+                self._on_skipped(frame.key)
+            elif is_capped and self._has_no_room_for(frame):
+                self._on_held(frame.key, self._size_of(frame))
+            else:
                 return frame
-            self._on_skipped(frame.key)
         return None
+
+    def _has_no_room_for(self, frame: Frame) -> bool:
+        count = len(self._group.keys) + 2  # with this one, and one to come for the final frame
+        return 0 < self._max_bytes < count * self._size_of(frame)
+
+    def _size_of(self, frame: Frame) -> int:
+        """Bytes that it takes as a layer: all frames of a job are of the same size."""
+        return frame.pixels.width * frame.pixels.height * pixel_bytes(self._colours)
 
     def _insert(self, frame: Frame) -> None:
         self._busy = True
+        kept = self._document.handle.activeNode()
+        active = ActiveLayer(self._document, kept, self._group.has, self._pen)
         try:
-            kept = self._document.handle.activeNode()
-            done = self._group.add(frame)
+            done = self._group.add(frame, aside=self._would_hide_strokes(kept))
         except BaseException:
+            active.let_go()
             self._busy = False
             self._on_skipped(frame.key)
             raise
-        hold_active(
-            self._document, kept, self._group.has, SETTLE_TURNS, lambda: self._settled(frame.key, done)
-        )
+        active.let_go_after(SETTLE_TURNS, lambda: self._settled(frame.key, done))
+
+    def _would_hide_strokes(self, active: Any) -> bool:
+        if self._group.id or active is None:
+            return False
+        return self._pen.has_painted(self._document, self._begun) and self._group.would_hide(active)
 
     def _settled(self, key: Any, done: bool) -> None:
         self._busy = False
@@ -322,7 +362,7 @@ class FrameInserter(QtCore.QObject):
         group = self._group.node()
         if group is None or not self._document.is_in_front:
             return
-        problem = self._why_no_animation(group)
+        problem = hindrance(self._group)
         if problem:
             self._tries_left = 0
             self._on_animated("", problem)
@@ -330,16 +370,6 @@ class FrameInserter(QtCore.QObject):
         self._tries_left -= 1
         self._busy = True
         self._animating = Animating(self._document, group, self._pen, self._animated)
-
-    def _why_no_animation(self, group: Any) -> str:
-        if len(self._group.nodes()) < 2:
-            return SINGLE
-        if self._group.has_others:
-            return OTHERS
-        node = group
-        while node is not None and not node.locked():
-            node = node.parentNode()
-        return LOCKED if node is not None else ""
 
     def _animated(self, layer_id: str, was_tried: bool) -> None:
         self._animating, self._animated_id, self._busy = None, layer_id, False

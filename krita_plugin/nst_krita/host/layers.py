@@ -70,3 +70,12 @@ def find(root: Any, layer_id: str) -> Any | None:
         if node.uniqueId().toString() == layer_id:
             return node
     return None
+
+
+def place_of(node: Any) -> list[int]:
+    """Where it is in the stack, from the root down: of two layers the lower one has the smaller numbers."""
+    parent = node.parentNode()
+    if parent is None:
+        return []
+    ids = [child.uniqueId() for child in parent.childNodes()]
+    return [*place_of(parent), ids.index(node.uniqueId())]

@@ -3,71 +3,164 @@
 from __future__ import annotations
 
 import time
+from typing import Callable
 
 from krita import Krita
 
-from ..qt import QtCore, QtGui, QtWidgets
+from ..qt import QtCore, QtGui, QtWidgets, Signal
+from .document import Document, current
+from .unfinished import IN_STEPS, REST_SECONDS, RESTING, Unfinished
 
 CALM_SECONDS = 1.0
 # Without any event of the pen for so long its release was lost, with a window that closed for instance.
 LOST_SECONDS = 30.0
-# Krita ends an unfinished transformation when a layer is added.
-BUSY_TOOLS = ("KisToolTransform",)
 
 _Type = QtCore.QEvent.Type
 _PRESSES = (_Type.MouseButtonPress, _Type.MouseButtonDblClick, _Type.TabletPress, _Type.TouchBegin)
 _RELEASES = (_Type.MouseButtonRelease, _Type.TabletRelease, _Type.TouchEnd, _Type.TouchCancel)
 _MOVES = (_Type.TabletMove, _Type.MouseMove, _Type.TouchUpdate)
+_ENDS = (QtCore.Qt.Key.Key_Return, QtCore.Qt.Key.Key_Enter, QtCore.Qt.Key.Key_Escape)
+# Krita's widgets that take strokes, and its docker with the options of the tool.
+_CANVASES = ("KisOpenGLCanvas2", "KisQPainterCanvas")
+_OPTIONS = "sharedtooldocker"
 
 
 class PenWatch(QtCore.QObject):
-    """Watches pen, mouse and fingers on Krita's windows from ``start`` to ``stop``; GUI thread only."""
+    """Watches pen, mouse and fingers on Krita's windows from ``start`` to ``stop``; GUI thread only.
 
-    def __init__(self) -> None:
+    ``clock``: tells seconds.
+    """
+
+    #: Something has been pressed, and Krita is yet to hear of it.
+    pressed = Signal()
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
-        self._down = False
+        self._clock = clock
+        self._watches = self._moves_canvas = False
+        self._unfinished = Unfinished()
+        self._tools: frozenset[str] = frozenset()
+        self._chosen_at = float("-inf")  # when these tools were first seen
+        self._down = self._begins_stroke = False
         self._last = float("-inf")
+        self._painted: dict[str, float] = {}  # id of a document → when a stroke on its canvas began
 
     def start(self) -> None:
-        """Watch all windows that there are now; call again to take in new ones."""
+        """Watch all windows that there are now, and those that come as soon as they have the focus."""
+        self._take_in()
+        if not self._watches:
+            self._watches = True
+            QtWidgets.QApplication.instance().focusWindowChanged.connect(self._take_in)
+
+    def stop(self) -> None:
+        if self._watches:
+            self._watches = False
+            QtWidgets.QApplication.instance().focusWindowChanged.disconnect(self._take_in)
+        for window in QtGui.QGuiApplication.allWindows():
+            window.removeEventFilter(self)
+        self._down = False
+
+    def _take_in(self, _focused: QtGui.QWindow | None = None) -> None:
         # A window hears of tens of events where the application hears of thousands, before any widget
         # and before Krita's own filters on the canvas can swallow them.
         for window in QtGui.QGuiApplication.allWindows():
             window.installEventFilter(self)
 
-    def stop(self) -> None:
-        for window in QtGui.QGuiApplication.allWindows():
-            window.removeEventFilter(self)
-        self._down = False
-
     def eventFilter(self, _watched: QtCore.QObject, event: QtCore.QEvent) -> bool:
         kind = event.type()
         if kind in _PRESSES:
-            self._down, self._last = True, time.monotonic()
+            self._down, self._last = True, self._clock()
+            self.pressed.emit()
+            self._note_press(event)
         elif kind in _RELEASES:
-            self._down, self._last = False, time.monotonic()
+            self._down, self._last = False, self._clock()
+        elif kind in (_Type.KeyPress, _Type.KeyRelease):
+            self._note_key(event, kind == _Type.KeyPress)
         elif self._down and kind in _MOVES:
-            self._last = time.monotonic()
+            self._last = self._clock()
+            if self._begins_stroke:  # and by now the document that was touched is the one in front
+                self._begins_stroke = False
+                self._painted[current().id] = self._last
         return False
 
+    def has_painted(self, document: Document, since: float) -> bool:
+        """Whether a stroke on the document's canvas has begun since then, by time.monotonic."""
+        return self._painted.get(document.id, float("-inf")) > since
+
     def is_calm(self) -> bool:
-        """Whether no stroke, dialog, menu or transformation is going on, and none was a second ago."""
-        quiet = time.monotonic() - self._last
+        """Whether no stroke, dialog or menu is going on, and none was a second ago, and nothing else that
+        Krita would end if a layer were added."""
+        now = self._clock()
+        quiet = now - self._last
         if quiet < (LOST_SECONDS if self._down else CALM_SECONDS):
             return False
         application = QtWidgets.QApplication
         if application.activeModalWidget() or application.activePopupWidget():
             return False
-        return application.mouseButtons() == QtCore.Qt.MouseButton.NoButton and not _tool_is_busy()
+        if application.mouseButtons() != QtCore.Qt.MouseButton.NoButton:
+            return False
+        tools = _chosen_tools()
+        if tools != self._tools:
+            self._tools, self._chosen_at = tools, now
+        rests = tools.isdisjoint(RESTING) or min(quiet, now - self._chosen_at) >= REST_SECONDS
+        return rests and not self._unfinished.is_under_way(tools, _undo_words())
+
+    def _note_press(self, press: QtCore.QEvent) -> None:
+        widget = _pressed_widget(press)
+        is_on_canvas = _is_canvas(widget) and not self._moves_canvas
+        self._begins_stroke = is_on_canvas
+        tools = _chosen_tools()
+        if tools.isdisjoint(IN_STEPS):
+            return
+        if is_on_canvas:
+            place = _place(press)
+            self._unfinished.press(tools, (place.x(), place.y()), self._last, _undo_words())
+        elif _is_among_options(widget):
+            self._unfinished.change_options(tools, _undo_words())
+
+    def _note_key(self, key: QtGui.QKeyEvent, is_down: bool) -> None:
+        self._last = self._clock()
+        if key.key() == QtCore.Qt.Key.Key_Space:
+            self._moves_canvas = is_down
+        elif is_down and key.key() in _ENDS and _is_canvas(QtWidgets.QApplication.focusWidget()):
+            self._unfinished.end()
 
 
-def _tool_is_busy() -> bool:
+def _pressed_widget(press: QtCore.QEvent) -> QtWidgets.QWidget | None:
+    # Fingers, other buttons and keys held down move the canvas, sample colours or size the brush.
+    is_plain = (
+        isinstance(press, (QtGui.QMouseEvent, QtGui.QTabletEvent))
+        and press.button() == QtCore.Qt.MouseButton.LeftButton
+        and press.modifiers() == QtCore.Qt.KeyboardModifier.NoModifier
+    )
+    return QtWidgets.QApplication.widgetAt(_place(press)) if is_plain else None
+
+
+def _place(press: QtCore.QEvent) -> QtCore.QPoint:
+    return press.globalPosition().toPoint() if hasattr(press, "globalPosition") else press.globalPos()
+
+
+def _is_canvas(widget: QtWidgets.QWidget | None) -> bool:
+    return widget is not None and widget.metaObject().className() in _CANVASES
+
+
+def _is_among_options(widget: QtWidgets.QWidget | None) -> bool:
+    while widget is not None and widget.objectName() != _OPTIONS:
+        widget = widget.parentWidget()
+    return widget is not None
+
+
+def _chosen_tools() -> frozenset[str]:
     here = QtCore.Qt.FindChildOption.FindDirectChildrenOnly
+    chosen = set()
     for window in Krita.instance().windows():
         # Searching the whole window takes 60 ms.
         toolbox = window.qwindow().findChild(QtWidgets.QDockWidget, "ToolBox", here)
-        for name in BUSY_TOOLS if toolbox is not None else ():
-            button = toolbox.findChild(QtWidgets.QToolButton, name)
-            if button is not None and button.isChecked():
-                return True
-    return False
+        buttons = toolbox.findChildren(QtWidgets.QToolButton) if toolbox is not None else ()
+        chosen.update(button.objectName() for button in buttons if button.isChecked())
+    return frozenset(chosen)
+
+
+def _undo_words() -> str:
+    action = Krita.instance().action("edit_undo")
+    return action.text() if action is not None else ""

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import mmap
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Iterator
 
-from ..qt import QtCore, to_bytes
-from .colour import FORMATS, colour_space, colours_of, converted, exchange, must_have_colour
+from ..qt import QtCore, give_way, to_bytes, view
+from ..translation import tr
+from .colour import FORMATS, colour_space, colours_of, converted, exchange, must_have_colour, pixel_bytes
 from .document import Colours, KritaDocument, StyleChoice
 from .errors import HostError
 from .layers import Layer
 
 _CHANNELS = {"RGBA": 4, "BGRA": 4, "GRAYA": 2, "MASK": 1}
 _BYTES = {"uint8": 1, "uint16": 2, "float16": 2, "float32": 4}
+# So many of them our own code copies in a few ms; a whole large layer at once costs Krita, too, several times
+# as long as its strips do.
+STRIP_BYTES = 4 << 20
 
 
 @dataclass(frozen=True)
@@ -60,7 +65,7 @@ def read_content(document: KritaDocument, layer: Layer) -> Content:
     """The layer's pixels and the selection, cropped to what both have in the canvas. Raises HostError."""
     _must_be_a_layer(document, layer)
     if not layer.is_shown:
-        raise HostError(f"“{layer.name}” is hidden.", "Show it, or choose a visible layer.")
+        raise HostError(tr("“{}” is hidden.").format(layer.name), tr("Show it, or choose a visible layer."))
     must_have_colour(document.colours)
     document.handle.waitForDone()
     area = _content_area(document, layer)
@@ -71,13 +76,13 @@ def read_content(document: KritaDocument, layer: Layer) -> Content:
         mask = coverage(document, area)
         if not mask.data.strip(b"\0"):
             raise HostError(
-                f"The selection holds nothing of “{layer.name}”.",
-                "Select a part of the layer, or choose Select ▸ Deselect.",
+                tr("The selection holds nothing of “{}”.").format(layer.name),
+                tr("Select a part of the layer, or choose Select ▸ Deselect."),
             )
         if mask.data.count(b"\xff") == len(mask.data):
             mask = None  # all is wholly selected
     # Frames come in the colours of what is sent, and the document's are what they shall have.
-    return Content(_read(layer.node, area, document.colours, shown=True), mask, layer)
+    return Content(_read(document, layer.node, area, document.colours, shown=True), mask, layer)
 
 
 def read_style(choice: StyleChoice) -> PixelBlock:
@@ -85,12 +90,15 @@ def read_style(choice: StyleChoice) -> PixelBlock:
     _must_be_open(choice.document)
     choice.document.handle.waitForDone()
     if choice.layer is None:
-        return _read(choice.document.root, choice.document.canvas, choice.document.colours, shown=True)
+        document = choice.document
+        return _read(document, document.root, document.canvas, document.colours, shown=True)
     layer = choice.layer
     if layer.is_group and not layer.is_shown:
-        raise HostError(f"The group “{layer.name}” is hidden.", "Show it, or choose a layer inside it.")
+        raise HostError(
+            tr("The group “{}” is hidden.").format(layer.name), tr("Show it, or choose a layer inside it.")
+        )
     area = _content_area(choice.document, layer)
-    return _read(layer.node, area, colours_of(layer.node), shown=layer.is_shown)
+    return _read(choice.document, layer.node, area, colours_of(layer.node), shown=layer.is_shown)
 
 
 def read_start(document: KritaDocument, layer: Layer, content: PixelBlock) -> PixelBlock:
@@ -100,10 +108,10 @@ def read_start(document: KritaDocument, layer: Layer, content: PixelBlock) -> Pi
     area = QtCore.QRect(content.x, content.y, content.width, content.height)
     if not _content_area(document, layer).intersects(area):
         raise HostError(
-            f"“{layer.name}” has nothing where the picture is to be painted.",
-            "Choose another layer or another selection.",
+            tr("“{}” has nothing where the picture is to be painted.").format(layer.name),
+            tr("Choose another layer or another selection."),
         )
-    return _read(layer.node, area, document.colours, shown=layer.is_shown)
+    return _read(document, layer.node, area, document.colours, shown=layer.is_shown)
 
 
 def coverage(document: KritaDocument, area: QtCore.QRect) -> PixelBlock:
@@ -115,13 +123,13 @@ def coverage(document: KritaDocument, area: QtCore.QRect) -> PixelBlock:
 
 def _must_be_open(document: KritaDocument) -> None:
     if not document.is_open:
-        raise HostError("The document has been closed.", "Open it again first.")
+        raise HostError(tr("The document has been closed."), tr("Open it again first."))
 
 
 def _must_be_a_layer(document: KritaDocument, layer: Layer) -> None:
     _must_be_open(document)
     if layer.is_mask:
-        raise HostError(f"“{layer.name}” is a mask.", "Choose the layer that it belongs to.")
+        raise HostError(tr("“{}” is a mask.").format(layer.name), tr("Choose the layer that it belongs to."))
 
 
 def _content_area(document: KritaDocument, layer: Layer) -> QtCore.QRect:
@@ -129,19 +137,25 @@ def _content_area(document: KritaDocument, layer: Layer) -> QtCore.QRect:
     if layer.is_group and layer.node.passThroughMode():
         # Krita computes no picture of such a group.
         raise HostError(
-            f"The group “{layer.name}” is in pass-through mode.",
-            "Switch that off, or choose a layer in it.",
+            tr("The group “{}” is in pass-through mode.").format(layer.name),
+            tr("Switch that off, or choose a layer in it."),
         )
     bounds = layer.bounds
     if bounds.isEmpty():
-        raise HostError(f"“{layer.name}” is empty.", "Choose a layer that has something on it.")
+        raise HostError(
+            tr("“{}” is empty.").format(layer.name), tr("Choose a layer that has something on it.")
+        )
     area = bounds.intersected(document.canvas)
     if area.isEmpty():
-        raise HostError(f"“{layer.name}” lies outside the canvas.", "Move it inside, or choose another.")
+        raise HostError(
+            tr("“{}” lies outside the canvas.").format(layer.name), tr("Move it inside, or choose another.")
+        )
     return area
 
 
-def _read(node: Any, area: QtCore.QRect, colours: Colours, *, shown: bool) -> PixelBlock:
+def _read(
+    document: KritaDocument, node: Any, area: QtCore.QRect, colours: Colours, *, shown: bool
+) -> PixelBlock:
     """``node``'s pixels in the format in which those of ``colours`` travel.
 
     ``shown``: with its masks and children, of which Krita keeps a picture only while it is visible.
@@ -149,19 +163,41 @@ def _read(node: Any, area: QtCore.QRect, colours: Colours, *, shown: bool) -> Pi
     must_have_colour(colours)
     # What other kinds of layers show is always drawn by Krita; they have no pixels of their own.
     is_own = not shown and node.type() in ("paintlayer", "grouplayer")
-    pixels = node.pixelData if is_own else node.projectionPixelData
-    width, height = area.width(), area.height()
-    # From here on the node is not asked again: Krita runs its event loop, and the document can be closed.
-    raw, source = pixels(area.x(), area.y(), width, height), colours_of(node)
-    if raw.isEmpty():
-        raise no_pixels(node)
+    width, height, source = area.width(), area.height(), colours_of(node)
+    raw, at = mmap.mmap(-1, width * height * pixel_bytes(source)), 0
+    for strip in strips(document, node, area, own=is_own):
+        raw[at : at + len(strip)] = strip
+        at += len(strip)
     target = exchange(colours)
     channels, dtype = FORMATS[target.model, target.depth]
     space, icc = colour_space(target)
-    data = converted(raw, width, height, source, target)
+    data = converted(memoryview(raw), width, height, source, target)
     return PixelBlock(data, width, height, area.x(), area.y(), channels, dtype, space, icc)
+
+
+def strips(document: KritaDocument, node: Any, area: QtCore.QRect, *, own: bool) -> Iterator[memoryview]:
+    """The pixels that ``node`` has now, from top to bottom, STRIP_BYTES at most at a time.
+
+    ``own``: without its masks and children. Of a paint layer the event loop runs between them, and what the
+    painter does meanwhile changes nothing. Raises HostError where there are none, or the document is closed.
+    """
+    rows = max(1, STRIP_BYTES // max(1, area.width() * pixel_bytes(colours_of(node))))
+    # A copy costs Krita next to nothing until one of the two changes. That of a group has all its layers.
+    is_apart = node.type() == "paintlayer" and not node.animated()
+    kept = node.duplicate() if is_apart else node
+    pixels = kept.pixelData if own else kept.projectionPixelData
+    for top in range(0, area.height(), rows):
+        if top and is_apart:
+            give_way()
+            _must_be_open(document)
+        strip = pixels(area.x(), area.y() + top, area.width(), min(rows, area.height() - top))
+        if strip.isEmpty():
+            raise no_pixels(node)
+        yield view(strip)
 
 
 def no_pixels(node: Any) -> HostError:
     """Why a layer cannot be read of which Krita keeps no picture."""
-    return HostError(f"“{node.name()}” has no pixels of its own.", "Choose a visible paint layer.")
+    return HostError(
+        tr("“{}” has no pixels of its own.").format(node.name()), tr("Choose a visible paint layer.")
+    )

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import struct
+from operator import itemgetter
 
-from ..qt import to_bytes
-from .document import Document, KritaDocument
+from ..qt import QtCore, to_bytes
+from ..translation import tr
+from .colour import SRGB, colours_of, converted, must_have_colour, pixel_bytes
+from .document import Colours, Document, KritaDocument
 from .errors import HostError
 from .layers import Layer
-from .reading import PixelBlock, coverage, no_pixels
+from .reading import PixelBlock, coverage, no_pixels, strips
+
+#: In so many rows a layer's colours are looked for.
+SAMPLE_ROWS = 160
+#: Pixels that are looked at together.
+RUN = 256
 
 
 def read_selection(document: KritaDocument) -> PixelBlock:
@@ -17,7 +25,7 @@ def read_selection(document: KritaDocument) -> PixelBlock:
     area = document.selected
     mask = coverage(document, area) if area is not None else None
     if mask is None or not mask.data.strip(b"\0"):
-        raise HostError("Nothing is selected.", "Select the part where the style is to paint first.")
+        raise HostError(tr("Nothing is selected."), tr("Select the part where the style is to paint first."))
     return mask
 
 
@@ -29,32 +37,79 @@ def read_alpha(document: KritaDocument, layer: Layer) -> PixelBlock:
     layer = document.source(layer.id)
     document.handle.waitForDone()
     area = layer.bounds.intersected(document.canvas)
-    node = layer.node
-    has_own = layer.kind == "paintlayer"
-    # Others have only what Krita draws for them, while they are visible.
-    if not has_own and not layer.is_shown:
-        raise no_pixels(node)
-    pixels = node.pixelData if has_own else node.projectionPixelData
-    data = to_bytes(pixels(area.x(), area.y(), area.width(), area.height()))
-    alpha = alpha_of(data, area.width() * area.height(), node.colorDepth())
+    source, own = colours_of(layer.node), _has_own(layer)
+    alpha = b"".join(
+        alpha_of(strip, len(strip) // pixel_bytes(source), source.depth)
+        for strip in strips(document, layer.node, area, own=own)
+    )
     if not alpha.strip(b"\0"):
-        raise HostError(f"“{layer.name}” has no paint on it.", "Paint where the style is to act.")
+        raise HostError(
+            tr("“{}” has no paint on it.").format(layer.name), tr("Paint where the style is to act.")
+        )
     return PixelBlock(alpha, area.width(), area.height(), area.x(), area.y(), channels="MASK")
 
 
-def alpha_of(data: bytes, pixels: int, depth: str) -> bytes:
+def read_colours(document: KritaDocument, layer: Layer, where: PixelBlock) -> PixelBlock:
+    """The layer in the rectangle of ``where``, in sRGB: BGRA, uint8. A paint layer may be hidden, others not.
+
+    Raises HostError.
+    """
+    layer = document.source(layer.id)
+    document.handle.waitForDone()
+    source, own = colours_of(layer.node), _has_own(layer)
+    must_have_colour(source)
+    area = QtCore.QRect(where.x, where.y, where.width, where.height)
+    data = b"".join(strips(document, layer.node, area, own=own))
+    return PixelBlock(
+        _in_srgb(data, where.width, where.height, source), where.width, where.height, where.x, where.y
+    )
+
+
+def sample_colours(document: KritaDocument, layer: Layer) -> PixelBlock:
+    """The same of at most SAMPLE_ROWS rows of what the layer has inside the canvas; 0 px of an empty one."""
+    layer = document.source(layer.id)
+    document.handle.waitForDone()
+    source, area = colours_of(layer.node), layer.bounds.intersected(document.canvas)
+    must_have_colour(source)
+    pixels = layer.node.pixelData if _has_own(layer) else layer.node.projectionPixelData
+    step = -(-area.height() // SAMPLE_ROWS) or 1
+    every = range(area.y(), area.y() + area.height(), step)
+    rows = [to_bytes(pixels(area.x(), y, area.width(), 1)) for y in every]
+    data = _in_srgb(b"".join(rows), area.width(), len(rows), source) if rows else b""
+    return PixelBlock(data, area.width(), len(rows))
+
+
+def _in_srgb(data: bytes, width: int, height: int, source: Colours) -> memoryview:
+    is_srgb = (source.model, source.depth) == ("RGBA", "U8") and source.profile in SRGB
+    target = source if is_srgb else Colours("RGBA", "U8", SRGB[1])
+    return converted(memoryview(data), width, height, source, target)
+
+
+def _has_own(layer: Layer) -> bool:
+    """Whether it has pixels of its own. Others have what Krita draws: raises HostError while hidden."""
+    if layer.kind != "paintlayer" and not layer.is_shown:
+        raise no_pixels(layer.node)
+    return layer.kind == "paintlayer"
+
+
+def alpha_of(data: bytes | memoryview, pixels: int, depth: str) -> bytes:
     """The alpha of so many interleaved pixels in 8 bits. ``depth``: Krita's U8, U16, F16 or F32."""
     if not data or not pixels:
         return b""
     stride = len(data) // pixels
     # Alpha is the last channel of every colour model. Its numbers are little-endian: of an integer the last
     # byte says enough, of a float the last two.
-    high = data[stride - 1 :: stride]
     if depth in ("U8", "U16"):
-        return high
-    low = data[stride - 2 :: stride]
-    table = _table(depth)
-    return bytes([table[low_byte | high_byte << 8] for low_byte, high_byte in zip(low, high)])
+        return bytes(data[stride - 1 :: stride])
+    halves = memoryview(data).cast("H")[stride // 2 - 1 :: stride // 2].tobytes()
+    return b"".join(_run(halves[at : at + 2 * RUN], _table(depth)) for at in range(0, len(halves), 2 * RUN))
+
+
+def _run(halves: bytes, table: bytes) -> bytes:
+    count, first = len(halves) // 2, halves[:2]
+    if halves == first * count:  # of a region most is, and looking costs a hundredth
+        return table[int.from_bytes(first, "little") :][:1] * count
+    return bytes(itemgetter(*memoryview(halves).cast("H"))(table))
 
 
 def extent(document: Document) -> tuple[int, int]:

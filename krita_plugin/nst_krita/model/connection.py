@@ -47,7 +47,7 @@ class Connection(Observable):
             self.link, self.problem = Link.CONNECTED, ""
             self.device = _device(event.get("devices", ()))
         elif event.type == "disconnected":
-            self.link = Link.LOST
+            self.link, self.problem = Link.LOST, self._what_now()
         elif event.type == "closed":
             self.link = Link.NONE
         elif event.type == "unreachable":
@@ -55,6 +55,11 @@ class Connection(Observable):
         elif event.type in ("state", "done", "frame"):
             self.device = event.get("device") or self.device
             self.encoder = event.get("encoder") or self.encoder
+
+    def _what_now(self) -> str:
+        if self.remote:
+            return tr("Nothing is lost: its jobs go on. See whether both computers are on the network.")
+        return tr("Jobs go on as soon as it answers. If it stays so, choose Restart server in the menu ⚙.")
 
     @property
     def is_cpu(self) -> bool:
@@ -66,7 +71,8 @@ class Connection(Observable):
         """One line: the server, its device and the encoder in use."""
         server = tr("remote server {}").format(self.remote) if self.remote else tr("local server")
         if self.link is Link.CONNECTED:
-            return " · ".join(filter(None, (server, self.device, encoder_name(self.encoder))))
+            device = tr("on the processor, slow") if self.is_cpu else self.device
+            return " · ".join(filter(None, (server, device, encoder_name(self.encoder))))
         return {
             Link.NONE: self._words_of_none(server),
             Link.STARTING: tr("starting server"),

@@ -8,6 +8,11 @@ import re
 from pathlib import Path
 from typing import Iterable, Mapping
 
+#: What begins an absolute path. A "//" after a colon is of a server's address, unless that is a file's.
+_BEGIN = r"(?:(?<=ipc://)|(?<![\w:/\\.~]))(?:(?:~|[A-Za-z]:)[/\\]+|[/\\]+(?=[^/\\\s\"']+[/\\]))"
+#: A part of it; with spaces where another one follows.
+_PART = r"[^/\\\s\"'<>|:,;()]+(?: [^/\\\s\"'<>|:,;()]+)*[/\\]+"
+_PATH = re.compile(rf"{_BEGIN}(?:{_PART})*(?=[^/\\\s])")
 #: How much of each log is told.
 TAIL_LINES = 40
 
@@ -19,7 +24,7 @@ def report(facts: Mapping[str, str], logs: Iterable[Path], home: Path | None = N
         tail = tail_of(log)
         if tail:
             lines += ["", f"--- {log.name} ---", *tail]
-    return without_names("\n".join(lines) + "\n", home or Path.home(), user or _user())
+    return short_paths(without_names("\n".join(lines) + "\n", home or Path.home(), user or _user()))
 
 
 def tail_of(log: Path, count: int = TAIL_LINES) -> list[str]:
@@ -43,6 +48,12 @@ def without_names(text: str, home: Path, user: str) -> str:
     if len(user) > 2 and user.lower() not in ("root", "user", "server", "worker", "krita", "python"):
         text = re.sub(rf"(?<![\w-]){re.escape(user)}(?![\w-])", "USER", text, flags=re.IGNORECASE)
     return text
+
+
+def short_paths(text: str) -> str:
+    """``text`` with absolute paths cut down to the names of their files: folders are called after people and
+    their clients."""
+    return _PATH.sub("…/", text)
 
 
 def system_facts() -> dict[str, str]:

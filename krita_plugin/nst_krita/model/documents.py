@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Collection, NamedTuple
+from typing import Any, Collection, Mapping, NamedTuple
 
 from .. import host
 from ..backend.network import Network
+from ..translation import tr_n
 from .history import History, JobRecord
 from .options import HAVE_ALL
 from .properties import Observable, Property
@@ -64,6 +65,10 @@ class Documents(Observable):
         self._settings_offered.discard(document.id)
         self.write(document)
         self._refresh()
+
+    def keep_masks(self, document: host.Document, masks: Mapping[str, bytes]) -> None:
+        """Keep these selections, by name, with the document; those that no job of it names go."""
+        host.write_masks(document, masks, self.history(document).masks)
 
     def end(self, job: str) -> None:
         """No frame of that job will come any more, or none is wanted."""
@@ -162,10 +167,10 @@ def _missing(record: JobRecord, kept: dict[int, bool]) -> int:
 def _offer(record: JobRecord, count: int) -> Offer:
     if not count:
         return Offer(record.id, tr("“{}” is still being painted").format(record.style_name), tr("Follow"))
-    text = (
-        tr("{} frame of “{}” came while this was closed")
-        if count == 1
-        else tr("{} frames of “{}” came while this was closed")
+    text = tr_n(
+        "{} frame of “{}” came while this was closed",
+        "{} frames of “{}” came while this was closed",
+        count,
     )
     return Offer(record.id, text.format(count, record.style_name), tr("Insert"))
 

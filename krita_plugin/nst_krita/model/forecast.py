@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Mapping
+from typing import Any, Mapping, NamedTuple
 
 from ..settings import Settings
 from .connection import Connection
@@ -17,6 +17,18 @@ MAX_MEASURED = 24
 #: A job so many times larger or smaller than any measured one gets no figure: small ones do not fill a
 #: device, and large ones may not fit into it.
 FARTHEST = 8.0
+#: Before anything has been measured: what the engine's estimates for its encoders with their own layers come
+#: to, in float32 (2,816 to 2,980 bytes). A device that computes in 16 bits takes less.
+BYTES_PER_PIXEL = 3000
+#: From this longest side on a processor takes so long that one should know before, in px.
+LONG_ON_CPU = 1500
+
+
+class Expectation(NamedTuple):
+    """What the next job takes, in words, and what had better be done first; "" for nothing to say."""
+
+    words: str
+    advice: str = ""
 
 
 class Forecast(Observable):
@@ -46,32 +58,49 @@ class Forecast(Observable):
 
     def of(self, width: int, height: int) -> tuple[float, float] | None:
         """Seconds and bytes for a job on a content of so many px; None without a measurement that fits."""
-        options, size = self._options, max(width, height)
-        if not size:
+        if not width or not height:
             return None
-        shrink = min(1.0, (options["size"] or size) / size)
-        pixels = width * height * shrink**2
+        pixels = self._pixels(width, height)
         fitting = [known for known in self._measured() if self._fits(known)]
         near = [known for known in fitting if 1 / FARTHEST <= known["pixels"] / pixels <= FARTHEST]
         if not near:
             return None
         nearest = min(near, key=lambda known: abs(known["pixels"] - pixels))
         share = pixels / nearest["pixels"]
-        return options["iterations"] * nearest["seconds"] * share, nearest["memory"] * share
+        return self._options["iterations"] * nearest["seconds"] * share, nearest["memory"] * share
 
-    def words(self, width: int, height: int) -> str:
-        """The same as a line for the docker, "" while nothing is known."""
+    def expect(self, width: int, height: int) -> Expectation:
+        """The same in words for the docker; before the first job on a device, the memory alone."""
+        if not width or not height:
+            return Expectation("")
         expected = self.of(width, height)
-        if expected is None:
-            return ""
-        seconds, memory = expected
-        return tr("about {}, {}").format(duration(seconds), memory_size(memory))
+        if expected is not None:
+            seconds, memory = expected
+            words = tr("{} · about {}").format(memory_size(memory), duration(seconds))
+        else:
+            memory = BYTES_PER_PIXEL * self._pixels(width, height)
+            words = tr("up to {} · time is known after the first job").format(memory_size(memory))
+        is_cpu = self._device.lower().startswith("cpu")
+        is_long = is_cpu and self._side(width, height) > LONG_ON_CPU
+        return Expectation(words, tr("That takes long on a processor.") if is_long else "")
+
+    def _side(self, width: int, height: int) -> float:
+        """The longest side that is painted, in px."""
+        return min(max(width, height), self._options["size"] or float("inf"))
+
+    def _pixels(self, width: int, height: int) -> float:
+        return width * height * (self._side(width, height) / max(width, height)) ** 2
+
+    @property
+    def _device(self) -> str:
+        """The one in use, or that of the latest job; "" while none is known."""
+        return self._connection.device or next((known["device"] for known in self._measured()[::-1]), "")
 
     def _fits(self, known: Mapping[str, Any]) -> bool:
         latest = self._measured()[-1]
         encoder = self._options["encoder"]
         return bool(
-            known["device"] == (self._connection.device or latest["device"])
+            known["device"] == self._device
             and known["encoder"] == (latest["encoder"] if encoder == "auto" else encoder)
             and known["coarse_to_fine"] == self._options["coarse_to_fine"]
         )

@@ -4,7 +4,9 @@ Its form in the document (JSON)::
 
     {"version": 1, "settings": SETTINGS, "jobs": [JOB, …]}           the oldest job first
     SETTINGS  {"options": …, "styles": [STYLE, …], "others": [names of styles that are no files]}
-    STYLE     {"path", "weight", "scale", "region": {"layer": its id, "name"}}    "": it was a selection
+    STYLE     {"path", "weight", "scale", "region": REGION}        without a region: it paints everywhere
+    REGION    {"layer": its id, "name", "colour": where it has this one} or, of a selection,
+              {"layer": "", "name": "", "mask": name of the document's annotation that holds it}
     JOB       {"id", "title", "style", "layers", "source", "open", "group", "settings": SETTINGS,
                "changes": {revision: live parameters}, "seen": [sequences],
                "frames": {layer id: [sequence, iteration, revision]}}    sequence 0: their animation
@@ -14,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from dataclasses import dataclass, field
 from typing import Any, Mapping, NamedTuple, Sequence
 
@@ -163,6 +166,11 @@ def _style(value: Mapping[str, Any]) -> dict[str, Any]:
     region = value.get("region")
     if region:
         style["region"] = {name: str(region[name]) for name in ("layer", "name")}
+        for name, form in (("colour", "#[0-9a-f]{6}"), ("mask", "[0-9a-f]{32}")):
+            if region.get(name):
+                if not re.fullmatch(form, region[name]):
+                    raise ValueError(f"{region[name]!r} is no {name}")
+                style["region"][name] = region[name]
     return style
 
 
@@ -196,6 +204,14 @@ class History:
     def latest(self) -> JobRecord | None:
         """The job started last."""
         return next(reversed(list(self.jobs.values())), None)
+
+    @property
+    def masks(self) -> list[str]:
+        """Names of the selections that are remembered, those of the latest job first."""
+        latest_first = [record.settings for record in reversed(list(self.jobs.values()))]
+        styles = [style for each in (self.settings or {}, *latest_first) for style in each.get("styles", ())]
+        names = (style.get("region", {}).get("mask") for style in styles)
+        return list(dict.fromkeys(name for name in names if name))
 
     def to_text(self, limit: int) -> str:
         """For the document, in at most ``limit`` bytes of UTF-8: its oldest jobs are left out first."""

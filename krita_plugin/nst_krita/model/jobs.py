@@ -7,6 +7,7 @@ from enum import Enum
 from typing import Any, Mapping, NamedTuple, Sequence
 
 from ..backend import wire
+from ..translation import tr_n
 from .options import LIVE, Layers
 from .properties import Observable, Property
 from .words import about, amount, duration, encoder_name, sentence, tr
@@ -42,8 +43,11 @@ class Job(Observable):
     that are kept on the server only. ``wanted``: the command ("stop" or "cancel") that ends it, once given;
     ``is_lost``: whether it was given up here, while a server may have more of it.
     ``wants_pause``: whether it shall pause or go on, until the server says that it does. ``locks``: whether
-    its frames become locked layers. ``styles``: the docker's, for their shares; empty for a job of an
-    earlier session.
+    its frames become locked layers; ``room``: bytes that these may take, 0 for any number; ``undone``: of
+    those ``left_out``, which have been layers; ``frames_note``: why frames are not to be seen. ``styles``:
+    the docker's, for their shares; empty for a job of an earlier session. ``document_name``: of its document,
+    where it has to be told which that is. ``is_folded``:
+    whether it has ended and is shown in one line.
     """
 
     state = Property(JobState.SENDING)
@@ -55,7 +59,10 @@ class Job(Observable):
     encoder = Property("")
     inserted = Property(())
     left_out = Property(())
+    frames_note = Property("")
     is_shown = Property(True)
+    is_folded = Property(False)
+    document_name = Property("")
 
     def __init__(
         self,
@@ -80,12 +87,19 @@ class Job(Observable):
         self.wants_pause: bool | None = None
         self.is_lost = False
         self.locks = False
+        self.room = 0
+        self.undone: set[int] = set()
         self.frames: dict[int, int] = {}  # sequence → iteration
         self.words = tr("sending the picture")
 
     @property
     def has_ended(self) -> bool:
         return self.state.has_ended
+
+    @property
+    def owes_frames(self) -> bool:
+        """Whether the server keeps frames that have never been layers."""
+        return not set(self.left_out) <= self.undone
 
     def follows(self, styles: Sequence[Any]) -> bool:
         """Whether the sliders move it: the server has accepted it, and ``styles`` are those it is made of.
@@ -173,9 +187,7 @@ class Job(Observable):
             ahead = fields.get("position") or 0
             if not ahead:
                 return tr("next in line"), None
-            return (
-                tr("waiting behind 1 job") if ahead == 1 else tr("waiting behind {} jobs").format(ahead)
-            ), None
+            return tr_n("waiting behind {} job", "waiting behind {} jobs", ahead).format(ahead), None
         if state is JobState.PREPARING:
             done, total = fields.get("done"), fields.get("total")
             parts = [fields.get("what") or tr("preparing")]
@@ -191,6 +203,8 @@ class Job(Observable):
 
     def _on_progress(self, fields: Mapping[str, Any]) -> None:
         self.iteration, self.total = fields["iteration"], fields["total"]
+        # Others may have changed it: from a terminal, say.
+        self.revision = max(self.revision, fields.get("revision", 0))
         loss = fields["losses"].get("total")
         if isinstance(loss, (int, float)):
             self.losses = (*self.losses, float(loss))[-MAX_LOSSES:]
@@ -213,7 +227,8 @@ class Job(Observable):
         elif not self.iteration:
             words = tr("recoloured in {}").format(seconds)
         else:
-            words = tr("{} iterations in {}").format(self.iteration, seconds)
+            words = tr_n("{} iteration in {}", "{} iterations in {}", self.iteration)
+            words = words.format(self.iteration, seconds)
         notes = [str(note) for note in fields["notes"]]
         self.note = sentence(self.note, *(note for note in notes if note != self.note))
         self.words, self.fraction = " · ".join(filter(None, (words, encoder_name(self.encoder)))), None

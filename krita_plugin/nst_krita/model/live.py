@@ -7,7 +7,7 @@ from typing import Any, Callable
 from ..backend import wire
 from ..backend.network import Network
 from ..qt import QtCore
-from .document_model import Insertion
+from .insertion import Insertion
 from .jobs import Job
 from .options import Options
 from .style_list import StyleList
@@ -34,6 +34,38 @@ class LiveChanges:
         self._options, self._styles, self._network = options, styles, network
         self._latest, self._on_sent = latest, on_sent
         self._timer = timer(LIVE_MS, self._send)
+        #: What the docker had before it showed the job of a document that the painter came to.
+        self._own: tuple[tuple[Any, ...], dict[str, Any]] | None = None
+
+    def leave(self) -> None:
+        """The painter goes to another document: the job gets what was moved last, the docker what it had
+        before ``arrive``."""
+        if self._timer.isActive():
+            self._timer.stop()
+            self._send()
+        if self._own is not None:
+            self._show(*self._own)
+            self._own = None
+
+    def arrive(self) -> None:
+        """Show the values of the job of the document in view, if it follows the docker: moving one slider
+        shall not change what the others say."""
+        latest = self._latest()
+        if latest is None or not latest[0].follows(self._styles.styles):
+            return
+        job = latest[0]
+        present = self._options.live(self._styles.weights_of(job.styles))
+        of_job = {name: _plain(getattr(job.params, name)) for name in present}
+        if present != of_job:
+            self._own = job.styles, present
+            self._show(job.styles, of_job)
+
+    def _show(self, styles: tuple[Any, ...], values: dict[str, Any]) -> None:
+        for name, value in values.items():
+            if name != "style_weights":
+                self._options[name] = value
+        for style, weight in zip(styles, values["style_weights"]):
+            style.weight = weight
 
     def start(self) -> None:
         """Something has been moved: send it, and what is moved until then, in LIVE_MS."""

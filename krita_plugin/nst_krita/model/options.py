@@ -45,13 +45,16 @@ OF_STYLES = ("style_weights", "style_scales")
 #: What can be given to a finished picture.
 OF_COLOURS = ("keep_colours", "luminance_space")
 #: What the plugin does with frames; the server knows nothing of it.
-OF_KRITA = ("layers", "lock_frames")
+OF_KRITA = ("layers", "lock_frames", "frame_memory")
+#: What the frames of a job may take of Krita's memory, in MB of 2^20; 0: any amount.
+FRAME_MEMORIES = (512, 1024, 2048, 4096, 0)
 
 
 class Options(Observable):
     """The parameters by their names in the protocol, with its defaults; those of OF_KRITA beside them.
 
-    ``lock_frames``: whether frames become locked layers. Those of OF_STYLES are not among them.
+    ``lock_frames``: whether frames become locked layers. ``frame_memory``: one of FRAME_MEMORIES. Those of
+    OF_STYLES are not among them.
     """
 
     def __init__(self) -> None:
@@ -61,6 +64,7 @@ class Options(Observable):
         self._values["frames"] = str(DEFAULTS.frames)
         self._values["layers"] = Layers.EVERY
         self._values["lock_frames"] = False
+        self._values["frame_memory"] = 1024
 
     def __getitem__(self, name: str) -> Any:
         return self._values[name]
@@ -107,6 +111,8 @@ class Options(Observable):
                     self["layers"] = Layers(value)
                 elif name == "lock_frames":
                     self["lock_frames"] = value is True
+                elif name == "frame_memory":
+                    self["frame_memory"] = FRAME_MEMORIES[FRAME_MEMORIES.index(value)]
                 elif name in self._values:
                     checked = getattr(Params(**{name: value}), name)
                     self[name] = str(checked) if name == "frames" else checked

@@ -73,9 +73,9 @@ class Presets(Observable):
         """The chosen one."""
         return next((preset for preset in self.all if preset.name == self.chosen), None)
 
-    def choose(self, preset: Preset) -> str:
-        """Take over its settings; returns what could not be had, in a sentence."""
-        problem = self._styles.load(preset.styles) if preset.styles else ""
+    def choose(self, preset: Preset, document: str = "") -> str:
+        """Take over its settings in the document with that id; returns what could not be had, in words."""
+        problem = self._styles.load(preset.styles, document) if preset.styles else ""
         self._options.load(preset.options())
         self._choose(preset.name)
         return problem
@@ -139,16 +139,11 @@ class Presets(Observable):
 def built_in() -> tuple[Preset, ...]:
     """Those that come with the plugin, in their order."""
     entries = json.loads((FOLDER / "presets.json").read_text(encoding="utf-8"))
-    return tuple(
-        Preset(
-            tr(entry["name"]),
-            entry["values"],
-            about=tr(entry["about"]),
-            picture=str(FOLDER / entry["picture"]),
-            is_built_in=True,
-        )
-        for entry in entries
-    )
+    return tuple(_built_in(**entry) for entry in entries)
+
+
+def _built_in(name: str, about: str, picture: str, values: Mapping[str, Any]) -> Preset:
+    return Preset(tr(name), values, about=tr(about), picture=str(FOLDER / picture), is_built_in=True)
 
 
 def _read(saved: Any) -> Preset | None:

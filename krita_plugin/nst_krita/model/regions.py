@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping
+from typing import Any, Mapping, Sequence
 
 from .. import host
-from .masks import Rect, cut
+from .colour_map import ColourMap, FlatColour, flat_colours
+from .masks import Rect, cut, name_of, packed, unpacked
+from .style_list import Style
 from .words import sentence, tr
+
+#: What a Request takes as a mask: one at hand, or a function that makes it in the network's thread.
+Mask = Any
 
 
 class Region:
-    """A part of the document with ``document_id``; ``words`` tell which."""
+    """A part of the document with ``document_id``; ``words`` tell which. ``colour``: of its paint, or ""."""
 
     document_id = ""
     words = ""
+    colour = ""
 
     def read(self) -> host.PixelBlock:
         """It as a mask, wherever it lies. Raises HostError."""
         raise NotImplementedError
 
     def to_json(self) -> dict[str, str]:
-        """What the document remembers of it: a layer's id and name; "" for what cannot be had again."""
+        """What the document remembers of it; all "" for what cannot be had again."""
         return {"layer": "", "name": ""}
 
-    def mask(self, document: host.Document, content: host.PixelBlock) -> host.PixelBlock:
-        """It as a mask of ``content``'s rectangle. Raises HostError where it has nothing there."""
+    def mask(self, document: host.Document, content: host.PixelBlock, maps: dict[str, ColourMap]) -> Mask:
+        """It as a mask of ``content``'s rectangle. Raises HostError where it has nothing there.
+
+        ``maps``: of layers that other regions have read at the same moment, by id.
+        """
         if document.id != self.document_id:
             raise host.HostError(
                 tr("A style paints only inside a part of another document."),
@@ -34,16 +43,40 @@ class Region:
 
 
 class SelectedRegion(Region):
-    """The selection of ``document`` as it is now. Raises HostError where there is none."""
+    """The selection of ``document`` as it is now, or the one that it keeps as ``name``.
+
+    ``name`` and ``packed``: what the document is to keep of it; "" and empty where that would be too much.
+    Raises HostError where nothing is selected, ValueError where nothing is kept or it is damaged.
+    """
 
     words = tr("inside what was selected")
 
-    def __init__(self, document: Any) -> None:
-        self.document_id = document.id
-        self._mask = host.read_selection(document)
+    def __init__(self, document: Any, name: str = "") -> None:
+        self.document_id, self.document = document.id, document
+        if name:
+            self.name, self.packed = name, host.read_mask(document, name)
+            self._mask = _kept(self.packed, name, document)
+            return
+        self._mask = mask = host.read_selection(document)
+        where = Rect(mask.x, mask.y, mask.width, mask.height)
+        self.packed = packed(bytes(mask.data), where, host.MAX_MASK_BYTES)
+        self.name = name_of(self.packed) if self.packed else ""
+
+    @property
+    def note(self) -> str:
+        """What the painter should know of it, "" for nothing."""
+        if self.packed:
+            return ""
+        return sentence(
+            tr("This selection is too intricate to be remembered with the document."),
+            tr("Fill it on a layer of its own, and choose “Paint only where a layer has paint”."),
+        )
 
     def read(self) -> host.PixelBlock:
         return self._mask
+
+    def to_json(self) -> dict[str, str]:
+        return {"layer": "", "name": "", **({"mask": self.name} if self.name else {})}
 
 
 class LayerRegion(Region):
@@ -61,17 +94,84 @@ class LayerRegion(Region):
         return {"layer": self._layer.id, "name": self._layer.name}
 
 
+class ColourRegion(LayerRegion):
+    """Where ``layer`` has a flat colour ("#rrggbb") when the job starts: all paint nearer to it than to the
+    others, with its alpha, so that the regions of one layer add up to its paint."""
+
+    def __init__(self, document: Any, layer: host.Layer, colour: str) -> None:
+        super().__init__(document, layer)
+        self.colour = colour
+        self.words = tr("where “{}” is {}").format(layer.name, colour)
+
+    def to_json(self) -> dict[str, str]:
+        return {**super().to_json(), "colour": self.colour}
+
+    def mask(self, document: host.Document, content: host.PixelBlock, maps: dict[str, ColourMap]) -> Mask:
+        if document.id != self.document_id:
+            return super().mask(document, content, maps)
+        layer, colour = self._layer, self.colour
+        if layer.id not in maps:
+            block = host.read_colours(self._document, layer, content)
+            found = flat_colours(block.data, block.width, block.height)
+            maps[layer.id] = ColourMap(block.data, [flat.colour for flat in found])
+        colours = maps[layer.id]
+        if not colours.has(colour):
+            raise host.HostError(
+                tr("“{}” has no paint in the colour {} where the picture is to be painted.").format(
+                    layer.name, colour
+                ),
+                tr("Choose another colour in the style's menu, or “Paint everywhere”."),
+            )
+
+        where = (content.width, content.height, content.x, content.y)
+        return lambda: host.PixelBlock(colours.mask(colour), *where, channels="MASK")
+
+
+def colours_of(document: Any, layer: host.Layer) -> tuple[list[FlatColour], str]:
+    """The flat colours of a layer, that with the largest area first; where there are none, why."""
+    try:
+        sample = host.sample_colours(document, layer)
+    except host.HostError as error:
+        return [], str(error)
+    found = flat_colours(sample.data, sample.width, sample.height)
+    return found, "" if found else tr("“{}” has no flat colours on it.").format(layer.name)
+
+
+def divided(document: Any, layer: host.Layer, styles: Sequence[Style]) -> str:
+    """Let each style paint where ``layer`` has one of its colours, the first that with the largest area.
+
+    Returns what does not come out even.
+    """
+    colours, problem = colours_of(document, layer)
+    for style, flat in zip(styles, colours):
+        style.region = ColourRegion(document, layer, flat.colour)
+    if problem:
+        return sentence(problem, tr("Paint one for each style."))
+    if len(colours) < len(styles):
+        words = tr("“{}” has fewer colours than there are styles: the last ones paint where they did.")
+        return words.format(layer.name)
+    if len(colours) > len(styles):
+        words = tr("“{}” has more colours than there are styles: the smallest areas have none.")
+        return words.format(layer.name)
+    return ""
+
+
+def masks_of(
+    regions: Sequence[Region | None], document: host.Document, content: host.PixelBlock
+) -> list[Mask | None]:
+    """The regions as masks of ``content``'s rectangle, None for everywhere. Raises HostError."""
+    maps: dict[str, ColourMap] = {}
+    return [region.mask(document, content, maps) if region is not None else None for region in regions]
+
+
 def region_again(
     document: host.Document, remembered: Mapping[str, str], style_name: str
-) -> tuple[LayerRegion | None, str]:
+) -> tuple[Region | None, str]:
     """The region of which ``document`` remembers that; or None, and why the style paints everywhere now."""
     if not remembered["layer"]:
-        return None, sentence(
-            tr("“{}” painted only inside a selection, which is not remembered.").format(style_name),
-            tr("Select that part again, and choose “Paint only inside the selection” in the style's menu."),
-        )
+        return _selected_again(document, remembered.get("mask", ""), style_name)
     try:
-        return LayerRegion(document, document.source(remembered["layer"])), ""
+        layer = document.source(remembered["layer"])
     except host.HostError:
         return None, sentence(
             tr("“{}” painted only where the layer “{}” has paint, which is not here.").format(
@@ -79,6 +179,28 @@ def region_again(
             ),
             tr("Choose another part in the style's menu, or let it paint everywhere."),
         )
+    colour = remembered.get("colour", "")
+    return ColourRegion(document, layer, colour) if colour else LayerRegion(document, layer), ""
+
+
+def _selected_again(document: host.Document, name: str, style_name: str) -> tuple[Region | None, str]:
+    try:
+        if name:
+            return SelectedRegion(document, name), ""
+    except ValueError:  # gone from the document, damaged, or of a canvas that was larger
+        pass
+    return None, sentence(
+        tr("“{}” painted only inside a selection, which is not remembered.").format(style_name),
+        tr("Select that part again, and choose “Paint only inside the selection” in the style's menu."),
+    )
+
+
+def _kept(data: bytes, name: str, document: host.Document) -> host.PixelBlock:
+    """The mask that a document keeps. Raises ValueError where it is not what its name says."""
+    if name_of(data) != name:
+        raise ValueError("another mask")
+    pixels, where = unpacked(data, *document.size)
+    return host.PixelBlock(pixels, where.width, where.height, where.x, where.y, channels="MASK")
 
 
 def fitted(mask: host.PixelBlock, content: host.PixelBlock) -> host.PixelBlock:

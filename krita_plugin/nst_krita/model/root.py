@@ -8,13 +8,14 @@ from .. import host
 from ..backend import wire
 from ..backend.network import BadImage, Network, Request
 from ..settings import Settings
+from .colour_map import FlatColour
 from .connection import Connection
 from .document_model import (
-    Insertion,
     Origin,
     active_layer,
     continuation,
     dragged_layer,
+    ended_again,
     job_again,
     read_job,
     read_recolouring,
@@ -23,14 +24,16 @@ from .document_model import (
 from .documents import Documents, Offer
 from .download import Download
 from .earlier import Earlier
-from .forecast import Forecast
+from .forecast import Expectation, Forecast
 from .history import JobRecord
+from .insertion import Insertion
+from .job_rows import MAX_ENDED, JobRows
 from .jobs import Job, JobState
 from .live import LiveChanges, timer
 from .options import Options
-from .presets import Presets
+from .presets import Preset, Presets
 from .properties import Observable, Property
-from .regions import LayerRegion, SelectedRegion
+from .regions import ColourRegion, LayerRegion, SelectedRegion, colours_of, divided
 from .server import Server
 from .settings_in_use import SettingsInUse
 from .style_list import StyleList
@@ -42,14 +45,12 @@ SAVE_MS = 1000
 
 
 class Root(Observable):
-    """Settings, styles, connection and jobs, and what the painter can do with them.
+    """Settings, styles, connection and jobs (``rows``), and what the painter can do with them.
 
-    ``jobs``: those that the docker shows, the latest last. ``message``: what went wrong with the latest
-    thing that the painter did. ``offers``: what can be had for the document in view, its own first.
-    ``stops_at_quit``: whether unfinished jobs end with Krita.
+    ``message``: what went wrong with the latest thing that the painter did. ``offers``: what can be had for
+    the document in view, its own first. ``stops_at_quit``: whether unfinished jobs end with Krita.
     """
 
-    jobs = Property(())
     message = Property("")
     offers = Property(())
 
@@ -63,15 +64,15 @@ class Root(Observable):
             settings, self._network, self.connection, lambda: bool(self.unfinished), self._say
         )
         self.documents = Documents(self._network)
-        self._pen = host.PenWatch()
-        self._insertions: dict[str, Insertion] = {}
-        self._live = LiveChanges(self.options, self.styles, self._network, self._latest, self._say)
+        self.rows = JobRows(self.documents)
+        rows = self.rows
+        self._live = LiveChanges(self.options, self.styles, self._network, lambda: rows.latest, self._say)
         self._saving = timer(SAVE_MS, self.save)
         self._restore()
         self.presets = Presets(settings, self.options, self.styles)
         self.forecast = Forecast(settings, self.options, self.connection)
         self._in_use = SettingsInUse(settings, self.options, self.styles, self.documents)
-        self.stops_at_quit = False
+        self.stops_at_quit = self._is_reading = False
         self._earlier = Earlier(settings, self.documents)
         self._earlier.observe(self._show_offers, "offers")
         self.documents.observe(self._show_offers, "offers")
@@ -101,19 +102,35 @@ class Root(Observable):
         except host.HostError as error:
             self.message = str(error)
 
-    def limit(self, style: Any, layer: host.Layer | None = None) -> None:
-        """Let the style paint only inside the selection, or only where ``layer`` has paint."""
+    def limit(self, style: Any, layer: host.Layer | None = None, colour: str = "") -> None:
+        """Let the style paint only inside the selection, or where ``layer`` has paint, or that colour."""
         self.message = ""
         document = host.current()
+        if layer is not None:
+            style.region = ColourRegion(document, layer, colour) if colour else LayerRegion(document, layer)
+            return
         try:
-            style.region = LayerRegion(document, layer) if layer else SelectedRegion(document)
+            style.region = SelectedRegion(document)
+            self.message = style.region.note
         except host.HostError as error:
             self.message = str(error)
 
+    def colours_of(self, layer: host.Layer) -> tuple[list[FlatColour], str]:
+        """The flat colours of a layer, that with the largest area first; where there are none, why."""
+        return colours_of(host.current(), layer)
+
+    def divide(self, layer: host.Layer) -> None:
+        """Let each style paint where ``layer`` has another of its colours."""
+        self.message = divided(host.current(), layer, self.styles.styles)
+
+    def choose_preset(self, preset: Preset) -> None:
+        """Take over its settings."""
+        self.message = self.presets.choose(preset, host.current().id)
+
     @property
-    def expectation(self) -> str:
-        """What a job that is started now will take, in words; "" while that is not known."""
-        return self.forecast.words(*host.extent(host.current()))
+    def expectation(self) -> Expectation:
+        """What a job that is started now will take."""
+        return self.forecast.expect(*host.extent(host.current()))
 
     def start(self) -> None:
         """Start a job on the active layer."""
@@ -149,7 +166,10 @@ class Root(Observable):
         read: Callable[[host.Document], tuple[Origin, Job, Request]],
         settings_of: Callable[[str], dict[str, Any]],
     ) -> None:
+        if self._is_reading:  # the painter's events come in between, and this is one of them
+            return
         self.message = ""
+        self._is_reading = True
         try:
             document = host.current()
             origin, job, request = read(document)
@@ -159,10 +179,8 @@ class Root(Observable):
         except wire.params.InvalidParams as error:
             self.message = sentence(about(f"params.{error.field}", error.problem), error.hint)
             return
-        for ended in [known for known in self.jobs if known.has_ended]:
-            insertion = self._insertions[ended.id]
-            if not insertion.pending and not insertion.is_animating:
-                self.dismiss(ended)
+        finally:
+            self._is_reading = False
         record = record_of(job, settings_of(job.id))
         self._follow(job, document, origin.above, record)
         self._network.submit(request)
@@ -183,30 +201,26 @@ class Root(Observable):
         """End the job and take its layers away."""
         job.wanted, job.words = "cancel", tr("cancelling")
         self._network.tell("cancel", job.id)
-        self._insertions[job.id].remove()
+        self.insertion(job).remove()
         self._remember()
 
     def dismiss(self, job: Job) -> None:
-        """Show an ended job no longer; its layers stay. Not while frames wait, or wait to become an
-        animation: its note then says so, and the animation is given up."""
-        insertion = self._insertions[job.id]
-        if insertion.pending and not insertion.is_homeless:
-            job.note = tr("Frames wait until you have finished the stroke or left the transform tool.")
-            return
-        if insertion.is_animating and not insertion.is_homeless:
-            insertion.leave_layers()
-            return
-        insertion.close()
-        if job.left_out and not insertion.is_homeless:
-            self.documents.drop(job.id)
-        del self._insertions[job.id]
-        self.jobs = tuple(known for known in self.jobs if known is not job)
-        if not self.jobs:
-            self._pen.stop()
+        """Show an ended job no longer; its layers stay."""
+        self.rows.dismiss(job)
 
     def insertion(self, job: Job) -> Insertion:
         """The way of the job's frames into its document."""
-        return self._insertions[job.id]
+        return self.rows.insertion(job)
+
+    @property
+    def jobs(self) -> tuple[Job, ...]:
+        """Those that the docker has rows for, the latest last."""
+        return self.rows.jobs
+
+    @property
+    def unfinished(self) -> tuple[Job, ...]:
+        """Jobs that go on when Krita ends."""
+        return self.rows.unfinished
 
     # What documents remember.
 
@@ -214,10 +228,18 @@ class Root(Observable):
         """The painter has come to another document, or closed one: see what it remembers."""
         document = host.current()
         is_new = bool(document) and not self.documents.knows(document)
+        is_other = document.id != self.rows.viewed
+        if is_other:
+            self._live.leave()
+        self.rows.viewed = document.id
         self._retire()
-        self.documents.look(document, [job.id for job in self.jobs if not self._is_homeless(job)])
+        self.documents.look(document, [job.id for job in self.jobs if not self.rows.is_homeless(job)])
         if is_new:
             self.message = self._in_use.meet(document, bool(self.unfinished)) or self.message
+            self._recall(document)
+        if is_other:
+            self._live.arrive()
+        self.rows.name_documents()
 
     def take(self, offer: Offer) -> None:
         """Do what is offered; frames of a job that the document does not know go above the active layer."""
@@ -253,13 +275,17 @@ class Root(Observable):
         """Whether the active layer is a frame of ours, whose settings can be used again."""
         return self._in_use.record_in(host.current()) is not None
 
+    def has_made(self, layer: host.Layer | None) -> bool:
+        """Whether that layer of the document in view is a frame of ours, or the group around them."""
+        return layer is not None and self.documents.history(host.current()).of_layer(layer.id) is not None
+
     def use_settings_of_layer(self) -> None:
         """Set the docker as it was for the frame that is the active layer."""
         self.message = self._in_use.use_of_layer(host.current())
 
     def use_settings_of(self, job: Job) -> None:
         """Set the docker as it was for that job."""
-        insertion = self._insertions[job.id]
+        insertion = self.insertion(job)
         self.message = self._in_use.use(insertion.record.settings_of(""), insertion.document)
 
     def _fetch(self, record: JobRecord) -> None:
@@ -282,14 +308,21 @@ class Root(Observable):
         self._forget_earlier(record.id)
         self.look()
 
-    def _is_homeless(self, job: Job) -> bool:
-        return self._insertions[job.id].is_homeless
+    def _recall(self, document: host.Document) -> None:
+        """Have rows for the jobs that a document was saved with, whose frames it still has."""
+        records = [record for record in self.documents.history(document).jobs.values() if not record.is_open]
+        layers = {layer.id: layer for layer in document.layers()} if records else {}
+        here = [record for record in records if record.group in layers][-MAX_ENDED:]
+        for record in reversed(here):
+            above = layers.get(record.source, layers[record.group])
+            job = ended_again(record, document)
+            self.rows.add_earlier(job, self._insertion(job, document, above, record))
 
     def _retire(self) -> None:
         """Ended jobs whose document is closed: their frames can be had in any other."""
-        for job in [job for job in self.jobs if job.has_ended and self._is_homeless(job)]:
-            self._insertions[job.id].close()
-            if job.left_out:
+        for job in [job for job in self.jobs if job.has_ended and self.rows.is_homeless(job)]:
+            self.insertion(job).close()
+            if job.owes_frames:
                 self._earlier.add(job.id, job.title)
             self.dismiss(job)
         self._remember()
@@ -332,8 +365,8 @@ class Root(Observable):
             self._ended(job)
 
     def _ended(self, job: Job) -> None:
-        insertion = self._insertions.get(job.id)
-        is_complete = not job.left_out and not job.is_lost
+        insertion = self.insertion(job) if job in self.jobs else None
+        is_complete = not job.owes_frames and not job.is_lost
         if insertion is not None and not insertion.pending and not insertion.is_homeless and is_complete:
             self.documents.end(job.id)
         self._retire()
@@ -352,19 +385,22 @@ class Root(Observable):
 
     def _frame(self, job: Job, event: Any) -> None:
         if event["kept"]:
-            self._insertions[job.id].put(event)
+            self.insertion(job).put(event)
         else:
             job.preview = (event.pixels.width, event.pixels.height, event.data)
             self._network.taken(len(event.data))
 
     def _follow(self, job: Job, document: host.KritaDocument, above: host.Layer, record: JobRecord) -> None:
+        self.rows.add(job, self._insertion(job, document, above, record))
+        self.rows.name_documents()
+
+    def _insertion(self, job: Job, document: Any, above: host.Layer, record: JobRecord) -> Insertion:
         def write() -> None:
             self.documents.write(document)
             if job.has_ended:
                 self._ended(job)
 
-        self._insertions[job.id] = Insertion(job, document, above, self._pen, self._network, record, write)
-        self.jobs = (*self.jobs, job)
+        return Insertion(job, document, above, self.rows.pen, self._network, record, write)
 
     # Live changes, and what is remembered.
 
@@ -374,11 +410,6 @@ class Root(Observable):
 
     def _say(self, message: str) -> None:
         self.message = message
-
-    def _latest(self) -> tuple[Job, Insertion] | None:
-        # One that only recolours has no styles, and follows nothing.
-        job = next((job for job in reversed(self.jobs) if job.styles), None)
-        return None if job is None else (job, self._insertions[job.id])
 
     def _restore(self) -> None:
         self.options.load(self.settings.get("options", dict))
@@ -390,18 +421,7 @@ class Root(Observable):
         self.settings.set("styles", self.styles.to_json())
 
     def _remember(self) -> None:
-        unfinished = [
-            (job.id, job.title)
-            for job in self.jobs
-            if job.wanted != "cancel"
-            and (not job.has_ended or job.left_out or self._insertions[job.id].pending)
-        ]
-        self._earlier.keep(unfinished)
-
-    @property
-    def unfinished(self) -> tuple[Job, ...]:
-        """Jobs that go on when Krita ends."""
-        return tuple(job for job in self.jobs if not job.has_ended and job.wanted != "cancel")
+        self._earlier.keep(self.rows.open_ended)
 
     def close(self) -> None:
         """Krita quits: remember, let go. Jobs go on in the server, and their frames can be fetched later."""
@@ -412,8 +432,6 @@ class Root(Observable):
                 self.toggle_pause(job)
         self.save()
         self._remember()
-        self._pen.stop()
-        for insertion in self._insertions.values():
-            insertion.close()
+        self.rows.close()
         self.server.close()
         self._network.quit_and_wait()

@@ -50,8 +50,11 @@ class Server:
         """Use the server of that connection file from now on, or say why not."""
         try:
             wire.connection.Connection.read(Path(path))
-        except wire.connection.NoConnection as error:
-            self._say(tr("{} Choose the server.json of the other server.").format(error))
+        except wire.connection.NoConnection:
+            words = tr(
+                "“{}” is no connection file, or is damaged. Choose the server.json of the other server."
+            )
+            self._say(words.format(Path(path).name))
             return
         if self._may_change():
             self._settings.set("server", path)

@@ -9,7 +9,7 @@ from ..settings import Settings
 from .documents import Documents
 from .history import JobRecord
 from .options import OF_COLOURS, Options
-from .regions import region_again
+from .regions import SelectedRegion, region_again
 from .style_list import StyleList
 from .styles import file_name, is_own_file
 from .words import sentence, tr
@@ -44,7 +44,14 @@ class SettingsInUse:
         """A job is made with what the docker shows; returns that."""
         self._used = self.now()
         self._remember(job)
+        self._keep_masks()
         return self._used
+
+    def _keep_masks(self) -> None:
+        regions = [style.region for style in self._styles.styles if style.path]
+        selected = [known for known in regions if isinstance(known, SelectedRegion) and known.name]
+        if selected:
+            self._documents.keep_masks(selected[0].document, {known.name: known.packed for known in selected})
 
     def _remember(self, job: str) -> None:
         self._settings.set("started", [*self._settings.get("started", list), job][-MAX_STARTED:])
@@ -120,7 +127,7 @@ class SettingsInUse:
         """Whether a document brings back all that the docker shows."""
         regions = [style.region for style in self._styles.styles if style.region is not None]
         return all(style.path for style in self._styles.styles) and all(
-            region.to_json()["layer"] for region in regions
+            any(region.to_json().values()) for region in regions
         )
 
     def use_offered(self, document: host.Document) -> str:

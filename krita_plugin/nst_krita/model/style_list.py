@@ -16,8 +16,8 @@ Opener = Callable[[str], Tuple[Optional["Style"], str]]
 class Style(Observable):
     """One style of the list.
 
-    ``weight``: its share, 0 to 1. ``scale``: the size of its strokes relative to the whole picture's,
-    MIN_SCALE to MAX_SCALE. ``region``: where it paints, None for everywhere.
+    ``weight``: how much it counts beside the others, 0 to 1. ``scale``: the size of its strokes relative to
+    the whole picture's, MIN_SCALE to MAX_SCALE. ``region``: where it paints, None for everywhere.
     """
 
     weight = Property(1.0)
@@ -77,6 +77,23 @@ class StyleList(Observable):
         shares = {style: style.weight for style in self.styles}
         return tuple(shares[style] for style in styles) if len(styles) > 1 else ()
 
+    def share(self, style: Style) -> float:
+        """How much of the picture is that style's, 0 to 1; all of them make 1."""
+        total = sum(known.weight for known in self.styles)
+        return style.weight / total if total else 0.0
+
+    def give_share(self, style: Style, share: float) -> None:
+        """Let that style have ``share``, 0 to 1, and the others the rest, in the proportion that they had."""
+        others = [known for known in self.styles if known is not style]
+        if not others:
+            return
+        rest = sum(known.weight for known in others)
+        shares = [(1 - share) * (known.weight / rest if rest else 1 / len(others)) for known in others]
+        largest = max(share, *shares)
+        style.weight = share / largest
+        for known, its in zip(others, shares):
+            known.weight = its / largest
+
     @property
     def scales(self) -> tuple[float, ...]:
         """Stroke sizes as Params want them: empty for a single style, which has the whole picture's."""
@@ -93,13 +110,14 @@ class StyleList(Observable):
         files = (style for style in self.styles if style.path)
         return [{"path": style.path, "weight": style.weight, "scale": style.scale} for style in files]
 
-    def load(self, saved: Sequence[Any]) -> str:
+    def load(self, saved: Sequence[Any], document: str = "") -> str:
         """Have these styles, as ``to_json`` gave them; returns what could not be had, in a sentence.
 
-        One that was there already goes on painting where it did.
+        One that was there already goes on painting where it did, if that is a part of ``document`` (its id).
         """
         loaded = [self._load(entry) for entry in saved]
-        regions = {style.path: style.region for style in self.styles}
+        here = (known for known in self.styles if known.region and known.region.document_id == document)
+        regions = {style.path: style.region for style in here}
         for style in self.styles:
             self.remove(style)
         for made, _problem in loaded:

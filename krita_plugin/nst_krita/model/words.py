@@ -1,18 +1,19 @@
-"""What the painter reads: translation, durations, amounts."""
+"""What the painter reads: durations, amounts, sentences."""
 
 from __future__ import annotations
 
-import gettext
 import re
-from pathlib import Path
 
-_FOLDER = Path(__file__).parent.parent / "translations"
-
-#: Every text for the painter goes through here; without a catalogue for the language it stays English.
-tr = gettext.translation("nst_krita", str(_FOLDER), fallback=True).gettext
+from ..translation import decimal, tr
+from .labels import LABELS
 
 #: Names of the encoders as they are written for people.
-ENCODER_NAMES = {"vgg19": "VGG19", "vgg16": "VGG16", "built-in": tr("built-in encoder")}
+ENCODER_NAMES = {
+    "auto": tr("auto"),
+    "vgg19": "VGG19",
+    "vgg16": "VGG16",
+    "built-in": tr("built-in encoder"),
+}
 
 #: Pictures of a submission, as the painter knows them.
 PICTURES = {
@@ -48,7 +49,9 @@ def amount(done: float, total: float, unit: str) -> str:
 def memory_size(size: float) -> str:
     """A number of bytes as "350 MB" or "1.2 GB"."""
     megabytes = size / 2**20
-    return tr("{} MB").format(round(megabytes)) if megabytes < 1000 else tr("{:.1f} GB").format(size / 2**30)
+    if megabytes < 1000:
+        return tr("{} MB").format(round(megabytes))
+    return tr("{} GB").format(decimal(f"{size / 2**30:.1f}"))
 
 
 def sentence(*parts: str) -> str:
@@ -62,8 +65,10 @@ def about(field: str, message: str) -> str:
         message = message[len(field) + 2 :]
     place, _, rest = field.partition(".")
     if place == "params":
+        known = re.split(r"[.\[]", rest, maxsplit=1)[0]  # of a list, the place in it says nothing
+        name = LABELS.get(known) or rest.replace("_", " ").capitalize()
         # "must be …" goes on from the name, a whole sentence stands beside it.
-        return f"{rest.replace('_', ' ').capitalize()}{' ' if message[:1].islower() else ': '}{message}"
+        return f"{name}{' ' if message[:1].islower() else ': '}{message}"
     numbered = re.match(r"(styles|style_masks)\[(\d+)\]", place)
     if numbered:
         subject = tr("Style {}") if numbered[1] == "styles" else tr("The region of style {}")

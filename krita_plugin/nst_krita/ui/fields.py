@@ -5,13 +5,20 @@ from __future__ import annotations
 import contextlib
 from typing import Any, Iterable
 
-from ..model.options import DEFAULTS, FIELDS, FrameSchedule, Options
+from ..model.frame_words import OFFERED, schedule_of, words_of
+from ..model.labels import LABELS
+from ..model.options import DEFAULTS, FIELDS, Options
 from ..model.words import tr
 from ..qt import QtCore, QtWidgets
-from .labels import LABELS, about, choices, help_text
+from ..translation import decimal
+from .labels import about, choices, help_text
 from .slider import Slider
 from .theme import GAP, bind
 
+#: Settings that say nothing unless another one has that value.
+ONLY_WITH = {"luminance_space": ("keep_colours", "luminance")}
+#: Characters of a choice that are always seen.
+SHORTEST = 8
 #: Qt's spin boxes hold no more.
 MAX_SPIN = 2**31 - 1
 
@@ -22,7 +29,7 @@ def field(options: Options, name: str) -> QtWidgets.QWidget:
         widget: Any = _quality(options)
     elif name == "lock_frames":
         widget = _check(options, name)
-    elif name == "layers" or "choices" in FIELDS[name]:
+    elif name in ("layers", "frame_memory") or "choices" in FIELDS[name]:
         widget = _combo(options, name)
     elif name == "frames":
         widget = _schedule(options)
@@ -53,7 +60,7 @@ def times(number: float) -> str:
 
 
 def _plain(number: float) -> str:
-    return f"{number:.2g}" if number < 1 else f"{number:.1f}"
+    return decimal(f"{number:.2g}" if number < 1 else f"{number:.1f}")
 
 
 def _spin(options: Options, name: str) -> QtWidgets.QSpinBox:
@@ -105,7 +112,7 @@ def _quality(options: Options) -> QtWidgets.QComboBox:
             combo.removeItem(len(values))
         if is_own:
             size = tr("{} px").format(options["size"]) if options["size"] else tr("full size")
-            combo.addItem(tr("{}, {} it.").format(size, options["iterations"]))
+            combo.addItem(tr("{}, {} iterations").format(size, options["iterations"]))
         combo.setCurrentIndex(len(values) if is_own else values.index(options.quality))
 
     bind(combo, options, show, "size", "iterations")
@@ -113,7 +120,7 @@ def _quality(options: Options) -> QtWidgets.QComboBox:
 
 
 def _filled(name: str) -> QtWidgets.QComboBox:
-    combo = QtWidgets.QComboBox()
+    combo = _narrowing(QtWidgets.QComboBox())
     for index, (choice, text) in enumerate(choices(name).items()):
         combo.addItem(text)
         if about(name, choice):
@@ -121,17 +128,34 @@ def _filled(name: str) -> QtWidgets.QComboBox:
     return combo
 
 
-def _schedule(options: Options) -> QtWidgets.QLineEdit:
-    line = QtWidgets.QLineEdit()
+def _narrowing(combo: QtWidgets.QComboBox) -> QtWidgets.QComboBox:
+    """Where the docker is narrow a long choice gives way, instead of all that stands beside it."""
+    combo.setSizeAdjustPolicy(QtWidgets.QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    combo.setMinimumContentsLength(SHORTEST)
+    return combo
 
-    def edited() -> None:
+
+def _schedule(options: Options) -> QtWidgets.QComboBox:
+    """What is offered, and a line to write other iterations into."""
+    combo = _narrowing(QtWidgets.QComboBox())
+    combo.setEditable(True)
+    combo.setInsertPolicy(QtWidgets.QComboBox.InsertPolicy.NoInsert)
+    combo.addItems(list(OFFERED.values()))
+    line = combo.lineEdit()
+
+    def show() -> None:
+        line.setText(words_of(options["frames"]))
+        line.setCursorPosition(0)
+
+    def edited(*_: Any) -> None:
         with contextlib.suppress(ValueError):
-            options["frames"] = str(FrameSchedule.parse(line.text()))
-        line.setText(options["frames"])
+            options["frames"] = schedule_of(line.text())
+        show()
 
+    combo.activated.connect(edited)
     line.editingFinished.connect(edited)
-    bind(line, options, lambda: line.setText(options["frames"]), "frames")
-    return line
+    bind(combo, options, show, "frames")
+    return _steady(combo)
 
 
 class _WheelGuard(QtCore.QObject):
@@ -170,7 +194,27 @@ def form(options: Options, names: tuple[str, ...]) -> QtWidgets.QWidget:
         label.setBuddy(widget)
         label.setToolTip(widget.toolTip())
         rows.addRow(label, widget)
+        if name in ONLY_WITH:
+            _show_only_with(options, *ONLY_WITH[name], rows, (label, widget))
     return box
+
+
+def _show_only_with(
+    options: Options, name: str, value: Any, rows: QtWidgets.QFormLayout, row: tuple[Any, Any]
+) -> None:
+    place = rows.rowCount() - 1
+
+    def show() -> None:
+        wanted = options[name] == value
+        # Hidden only, it would leave a gap.
+        if wanted and rows.indexOf(row[1]) < 0:
+            rows.insertRow(place, *row)
+        elif not wanted and rows.indexOf(row[1]) >= 0:
+            rows.takeRow(row[1])
+        for widget in row:
+            widget.setVisible(wanted)
+
+    bind(row[1], options, show, name)
 
 
 def align(forms: Iterable[QtWidgets.QWidget], together: bool) -> None:

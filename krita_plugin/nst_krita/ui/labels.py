@@ -1,4 +1,4 @@
-"""What each setting is called, what its choices are called, and what it does, in a painter's words."""
+"""What the choices of each setting are called, and what it does, in a painter's words."""
 
 from __future__ import annotations
 
@@ -7,26 +7,7 @@ from typing import Any, Mapping
 from ..model.options import FIELDS, QUALITIES, Layers
 from ..model.words import encoder_name, tr
 
-LABELS = {
-    "strength": tr("Strength"),
-    "style_scale": tr("Stroke size"),
-    "keep_colours": tr("Colours"),
-    "luminance_space": tr("Lightness"),
-    "quality": tr("Quality"),
-    "layers": tr("Layers"),
-    "size": tr("Size"),
-    "iterations": tr("Iterations"),
-    "frames": tr("Frames"),
-    "encoder": tr("Encoder"),
-    "start": tr("Start from"),
-    "optimiser": tr("Optimiser"),
-    "tv": tr("Smoothness"),
-    "seed": tr("Seed"),
-    "coarse_to_fine": tr("Coarse to fine"),
-    "lock_frames": tr("Lock the frames' layers"),
-}
-
-#: Help that says it better, for a painter, than the protocol's.
+#: What each does; the protocol's own help is for those who write clients.
 _HELP = {
     "strength": tr(
         "How far the picture gives way to the style: at 0 % your painting stays, at 100 % only the style is "
@@ -58,8 +39,8 @@ _HELP = {
     ),
     "iterations": tr("How many times the picture is improved. The first hundred change most."),
     "frames": tr(
-        "Which iterations are kept as frames: “series” keeps 1, 2, 5, 10, 20, 50 …; “every:10” each "
-        "tenth; or write numbers such as 1,2,5,40. The result is always kept."
+        "Which iterations are kept as frames. Choose, or write numbers such as 1, 2, 5, 40. The result is "
+        "always kept."
     ),
     "encoder": tr(
         "The network that looks at pictures. VGG19 comes closest to the style and is downloaded once; the "
@@ -78,6 +59,10 @@ _HELP = {
     ),
     "lock_frames": tr(
         "Keeps you from painting on a frame by mistake. A locked layer can be unlocked any time."
+    ),
+    "frame_memory": tr(
+        "How much of Krita's memory the frames of a job may take as layers. Those beyond it are kept on the "
+        "server until you insert them; the result always comes."
     ),
 }
 
@@ -108,6 +93,13 @@ _CHOICES: dict[str, dict[Any, str]] = {
         Layers.FINAL: tr("only the result"),
         Layers.ANIMATION: tr("an animation"),
     },
+    "frame_memory": {
+        512: tr("0.5 GB"),
+        1024: tr("1 GB"),
+        2048: tr("2 GB"),
+        4096: tr("4 GB"),
+        0: tr("any amount"),
+    },
     "quality": {
         "draft": tr("draft"),
         "medium": tr("medium"),
@@ -129,8 +121,9 @@ _ABOUT: dict[str, dict[Any, str]] = {
         "luv": tr("Lightness of CIE Luv; darkened colours become more vivid, lightened ones paler."),
     },
     "quality": {
-        name: (tr("{} px").format(size) if size else tr("as large as the layer"))
-        + tr(", {} iterations").format(iterations)
+        name: tr("{}, {} iterations").format(
+            tr("{} px").format(size) if size else tr("as large as the layer"), iterations
+        )
         for name, (size, iterations) in QUALITIES.items()
     },
 }
@@ -140,7 +133,7 @@ def choices(name: str) -> Mapping[Any, str]:
     """The choices of that setting and what they are called."""
     if name in _CHOICES:
         return _CHOICES[name]
-    return {choice: tr(encoder_name(choice)) for choice in FIELDS[name]["choices"]}
+    return {choice: encoder_name(choice) for choice in FIELDS[name]["choices"]}
 
 
 def about(name: str, choice: Any) -> str:
@@ -150,5 +143,4 @@ def about(name: str, choice: Any) -> str:
 
 def help_text(name: str) -> str:
     """A tooltip, which Qt breaks into lines."""
-    text = _HELP.get(name) or tr(FIELDS[name]["help"])
-    return f"<p>{text[:1].upper()}{text[1:]}</p>"
+    return f"<p>{_HELP[name]}</p>"

@@ -40,31 +40,31 @@ class PictureMenu(QtWidgets.QMenu):
         for menu in self.findChildren(PictureMenu):
             menu.deleteLater()
 
-    def submenu(self, title: str) -> PictureMenu:
+    def submenu(self, title: str, picture: QtGui.QPixmap | None = None) -> PictureMenu:
         """A menu in this one."""
-        menu = PictureMenu(self, title, self.side)
-        self.addMenu(menu)
+        menu = PictureMenu(self, title.replace("&", "&&"), self.side)
+        action = self.addMenu(menu)
+        if picture is not None:
+            self._show(action, picture)
         return menu
 
     def add(self, text: str, chosen: Callable[..., Any], picture: QtGui.QPixmap | str = "") -> Any:
         """An entry with a picture: one at hand, or the path of a file that is read meanwhile."""
+        action = self.addAction(text.replace("&", "&&"), chosen)
+        is_file = isinstance(picture, str)
+        # Room for it, so that the menu does not move under the pointer.
+        self._show(action, QtGui.QPixmap() if is_file else picture)
+        if is_file and picture:
+            with_picture(picture, lambda pixmap: self._show(action, pixmap), self.side)
+        return action
+
+    def _show(self, action: Any, picture: QtGui.QPixmap) -> None:
         if self.side not in _styles:
             _styles[self.side] = _LargeIcons(self.side)
         self.setStyle(_styles[self.side])
-        action = self.addAction(text.replace("&", "&&"), chosen)
         action.setIconVisibleInMenu(True)  # Krita has switched that off for its own menus
-
-        def show(pixmap: QtGui.QPixmap) -> None:
-            ratio = self.devicePixelRatioF()
-            action.setIcon(QtGui.QIcon(_centred(fitted(pixmap, self.side, ratio), self.side, ratio)))
-
-        show(QtGui.QPixmap())  # room for it, so that the menu does not move under the pointer
-        if isinstance(picture, str):
-            if picture:
-                with_picture(picture, show, self.side)
-        else:
-            show(picture)
-        return action
+        ratio = self.devicePixelRatioF()
+        action.setIcon(QtGui.QIcon(_centred(fitted(picture, self.side, ratio), self.side, ratio)))
 
 
 def _centred(pixmap: QtGui.QPixmap, side: int, ratio: float) -> QtGui.QPixmap:

@@ -32,8 +32,13 @@ class OffersView(QtWidgets.QWidget):
 
     def _question(self, offer: Offer) -> Question:
         made = Question(offer.words)
-        where = tr("Insert its frames above the active layer of this document.") if offer.title else ""
-        take = made.answer(offer.verb, where, lambda: self._root.take(offer))
+        if offer.title:
+            what = tr("Insert its frames above the active layer of this document.")
+        elif offer.job:
+            what = tr("Bring its frames into this document.")
+        else:
+            what = tr("Set styles and settings as they were for the last job here.")
+        take = made.answer(offer.verb, what, lambda: self._root.take(offer))
         take.setObjectName("nst_take")
         made.answer(tr("Dismiss"), tr("Do not offer it any more."), lambda: self._root.decline(offer))
         return made

@@ -2,62 +2,79 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..model.connection import Link
 from ..model.root import Root
 from ..model.server_setup import Need
 from ..model.words import tr
 from ..qt import QtCore, QtGui, QtWidgets
-from .download_question import DownloadQuestion
 from .elided import ElidedLabel
+from .expectation import ExpectationView
 from .fields import align, form
-from .job_view import JobView
-from .offers import OffersView
+from .fitted_area import FittedArea
 from .preset_button import PresetButton
 from .server_menu import ServerMenu
 from .setup_page import SetupPage
 from .start_button import StartButton
 from .style_list import StyleListView
 from .theme import GAP, bind, colour_text, good_colour, quiet_colour, warning_colour
+from .work_area import WorkArea
 
-MAIN = ("strength", "style_scale", "keep_colours", "quality", "layers")
+MAIN = ("strength", "style_scale", "keep_colours", "luminance_space", "quality", "layers")
 ADVANCED = (
-    *("size", "iterations", "tv", "luminance_space", "start", "encoder", "optimiser"),
-    *("frames", "seed", "coarse_to_fine", "lock_frames"),
+    *("size", "iterations", "tv", "start", "encoder", "optimiser"),
+    *("frames", "seed", "coarse_to_fine", "lock_frames", "frame_memory"),
 )
 #: From this width on there is room for one column of labels, in px.
 ROOMY = 260
+#: Of the docker's height, what the jobs take at most.
+JOBS_SHARE = 0.5
 
 
-class Panel(QtWidgets.QScrollArea):
-    """Everything in one column, which scrolls where the docker is low."""
+class Panel(QtWidgets.QWidget):
+    """Styles and settings, which scroll where the docker is low; below them what is always in sight."""
 
     def __init__(self, root: Root) -> None:
         super().__init__()
         self._root = root
-        self.setFrameShape(QtWidgets.QFrame.Shape.NoFrame)
-        self.setWidgetResizable(True)
-        self.setHorizontalScrollBarPolicy(QtCore.Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._message = QtWidgets.QLabel()
         self._message.setWordWrap(True)
-        self._expectation = ElidedLabel()
-        self._expectation.setAlignment(QtCore.Qt.AlignmentFlag.AlignRight)
+        self._expectation = ExpectationView(root)
         self._start = StartButton(root)
-        self._jobs = QtWidgets.QVBoxLayout()
-        self._jobs.setSpacing(GAP)
-        self._views: dict[Any, JobView] = {}
+        self._work = WorkArea(root)
+        self._trouble = QtWidgets.QLabel()
+        self._trouble.setWordWrap(True)
         self._light = QtWidgets.QLabel("●")
         self._server = ElidedLabel()
         self._lay_out()
         bind(self, root, self._show_message, "message")
-        bind(self, root, self._show_jobs, "jobs")
         bind(self, root.connection, self._show_server)
         bind(self, root.server.setup, self._show_can_start, "need")
-        for observable in (root.connection, root.options, root.forecast):
-            bind(self, observable, self._show_expectation)
 
     def _lay_out(self) -> None:
+        column = QtWidgets.QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        self._form = self._settings()
+        column.addWidget(self._form, 1)
+        column.addWidget(_line())
+        self._pinned = pinned = QtWidgets.QVBoxLayout()
+        pinned.setContentsMargins(GAP, GAP, GAP, 2)
+        pinned.setSpacing(GAP)
+        for widget in (self._expectation, self._message, self._start, self._work):
+            pinned.addWidget(widget)
+        pinned.addStretch(1)
+        pinned.addWidget(self._trouble)
+        server = QtWidgets.QHBoxLayout()
+        server.setSpacing(GAP)
+        server.addWidget(self._light)
+        server.addWidget(self._server, 1)
+        server.addWidget(ServerMenu(self._root.server))
+        pinned.addLayout(server)
+        column.addLayout(pinned)
+        for area in (self._form, self._work):
+            area.fitted.connect(self._share_room)
+
+    def _settings(self) -> FittedArea:
         inside = QtWidgets.QWidget()
         column = QtWidgets.QVBoxLayout(inside)
         column.setContentsMargins(GAP, GAP, GAP, GAP)
@@ -65,48 +82,39 @@ class Panel(QtWidgets.QScrollArea):
         column.addWidget(SetupPage(self._root.server))
         column.addWidget(PresetButton(self._root))
         column.addWidget(StyleListView(self._root))
+        column.addWidget(_line())
         main, advanced = form(self._root.options, MAIN), form(self._root.options, ADVANCED)
         self._forms = main, advanced
         column.addWidget(main)
-        line = QtWidgets.QHBoxLayout()
-        line.addWidget(_fold(tr("Advanced"), advanced))
-        line.addWidget(self._expectation, 1)
-        column.addLayout(line)
+        column.addWidget(_fold(tr("Advanced"), advanced))
         column.addWidget(advanced)
-        column.addWidget(self._message)
-        column.addWidget(self._start)
-        column.addLayout(self._jobs)
-        column.addWidget(OffersView(self._root))
-        column.addWidget(DownloadQuestion(self._root.download))
-        column.addStretch(1)
-        server = QtWidgets.QHBoxLayout()
-        server.setSpacing(GAP)
-        server.addWidget(self._light)
-        server.addWidget(self._server, 1)
-        server.addWidget(ServerMenu(self._root.server))
-        column.addLayout(server)
-        self.setWidget(inside)
+        return FittedArea("nst_form", inside)
+
+    def _share_room(self) -> None:
+        """The jobs have what the settings leave, and so much at least; then the settings scroll."""
+        pinned = self._pinned.sizeHint().height() - self._work.sizeHint().height()
+        left = self.height() - pinned - self._form.needed
+        height = min(self._work.needed, max(left, round(JOBS_SHARE * self.height())))
+        self._work.setFixedHeight(height)
+        # What is left over stands above the server's line, not between the settings and Start.
+        self._form.setMinimumHeight(min(self._form.needed, max(0, self.height() - pinned - height)))
 
     def sizeHint(self) -> QtCore.QSize:
-        return QtCore.QSize(280, 420)
+        return QtCore.QSize(280, 480)
 
     def minimumSizeHint(self) -> QtCore.QSize:
-        return QtCore.QSize(180, 120)
+        return QtCore.QSize(180, 200)
 
     def resizeEvent(self, event: QtGui.QResizeEvent) -> None:
         super().resizeEvent(event)
         align(self._forms, together=self.width() >= ROOMY)
+        self._share_room()
 
     def enterEvent(self, event: QtCore.QEvent) -> None:
-        # Krita tells nobody of another document, layer or selection.
+        # Krita tells nobody of another layer, another selection or another name of the document.
         super().enterEvent(event)
-        self._show_expectation()
-
-    def _show_expectation(self) -> None:
-        words = self._root.expectation
-        self._expectation.say(words)
-        self._expectation.setToolTip(tr("{}\nMeasured at your last jobs.").format(words) if words else "")
-        colour_text(self._expectation, quiet_colour(self.palette()))
+        self._expectation.refresh()
+        self._root.rows.name_documents()
 
     def _show_can_start(self) -> None:
         self._start.setEnabled(self._root.server.setup.need is not Need.INSTALL)
@@ -116,30 +124,18 @@ class Panel(QtWidgets.QScrollArea):
         self._message.setVisible(bool(self._root.message))
         colour_text(self._message, warning_colour(self.palette()))
 
-    def _show_jobs(self) -> None:
-        jobs = self._root.jobs
-        for job in [known for known in self._views if known not in jobs]:
-            view = self._views.pop(job)
-            self._jobs.removeWidget(view)
-            view.hide()
-            view.deleteLater()
-        for job in jobs:
-            if job not in self._views:
-                self._views[job] = JobView(self._root, job)
-                self._jobs.insertWidget(0, self._views[job])
-
     def _show_server(self) -> None:
         connection = self._root.connection
         self._server.say(connection.words)
-        if connection.problem:
-            self._server.setToolTip(connection.problem)
+        self._trouble.setText(connection.problem)
+        is_told = connection.link is Link.FAILED and bool(self._root.jobs)  # in their rows
+        self._trouble.setVisible(bool(connection.problem) and not is_told)
+        colour_text(self._trouble, warning_colour(self.palette()))
         slow = connection.is_cpu or connection.link in (Link.LOST, Link.FAILED)
         colour_text(self._server, warning_colour(self.palette()) if slow else None)
         if connection.is_cpu:
             self._server.setToolTip(
-                tr("{}\nWithout a GPU a picture takes minutes. A smaller Size is faster.").format(
-                    connection.words
-                )
+                tr("{}\nWithout a GPU a picture takes minutes. A draft is faster.").format(connection.device)
             )
         colours = {Link.CONNECTED: good_colour, Link.NONE: quiet_colour, Link.STARTING: quiet_colour}
         colour_text(self._light, colours.get(connection.link, warning_colour)(self.palette()))
@@ -149,6 +145,15 @@ class Panel(QtWidgets.QScrollArea):
         if event.type() == QtCore.QEvent.Type.PaletteChange and hasattr(self, "_light"):
             self._show_server()
             self._show_message()
+
+
+def _line() -> QtWidgets.QFrame:
+    """A light line between two sections."""
+    line = QtWidgets.QFrame()
+    line.setFixedHeight(1)
+    line.setAutoFillBackground(True)
+    line.setBackgroundRole(QtGui.QPalette.ColorRole.Mid)
+    return line
 
 
 def _fold(title: str, content: QtWidgets.QWidget) -> QtWidgets.QToolButton:

@@ -80,7 +80,7 @@ class PresetButton(QtWidgets.QPushButton):
             action.setFont(font)
 
     def _choose(self, preset: Preset) -> None:
-        self._root.message = self._presets.choose(preset)
+        self._root.choose_preset(preset)
 
     def _save(self) -> None:
         current = self._presets.current

@@ -13,9 +13,9 @@ from .theme import BAR, GAP, bind, colour_text, warning_colour
 
 _STEPS = 1000
 _PRESS = {
-    Need.INSTALL: "Install the server",
-    Need.UPDATE: "Update the server",
-    Need.RESTART: "Restart the server",
+    Need.INSTALL: tr("Install the server"),
+    Need.UPDATE: tr("Update the server"),
+    Need.RESTART: tr("Restart the server"),
 }
 
 
@@ -65,7 +65,7 @@ class SetupPage(QtWidgets.QFrame):
         self._outcome.setText(setup.words if is_done else "")
         self._doing.say(setup.words if setup.busy else "")
         self._bar.setValue(round(_STEPS * setup.fraction))
-        self._press.setText(tr("End it anyway" if setup.may_lose_jobs else _PRESS.get(setup.need, "")))
+        self._press.setText(tr("End it anyway") if setup.may_lose_jobs else _PRESS.get(setup.need, ""))
         self._device.setCurrentIndex(int(setup.cpu_only))
         for widget, is_shown in (
             (self._question, is_needed and not setup.busy),

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from ..model.root import Root
 from ..model.words import tr
-from ..qt import QtCore, QtWidgets
+from ..qt import QtCore, QtGui, QtWidgets
 from .theme import GAP
+
+#: Of the accent, in per cent: buttons are drawn lighter than their colour, and white text shall be readable.
+DARKER = 135
 
 
 class StartButton(QtWidgets.QWidget):
@@ -19,6 +22,7 @@ class StartButton(QtWidgets.QWidget):
         start.setMinimumHeight(start.sizeHint().height() + 2 * GAP)
         start.setToolTip(tr("Paint the active layer, or its selected part, in these styles."))
         start.clicked.connect(lambda *_: root.start())
+        self._start = start
         more = QtWidgets.QToolButton()
         more.setObjectName("nst_start_menu")
         more.setToolTip(tr("More to do with the active layer"))
@@ -33,6 +37,20 @@ class StartButton(QtWidgets.QWidget):
         line.setSpacing(0)
         line.addWidget(start, 1)
         line.addWidget(more)
+        self._colour()
+
+    def _colour(self) -> None:
+        """The docker's one button that stands out, in the theme's own accent."""
+        mine, role = QtWidgets.QApplication.palette(self), QtGui.QPalette.ColorRole
+        for group in (QtGui.QPalette.ColorGroup.Active, QtGui.QPalette.ColorGroup.Inactive):
+            mine.setColor(group, role.Button, mine.color(group, role.Highlight).darker(DARKER))
+            mine.setColor(group, role.ButtonText, mine.color(group, role.HighlightedText))
+        self._start.setPalette(mine)
+
+    def changeEvent(self, event: QtCore.QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QtCore.QEvent.Type.PaletteChange and hasattr(self, "_start"):
+            self._colour()
 
     def _menu(self) -> QtWidgets.QMenu:
         menu = QtWidgets.QMenu(self)

@@ -82,7 +82,8 @@ class StyleListView(QtWidgets.QWidget):
         menu, root = self._menu, self._root
         menu.clear()
         menu.addAction(tr("Picture file…"), lambda *_: self._choose_file())
-        choices = style_choices()
+        # A job leaves a dozen layers, which would hide the painter's own; a frame can still be dropped here.
+        choices = [choice for choice in style_choices() if not root.has_made(choice.layer)]
         for title, wanted in ((tr("Layer"), True), (tr("Other document"), False)):
             group = menu.submenu(title)
             for choice in choices:

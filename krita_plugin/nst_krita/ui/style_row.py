@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..model.document_model import region_layers
 from ..model.root import Root
 from ..model.style_list import MAX_SCALE, MIN_SCALE, Style
 from ..model.words import tr
@@ -12,6 +11,7 @@ from ..qt import QtCore, QtGui, QtWidgets
 from .elided import ElidedLabel
 from .fields import percent, times
 from .menus import PictureMenu
+from .region_menu import add_region_entries
 from .slider import Slider
 from .theme import GAP, THUMBNAIL, IconButton, bind
 from .thumbnails import DENSITY, fitted, with_picture
@@ -63,15 +63,19 @@ class StyleRow(QtWidgets.QWidget):
         self._more.opens(self._menu)
         self._share = Slider(tr("Share"), 0.0, 1.0, percent)
         self._share.setToolTip(
-            tr("How much this style counts beside the others. It can be moved while a job runs.")
+            tr(
+                "How much of the picture is this style's; the others have the rest. It can be moved while a "
+                "job runs."
+            )
         )
-        self._share.changed.connect(lambda number: setattr(style, "weight", number))
+        self._share.changed.connect(lambda number: root.styles.give_share(style, number))
         self._scale = Slider(tr("Size"), MIN_SCALE, MAX_SCALE, times)
         self._scale.setToolTip(tr("Size of this style's strokes: it multiplies the Stroke size below."))
         self._scale.changed.connect(lambda number: setattr(style, "scale", number))
         self._sliders = _Pair(self._share, self._scale)
         self._lay_out()
-        bind(self, style, lambda: self._share.set_number(style.weight), "weight")
+        # A share changes with those of the others.
+        bind(self, root.styles, lambda: self._share.set_number(root.styles.share(style)), "styles", "details")
         bind(self, style, lambda: self._scale.set_number(style.scale), "scale")
         bind(self, style, self._show_region, "region")
         if style.path:
@@ -115,7 +119,7 @@ class StyleRow(QtWidgets.QWidget):
     def _show_picture(self) -> None:
         shown = fitted(self._thumbnail, THUMBNAIL, self.devicePixelRatioF())
         if self.style_shown.region is not None and not shown.isNull():
-            _mark(shown, self.palette())
+            _mark(shown, self.palette(), self.style_shown.region.colour)
         self._picture.setPixmap(shown)
 
     def _fill_menu(self) -> None:
@@ -131,15 +135,7 @@ class StyleRow(QtWidgets.QWidget):
             down.setEnabled(index < len(styles) - 1)
             down.setShortcut(QtGui.QKeySequence("Alt+Down"))
             menu.addSeparator()
-        everywhere = menu.addAction(tr("Paint everywhere"), lambda *_: setattr(style, "region", None))
-        everywhere.setCheckable(True)
-        everywhere.setChecked(style.region is None)
-        menu.addAction(tr("Paint only inside the selection"), lambda *_: root.limit(style))
-        layers = menu.submenu(tr("Paint only where a layer has paint"))
-        for layer in region_layers():
-            picture = QtGui.QPixmap.fromImage(layer.thumbnail(DENSITY * layers.side))
-            layers.add(layer.name, lambda *_, chosen=layer: root.limit(style, chosen), picture)
-        layers.setEnabled(not layers.isEmpty())
+        add_region_entries(menu, root, style)
         menu.addSeparator()
         remove = menu.addAction(tr("Remove from the list"), lambda *_: root.styles.remove(style))
         remove.setShortcut(QtGui.QKeySequence("Del"))
@@ -192,8 +188,8 @@ class StyleRow(QtWidgets.QWidget):
         drag.exec(QtCore.Qt.DropAction.MoveAction)
 
 
-def _mark(pixmap: Any, palette: QtGui.QPalette) -> None:
-    """The badge of a style that does not paint everywhere: a dashed frame, as of a selection."""
+def _mark(pixmap: Any, palette: QtGui.QPalette, colour: str) -> None:
+    """The badge of a style that does not paint everywhere: a dashed frame, as of a selection, or a colour."""
     ratio = pixmap.devicePixelRatioF()
     width, height = pixmap.width() / ratio, pixmap.height() / ratio
     box = QtCore.QRectF(width - 15, height - 12, 13, 10)
@@ -202,5 +198,9 @@ def _mark(pixmap: Any, palette: QtGui.QPalette) -> None:
     pen = QtGui.QPen(palette.color(QtGui.QPalette.ColorRole.WindowText), 1.5)
     pen.setDashPattern([2, 1.3])
     painter.setPen(pen)
-    painter.drawRect(box.adjusted(2, 2, -2, -2))
+    inner = box.adjusted(2, 2, -2, -2)
+    if colour:
+        painter.fillRect(inner, QtGui.QColor(colour))
+    else:
+        painter.drawRect(inner)
     painter.end()

@@ -67,9 +67,7 @@ def _draw_pause(painter: QtGui.QPainter, colour: QtGui.QColor) -> None:
 
 
 def _draw_resume(painter: QtGui.QPainter, colour: QtGui.QColor) -> None:
-    painter.setBrush(colour)
-    painter.setPen(QtCore.Qt.PenStyle.NoPen)
-    painter.drawPolygon(QtGui.QPolygonF([QtCore.QPointF(*p) for p in ((4, 2.5), (13, 8), (4, 13.5))]))
+    _draw_triangle(painter, colour, (4, 2.5), (13, 8), (4, 13.5))
 
 
 def _draw_stop(painter: QtGui.QPainter, colour: QtGui.QColor) -> None:
@@ -91,6 +89,20 @@ def _draw_closed_eye(painter: QtGui.QPainter, colour: QtGui.QColor) -> None:
     lid.quadTo(8, 13.5, 14.5, 7)
     painter.setPen(QtGui.QPen(colour, 1.4))
     painter.drawPath(lid)
+
+
+def _draw_triangle(painter: QtGui.QPainter, colour: QtGui.QColor, *points: tuple[float, float]) -> None:
+    painter.setBrush(colour)
+    painter.setPen(QtCore.Qt.PenStyle.NoPen)
+    painter.drawPolygon(QtGui.QPolygonF([QtCore.QPointF(*point) for point in points]))
+
+
+def _draw_open(painter: QtGui.QPainter, colour: QtGui.QColor) -> None:
+    _draw_triangle(painter, colour, (4, 6), (12, 6), (8, 10.5))
+
+
+def _draw_closed(painter: QtGui.QPainter, colour: QtGui.QColor) -> None:
+    _draw_triangle(painter, colour, (6, 4), (10.5, 8), (6, 12))
 
 
 def _draw_more(painter: QtGui.QPainter, colour: QtGui.QColor) -> None:
@@ -119,6 +131,8 @@ _DRAWN: dict[str, Callable[[QtGui.QPainter, QtGui.QColor], None]] = {
     "stop": _draw_stop,
     "eye": _draw_eye,
     "closed eye": _draw_closed_eye,
+    "open": _draw_open,
+    "closed": _draw_closed,
 }
 
 

@@ -77,11 +77,20 @@ def with_picture(path: str, show: Callable[[QtGui.QPixmap], None], side: int = T
     _reader[0].ask(path, side, show)
 
 
-def fitted(pixmap: QtGui.QPixmap, side: int, ratio: float) -> QtGui.QPixmap:
-    """The picture at most ``side`` px wide and high on a screen with ``ratio`` pixels for each."""
+def fitted(pixmap: QtGui.QPixmap, side: int, ratio: float, height: int = 0) -> QtGui.QPixmap:
+    """The picture at most ``side`` px wide and ``height`` (0: as much) high on a screen with ``ratio`` pixels
+    for each."""
     if pixmap.isNull():
         return pixmap
     ways = QtCore.Qt.AspectRatioMode.KeepAspectRatio, QtCore.Qt.TransformationMode.SmoothTransformation
-    small = pixmap.scaled(round(side * ratio), round(side * ratio), *ways)
+    small = pixmap.scaled(round(side * ratio), round((height or side) * ratio), *ways)
     small.setDevicePixelRatio(ratio)
     return small
+
+
+def picture_html(image: QtGui.QImage) -> str:
+    """The picture as a tooltip."""
+    buffer = QtCore.QBuffer()
+    buffer.open(QtCore.QIODevice.OpenModeFlag.WriteOnly)
+    image.save(buffer, "PNG")
+    return f'<img src="data:image/png;base64,{buffer.data().toBase64().data().decode()}">'

@@ -1,0 +1,297 @@
+"""The frames of one job on their way into one document, and which of them it has."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Callable, Sequence
+
+from .. import host
+from ..backend.network import Network
+from ..translation import tr_n
+from .history import ALL_FRAMES, FrameRecord, JobRecord
+from .jobs import Job
+from .options import Layers
+from .words import encoder_name, memory_size, sentence, tr
+
+#: What the painter can do where frames can no longer be inserted.
+_WAYS_BACK = {
+    host.CLOSED: tr("Open it again to insert them."),
+    host.CONVERTED: tr("Undo that to insert them."),
+    host.DELETED: tr("Redo it, or press Insert, to have them in the document."),
+    host.ANIMATED: tr("Undo that to have them as layers."),
+}
+#: Frames of an animation that go in: each is a step of undo until they are one, and Krita keeps only so many.
+ANIMATION_STEPS = 100
+
+
+class Insertion:
+    """The frames of one job on their way into one document.
+
+    Frames are acknowledged to the server when they are layers; those that do not become layers, or that the
+    painter undoes or deletes, stay on the server, and ``fetch`` brings them later.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        document: host.KritaDocument,
+        above: host.Layer,
+        pen: host.PenWatch,
+        network: Network,
+        record: JobRecord,
+        write: Callable[[], None],
+    ) -> None:
+        self._job, self.document, self._above = job, document, above
+        self.record = record
+        self._pen, self._network = pen, network
+        self._write = write
+        self._colours = document.colours  # the frames have those of the layer they are made from
+        self._inserter: host.FrameInserter | None = None
+        self._sizes: dict[int, int] = {}  # sequence → bytes that wait
+        self._fetched: set[int] = set()
+        self._revisions: dict[int, int] = {}  # sequence → of the parameters that made it
+        self._held: dict[int, int] = {}  # sequence → bytes, of those that there was no room for
+        self._final: int | None = None  # its sequence, once it has come
+        self._begun = time.monotonic()  # strokes since then are not to be covered
+        if not job.has_ended:
+            pen.start()
+
+    @property
+    def is_homeless(self) -> bool:
+        """Whether its document has been closed."""
+        return not self.document.is_open
+
+    @property
+    def pending(self) -> int:
+        """How many frames wait for the pen to be up."""
+        return len(self._sizes)
+
+    @property
+    def is_animating(self) -> bool:
+        """Whether the frames wait to become an animation."""
+        return self._inserter is not None and self._inserter.is_animating
+
+    def put(self, event: Any) -> None:
+        """Take a kept frame of the job."""
+        sequence, size = event["sequence"], len(event.data)
+        self._job.left_out = tuple(known for known in self._job.left_out if known != sequence)
+        is_old = sequence in self.record.seen and sequence not in self._fetched
+        if is_old or sequence in self._sizes or self._job.wanted == "cancel":
+            self._network.taken(size)
+            return
+        pixels = event.pixels
+        block = host.PixelBlock(
+            event.data,
+            pixels.width,
+            pixels.height,
+            pixels.x,
+            pixels.y,
+            pixels.channels,
+            pixels.dtype,
+            pixels.colour_space,
+            icc_digest=pixels.icc,
+        )
+        self._sizes[sequence] = size
+        self._revisions[sequence] = event["revision"]
+        if event["final"]:
+            self._final = sequence
+        if self._inserter is None:
+            self._inserter = self._open()
+        name = self._job.frame_name(sequence, event["final"])
+        # What the painter asked for by name is not subject to the limit on undo steps.
+        asked_for = event["final"] or sequence in self._fetched
+        self._inserter.put(host.Frame(sequence, name, block, final=asked_for))
+
+    def fetch(self, which: Sequence[int] | None = None) -> None:
+        """Ask the server for these of the frames that are left out, or all; they are so until they come."""
+        if not self._wanted(which):
+            return
+        if self._inserter is not None and self._inserter.gone in (host.DELETED, host.ANIMATED):
+            # The painter asks for them: they get a new group, the old one may come back by itself.
+            self._inserter.close()  # and what waited is left out
+            self._inserter, self.record.group, self._job.note = None, "", ""
+            self._begun = time.monotonic()
+        wanted = self._wanted(which)
+        self._fetched.update(wanted)
+        self._network.fetch(self._job.id, wanted, after=max(self._job.frames, default=0))
+
+    def _wanted(self, which: Sequence[int] | None) -> tuple[int, ...]:
+        return tuple(known for known in self._job.left_out if which is None or known in which)
+
+    def show(self, sequence: int) -> None:
+        """Make that frame the visible one; one that has just been undone is fetched."""
+        if self._inserter is None:
+            return
+        is_there = self._inserter.show(sequence)
+        self._refresh()
+        if not is_there:
+            self.fetch([sequence])
+
+    def animate(self) -> None:
+        """Make the frames keyframes of one animated layer, in place of their group."""
+        if self._inserter is None:
+            self._inserter = self._open()
+        reason = self._inserter.gone
+        if reason:
+            self._on_gone(reason)
+            return
+        if not self.document.is_in_front:
+            self._job.note = tr("The frames become an animation when their document is in front.")
+        self._inserter.animate()
+
+    def leave_layers(self) -> None:
+        """Let the frames be layers after all."""
+        if self._inserter is not None:
+            self._inserter.leave_layers()
+        self._job.note = tr("The frames stay layers.")
+
+    def set_visible(self, visible: bool) -> None:
+        """Show them, the newest at least, or hide all of them."""
+        if self._inserter is not None:
+            self._inserter.set_visible(visible)
+            self._refresh()
+
+    def remove(self) -> None:
+        """Take the layers out of the document again, and insert nothing more."""
+        if self._inserter is not None:
+            self._inserter.remove()
+        self._drop_all()
+        self._job.inserted, self._job.frames_note = (), ""
+
+    def rest(self) -> None:
+        """Look after the layers no longer, until ``reopen``; nothing may wait."""
+        if self._inserter is not None:
+            self._inserter.close()
+            self._inserter = None
+
+    def reopen(self) -> None:
+        """See which frames are layers now."""
+        if self._inserter is None:
+            self._inserter = self._open()
+        self._refresh()
+
+    def thumbnail(self, sequence: int, side: int) -> Any | None:
+        """A picture of that frame's layer, at most ``side`` px wide and high; None where there is none, and
+        while the painter is at work."""
+        if self._inserter is None or not self._pen.is_calm():
+            return None
+        layer = self._inserter.layer_of(sequence)
+        return layer.thumbnail(side) if layer is not None else None
+
+    def close(self) -> None:
+        """Insert nothing more; the layers stay."""
+        if self._inserter is not None:
+            self._inserter.close()
+        self._drop_all()
+
+    def _open(self) -> host.FrameInserter:
+        return host.FrameInserter(
+            self.document,
+            self._above,
+            " · ".join(filter(None, (self._job.style_name, encoder_name(self._job.encoder)))),
+            self._pen,
+            replace=self._job.layers is Layers.NEWEST,
+            max_steps=ANIMATION_STEPS if self._job.layers is Layers.ANIMATION else host.MAX_STEPS,
+            max_bytes=self._job.room,
+            begun=self._begun,
+            colours=self._colours,
+            locked=self._job.locks,
+            group_id=self.record.group,
+            layers={
+                layer: frame.sequence
+                for layer, frame in self.record.frames.items()
+                if frame.sequence != ALL_FRAMES
+            },
+            on_inserted=self._on_inserted,
+            on_skipped=self._on_skipped,
+            on_held=self._on_held,
+            on_changed=self._refresh,
+            on_gone=self._on_gone,
+            on_animated=self._on_animated,
+        )
+
+    def _on_inserted(self, sequence: int) -> None:
+        self._drop(sequence)
+        self._fetched.discard(sequence)
+        self._network.tell("ack", self._job.id, sequence)
+        self._keep(sequence)
+        self._refresh()
+        is_complete = sequence == self._final and len(self._job.inserted) > 1
+        if is_complete and self._job.layers is Layers.ANIMATION:
+            self.animate()
+
+    def _on_skipped(self, sequence: int) -> None:
+        self._drop(sequence)
+        if self._job.wanted != "cancel":
+            if self._job.layers.has_all or self.is_homeless:
+                self._job.left_out = (*self._job.left_out, sequence)
+            elif self._inserter is not None and self._inserter.gone == host.DELETED:
+                self._job.left_out = (sequence,)  # in place, older frames are not missed
+        self._refresh()
+
+    def _on_held(self, sequence: int, size: int) -> None:
+        self._held[sequence] = size
+        self._on_skipped(sequence)
+
+    def _keep(self, sequence: int) -> None:
+        if self._inserter is None:
+            return
+        layer_id, self.record.group = self._inserter.id_of(sequence), self._inserter.group_id
+        iteration, revision = self._job.frames.get(sequence, 0), self._revisions.pop(sequence, 0)
+        self.record.keep(layer_id, FrameRecord(sequence, iteration, revision))
+        self._write()
+
+    def _on_gone(self, reason: str) -> None:
+        where = tr("The frames are kept on the server.") if reason not in ("", host.ANIMATED) else ""
+        if reason == host.ANIMATED and self._inserter is not None and not self._inserter.is_shown:
+            where = tr("They are hidden, as they were; show them in Krita's layers.")
+        self._job.note = sentence(reason, where, _WAYS_BACK.get(reason, ""))
+        self._refresh()
+
+    def _on_animated(self, layer_id: str, problem: str) -> None:
+        if problem:
+            self._job.note = problem
+            return
+        revision = max((frame.revision for frame in self.record.frames.values()), default=0)
+        self.record.keep(layer_id, FrameRecord(ALL_FRAMES, self._job.iteration, revision))
+        self._write()
+
+    def _refresh(self) -> None:
+        """Let the job say which frames are layers now; those that the painter took away can be fetched."""
+        job, inserter = self._job, self._inserter
+        if inserter is None:
+            return
+        there, lost = set(inserter.inserted), set(job.inserted)
+        is_taken = inserter.gone in (None, host.DELETED) and (job.layers.has_all or not there)
+        lost = lost - there if is_taken else set()
+        job.undone = (job.undone | lost) - there
+        job.left_out = tuple(sorted((lost | set(job.left_out)) - there))
+        job.inserted = tuple(sorted(there))
+        job.is_shown = inserter.is_shown or not there
+        job.frames_note = sentence(self._aside_words(len(there)), self._held_words())
+
+    def _aside_words(self, count: int) -> str:
+        if self._inserter is None or not count or not self._inserter.is_aside:
+            return ""
+        return tr_n(
+            "{} frame waits hidden, so that you see what you paint. Show it with the eye.",
+            "{} frames wait hidden, so that you see what you paint. Show them with the eye.",
+            count,
+        ).format(count)
+
+    def _held_words(self) -> str:
+        held = [self._held[sequence] for sequence in self._job.left_out if sequence in self._held]
+        if not held:
+            return ""
+        return tr_n(
+            "{} more frame is kept on the server: it would take {} of Krita's memory.",
+            "{} more frames are kept on the server: they would take {} of Krita's memory.",
+            len(held),
+        ).format(len(held), memory_size(sum(held)))
+
+    def _drop(self, sequence: int) -> None:
+        self._network.taken(self._sizes.pop(sequence, 0))
+
+    def _drop_all(self) -> None:
+        for sequence in list(self._sizes):
+            self._drop(sequence)

@@ -1,0 +1,121 @@
+"""The docker's rows: jobs under way in any document, and ended ones as long as their frames are of use."""
+
+from __future__ import annotations
+
+from .. import host
+from .documents import Documents
+from .insertion import Insertion
+from .jobs import Job
+from .properties import Observable, Property
+from .words import tr
+
+#: Ended jobs of one document that keep a row; the oldest gives way.
+MAX_ENDED = 6
+
+
+class JobRows(Observable):
+    """``jobs``: the latest last. ``viewed``: the id of the document in view, "" for none.
+
+    An ended job is folded to one line when the next one starts; it is then shown with its document only.
+    """
+
+    jobs = Property(())
+    viewed = Property("")
+
+    def __init__(self, documents: Documents) -> None:
+        self._documents = documents
+        self._insertions: dict[str, Insertion] = {}
+        self.pen = host.PenWatch()
+
+    def insertion(self, job: Job) -> Insertion:
+        """The way of the job's frames into its document."""
+        return self._insertions[job.id]
+
+    def add(self, job: Job, insertion: Insertion) -> None:
+        """A job has begun in the document in view, or is followed again; those that have ended are folded."""
+        self.viewed = job.document_id
+        for ended in [known for known in self.jobs if known.has_ended]:
+            self.fold(ended)
+        self._insertions[job.id] = insertion
+        self.jobs = (*self.jobs, job)
+        self._limit(job.document_id)
+
+    def add_earlier(self, job: Job, insertion: Insertion) -> None:
+        """A job of an earlier session, which the document still has the frames of."""
+        self._insertions[job.id] = insertion
+        self.jobs = (job, *self.jobs)
+
+    def _limit(self, document: str) -> None:
+        ended = [job for job in self.jobs if job.has_ended and job.document_id == document]
+        for job in ended[:-MAX_ENDED]:
+            insertion = self._insertions[job.id]
+            if not insertion.pending and not insertion.is_animating:
+                self.dismiss(job)
+
+    def fold(self, job: Job) -> None:
+        """Show an ended job in one line. Not while frames wait, or wait to become an animation."""
+        insertion = self._insertions[job.id]
+        if not insertion.pending and not insertion.is_animating:
+            job.is_folded = True
+            insertion.rest()
+
+    def unfold(self, job: Job) -> None:
+        """Show all of an ended job, and the frames that the document has of it now."""
+        self._insertions[job.id].reopen()
+        job.is_folded = False
+
+    def dismiss(self, job: Job) -> None:
+        """Show an ended job no longer; its layers stay. Not while frames wait, or wait to become an
+        animation: its note then says so, and the animation is given up."""
+        insertion = self._insertions[job.id]
+        if insertion.pending and not insertion.is_homeless:
+            job.note = tr("Frames wait until you have finished the stroke or left the transform tool.")
+            return
+        if insertion.is_animating and not insertion.is_homeless:
+            insertion.leave_layers()
+            return
+        insertion.close()
+        if job.left_out and not insertion.is_homeless:
+            self._documents.drop(job.id)
+        del self._insertions[job.id]
+        self.jobs = tuple(known for known in self.jobs if known is not job)
+        if not self.jobs:
+            self.pen.stop()
+
+    def name_documents(self) -> None:
+        """Let each job tell its document's name, if more than one is open."""
+        names = {document.id: document.name for document in host.open_documents()}
+        for job in self.jobs:
+            job.document_name = names.get(job.document_id, "") if len(names) > 1 else ""
+
+    def is_homeless(self, job: Job) -> bool:
+        """Whether its document has been closed."""
+        return self._insertions[job.id].is_homeless
+
+    @property
+    def latest(self) -> tuple[Job, Insertion] | None:
+        """Of the jobs of the document in view, the latest that paints. One that recolours follows nothing."""
+        here = (job for job in reversed(self.jobs) if job.styles and job.document_id == self.viewed)
+        job = next(here, None)
+        return None if job is None else (job, self._insertions[job.id])
+
+    @property
+    def unfinished(self) -> tuple[Job, ...]:
+        """Jobs that go on when Krita ends."""
+        return tuple(job for job in self.jobs if not job.has_ended and job.wanted != "cancel")
+
+    @property
+    def open_ended(self) -> list[tuple[str, str]]:
+        """(id, title) of those of which more may be had in a later session."""
+        return [
+            (job.id, job.title)
+            for job in self.jobs
+            if job.wanted != "cancel"
+            and (not job.has_ended or (job.owes_frames and not job.is_folded) or self.insertion(job).pending)
+        ]
+
+    def close(self) -> None:
+        """Krita quits."""
+        self.pen.stop()
+        for insertion in self._insertions.values():
+            insertion.close()

@@ -1,0 +1,161 @@
+"""Runs inside Krita, for probes: the docker's rows of jobs, with a stand-in for the server and the layers."""
+
+from nst_probe.docker import key
+from nst_probe.looking import looks
+
+
+class Frames:
+    """Stands in for a job's frames on their way into the document: writes down what it is asked for."""
+
+    pending, is_homeless, is_animating = 0, False, False
+
+    def __init__(self, probe):
+        self._probe = probe
+        self.shown, self.fetched, self.pictures, self.opened = [], [], [], 0
+
+    def show(self, sequence):
+        self.shown.append(sequence)
+
+    def fetch(self, which=None):
+        self.fetched.append(which)
+
+    def thumbnail(self, sequence, side):
+        self.pictures.append(sequence)
+        image = self._probe.QtGui.QImage(side, side * 2 // 3, self._probe.QtGui.QImage.Format.Format_RGB32)
+        image.fill(self._probe.QtGui.QColor.fromHsv(40 * sequence % 360, 160, 200))
+        return image
+
+    def reopen(self):
+        self.opened += 1
+
+    def rest(self):
+        pass
+
+    close = rest
+
+
+def a_job(root, title, document, styles=()):
+    from nst_krita.model.jobs import Job
+    from nst_krita.model.options import Layers
+
+    job = Job(title, "swirls", root.options.params(()), Layers.EVERY, document, "layer", styles=styles)
+    job.frames = {1: 1, 2: 2, 3: 5, 4: 10, 5: 20, 6: 50, 7: 100, 8: 200, 9: 300}
+    return job
+
+
+def running(job):
+    """Let it be in the middle of its work."""
+    job.losses = tuple(1 / (1 + i) for i in range(40))
+    job.handle("state", {"state": "running", "device": "CPU", "encoder": "built-in"})
+    fields = {"iteration": 20, "total": 300, "losses": {"total": 0.02}, "seconds_left": 95.0}
+    job.handle("progress", fields)
+
+
+def scrubbing(probe, root, docker):
+    """A job with frames that are layers and others that are not: what the scrubber shows and fetches."""
+    job, frames = a_job(root, "swirls → “Background”", root.rows.viewed), Frames(probe)
+    root.rows.add(job, frames)
+    running(job)
+    job.left_out, job.inserted = (3, 4), (1, 2, 5)
+    yield lambda: len(frames.pictures) == 3
+    looks(probe, docker, "job")
+    film = docker.findChild(probe.QtWidgets.QSlider, "nst_scrub")
+    found = {"range": [film.minimum(), film.maximum()], "newest": film.value(), "names": [name_of(film)]}
+    film.setValue(1)
+    film.setValue(2)
+    found["names"].append(name_of(film))
+    film.setValue(3)  # passed over the third: only where the hand rests is fetched
+    yield lambda: bool(frames.fetched)
+    yield 0.6
+    job.left_out, job.inserted = (3,), (1, 2, 4, 5)
+    found["stays"] = film.value()
+    job.inserted = (1, 2, 4, 5, 6)
+    found["follows"] = film.value()
+    key(probe, film, "Key_Home")
+    found["by_key"] = film.value()
+    found["shown"], found["fetched"] = list(frames.shown), frames.fetched
+    probe.record(scrub=found, pictures=sorted(frames.pictures[:3]))
+    yield from several_jobs(probe, root, docker, job, frames)
+
+
+def name_of(widget):
+    return [widget.accessibleName(), widget.accessibleDescription()]
+
+
+def several_jobs(probe, root, docker, ended, frames):
+    """One that has ended, folded; one that works, enlarged; one of another document; in a small docker."""
+    done = {"reason": "completed", "iteration": 300, "seconds": 70.0, "encoder": "built-in", "notes": []}
+    ended.inserted, ended.left_out = tuple(ended.frames), ()
+    ended.handle("done", done)
+    there = a_job(root, "mirrored swirls → “a layer with a name that is long”", "another")
+    root.rows.add(there, Frames(probe))
+    here = a_job(root, "swirls + mirrored swirls → “Background”", ended.document_id)
+    root.rows.add(here, Frames(probe))
+    for job in (there, here):
+        running(job)
+        job.inserted = (1, 2, 5)
+    there.document_name, here.document_name = "sketch of the sea.kra", "content.png"
+    here.preview = (96, 64, bytes([200, 150, 90, 255]) * 96 * 64)
+    yield 0.6
+    looks(probe, docker, "jobs")
+    fold = next(b for b in docker.findChildren(probe.QtWidgets.QToolButton, "nst_fold") if b.isVisible())
+    found = {"folded": [job.is_folded for job in root.jobs]}
+    fold.click()
+    preview = next(
+        b for b in docker.findChildren(probe.QtWidgets.QToolButton, "nst_preview") if b.isVisible()
+    )
+    small = preview.iconSize().width()
+    preview.click()
+    yield 0.6
+    found.update(unfolded=[ended.is_folded, frames.opened], larger=preview.iconSize().width() > small)
+    looks(probe, docker, "unfolded")
+    preview.click()
+    docker.setGeometry(20, 30, 260, 420)
+    yield 0.6
+    found["in_sight"] = in_sight(probe, docker, "nst_pause")
+    looks(probe, docker, "low")
+    root.options["keep_colours"] = "luminance"
+    docker.setGeometry(20, 30, 330, 860)
+    root.rows.viewed = "another"
+    yield 0.3
+    ended.is_folded = True
+    yield 0.3
+    shown = [view.isVisible() for view in docker.findChildren(probe.QtWidgets.QFrame) if is_row(view)]
+    found["of_another_document"] = shown.count(False)
+    looks(probe, docker, "other")
+    root.options["keep_colours"] = "no"
+    probe.record(rows=found)
+    for job in list(root.jobs):
+        job.left_out = ()
+        root.rows.dismiss(job)
+    docker.setGeometry(20, 30, 330, 860)
+    yield 0.3
+
+
+def advice(probe, root, docker):
+    """A large picture on a processor: what the docker says of it, and its way to a draft."""
+    handle = yield from probe.opened((1800, 1200))
+    root.connection.device = "CPU, 2 threads"
+    docker.widget()._expectation.refresh()
+    yield 0.3
+    looks(probe, docker, "advice")
+    draft = docker.findChild(probe.QtWidgets.QPushButton, "nst_draft")
+    found = [draft.isVisible()]
+    draft.click()
+    yield 0.3
+    probe.record(advice=[*found, root.options.quality, draft.isVisible()])
+    root.options.spend("full")
+    root.connection.device = ""
+    yield from probe.closed(handle)
+    yield 0.5
+
+
+def is_row(widget):
+    return type(widget).__name__ == "JobView"
+
+
+def in_sight(probe, docker, name):
+    """Whether the uppermost visible button of that name lies where it can be clicked."""
+    buttons = [b for b in docker.findChildren(probe.QtWidgets.QToolButton, name) if b.isVisible()]
+    button = min(buttons, key=lambda b: b.mapTo(docker, b.rect().center()).y())
+    return docker.childAt(button.mapTo(docker, button.rect().center())) is button

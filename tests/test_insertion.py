@@ -1,0 +1,232 @@
+"""What the docker knows of frames that the painter undid, hid, or that there was no room for."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import Mock
+
+import pytest
+from job_records import record
+
+PIXELS = {"width": 1, "height": 1, "x": 0, "y": 0, "channels": "RGBA", "bytes": 4, "digest": 64 * "0"}
+
+
+class Painted:
+    """A job in a document, whose layers are ``there``; ``inserter`` stands for the host's."""
+
+    def __init__(
+        self, part: Any, monkeypatch: pytest.MonkeyPatch, layers: str = "every", **more: Any
+    ) -> None:
+        self.part, self.network, self.pen = part, Mock(), Mock()
+        self.inserter = Mock(inserted=[], gone=None, is_animating=False, is_aside=False, is_shown=True)
+        self.inserter.id_of, self.inserter.group_id = lambda sequence: f"{{{sequence}}}", "{group}"
+        self.inserter.show = lambda sequence: sequence in self.inserter.inserted
+        self.opened: list[dict[str, Any]] = []
+        model = part("model.document_model")
+        monkeypatch.setattr(model.host, "FrameInserter", lambda *_, **options: self.open(options))
+        options = more.pop("options", {})
+        self.record = record(**more)
+        self.record.layers, self.record.settings = layers, {"options": options}
+        self.job = model.job_again(self.record, SimpleNamespace(id="document"))
+        self.insertion = part("model.insertion").Insertion(
+            self.job, Mock(), Mock(), self.pen, self.network, self.record, Mock()
+        )
+
+    def open(self, options: dict[str, Any]) -> Any:
+        self.opened.append(options)
+        self.inserter.__dict__.update(options)
+        return self.inserter
+
+    def come(self, sequence: int, final: bool = False) -> None:
+        """A frame comes from the server."""
+        fields = {"sequence": sequence, "final": final, "kept": True, "iteration": sequence, "revision": 0}
+        event = self.part("backend.wire").events.Event("frame", {**fields, "pixels": PIXELS}, b"1234")
+        self.job.handle("frame", event.fields)
+        self.insertion.put(event)
+
+    def become_layers(self, *sequences: int) -> None:
+        for sequence in sequences:
+            self.come(sequence)
+            self.inserter.inserted = [*self.inserter.inserted, sequence]
+            self.inserter.on_inserted(sequence)
+
+    def has(self, *sequences: int, gone: str | None = None) -> None:
+        """The painter has undone, redone or deleted frames: the document has these now."""
+        self.inserter.inserted, self.inserter.gone = list(sequences), gone
+        self.inserter.on_changed() if gone is None else self.inserter.on_gone(gone)
+
+    @property
+    def lists(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        return self.job.inserted, self.job.left_out
+
+
+@pytest.fixture
+def painted(part: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    return lambda *arguments, **more: Painted(part, monkeypatch, *arguments, **more)
+
+
+def test_a_frame_that_was_undone_can_be_fetched_and_comes_back_with_redo(painted: Any) -> None:
+    made = painted()
+    made.become_layers(1, 2, 3)
+    made.has(1, 2)
+    assert made.lists == ((1, 2), (3,))
+    assert not made.job.owes_frames, "it has been a layer: nothing that a later session should offer"
+    made.has(1, 2, 3)
+    assert made.lists == ((1, 2, 3), ())
+    made.has(1, 3)
+    made.insertion.fetch()
+    made.network.fetch.assert_called_once_with(made.job.id, (2,), after=3)
+    made.come(2)
+    assert made.inserter.put.call_args.args[0].final, "what was asked for is not held back"
+    made.inserter.inserted = [1, 2, 3]
+    made.inserter.on_inserted(2)
+    assert made.lists == ((1, 2, 3), ()) and made.job.undone == set()
+
+
+def test_scrubbing_to_a_frame_that_has_just_been_undone_fetches_it(painted: Any) -> None:
+    made = painted()
+    made.become_layers(1, 2)
+    made.inserter.inserted = [1]
+    made.insertion.show(2)
+    made.network.fetch.assert_called_once_with(made.job.id, (2,), after=2)
+    made.insertion.show(1)
+    assert made.network.fetch.call_count == 1 and made.lists == ((1,), (2,))
+
+
+@pytest.mark.parametrize(
+    ("reason", "left_out"), [("DELETED", (1, 2)), ("ANIMATED", ()), ("CLOSED", ()), ("CONVERTED", ())]
+)
+def test_frames_can_be_fetched_where_their_group_was_taken_away(
+    part: Any, painted: Any, reason: str, left_out: tuple[int, ...]
+) -> None:
+    made = painted()
+    made.become_layers(1, 2)
+    made.has(gone=getattr(part("host"), reason))
+    assert made.lists == ((), left_out)
+
+
+def test_in_place_only_the_latest_frame_can_be_fetched(part: Any, painted: Any) -> None:
+    made = painted("newest")
+    made.become_layers(1)
+    made.come(2)
+    made.inserter.inserted = [2]
+    made.inserter.on_inserted(2)
+    assert made.lists == ((2,), ())
+    made.has(gone=part("host").DELETED)
+    assert made.lists == ((), (2,))
+    made.come(3)
+    made.inserter.on_skipped(3)
+    assert made.lists == ((), (3,))
+
+
+def test_a_frame_can_have_two_layers_one_of_them_undone(painted: Any) -> None:
+    frames = {"{1}": (1, 1, 0), "{1 again}": (1, 1, 0), "{all}": (0, 1, 0)}
+    history = painted().part("model.history")
+    known = {layer: history.FrameRecord(*frame) for layer, frame in frames.items()}
+    made = painted(frames=known, seen=[1])
+    made.come(2)
+    assert made.opened[0]["layers"] == {"{1}": 1, "{1 again}": 1}
+
+
+def test_frames_that_wait_hidden_are_told_until_they_are_shown(painted: Any) -> None:
+    made = painted()
+    made.inserter.is_aside, made.inserter.is_shown = True, False
+    made.become_layers(1)
+    assert made.job.frames_note == (
+        "1 frame waits hidden, so that you see what you paint. Show it with the eye."
+    )
+    made.become_layers(2)
+    assert made.job.frames_note.startswith("2 frames wait hidden") and not made.job.is_shown
+    made.inserter.is_aside, made.inserter.is_shown = False, True
+    made.insertion.set_visible(True)
+    made.inserter.set_visible.assert_called_once_with(True)
+    assert made.job.frames_note == "" and made.job.is_shown
+
+
+def test_strokes_are_watched_from_start_on(painted: Any) -> None:
+    made = painted()
+    assert made.pen.start.call_count == 1
+    begun = made.insertion._begun
+    made.come(1)
+    assert made.opened[0]["begun"] == begun
+
+
+def test_frames_that_the_painter_asks_for_in_a_new_group_are_not_hidden(part: Any, painted: Any) -> None:
+    made = painted()
+    made.become_layers(1)
+    made.has(gone=part("host").DELETED)
+    made.insertion.fetch()
+    made.come(1)
+    assert made.opened[1]["begun"] > made.opened[0]["begun"]
+
+
+def test_an_animation_of_hidden_frames_says_that_it_is_hidden(part: Any, painted: Any) -> None:
+    made = painted("animation")
+    made.become_layers(1, 2)
+    made.has(gone=part("host").ANIMATED)
+    assert "hidden" not in made.job.note
+    made.inserter.is_shown = False
+    made.has(gone=part("host").ANIMATED)
+    assert made.job.note == (
+        "The frames are an animation now, from time 0 on. They are hidden, as they were; show them in "
+        "Krita's layers. Undo that to have them as layers."
+    )
+
+
+def test_frames_that_wait_for_a_group_that_is_gone_are_asked_for_with_the_others(
+    part: Any, painted: Any
+) -> None:
+    made = painted()
+    made.become_layers(1)
+    made.has(gone=part("host").DELETED)
+    made.come(2)
+    made.inserter.close = lambda: made.inserter.on_skipped(2)
+    made.insertion.fetch()
+    made.network.fetch.assert_called_once_with(made.job.id, (1, 2), after=2)
+
+
+def test_the_painters_eye_in_kritas_list_is_the_dockers(painted: Any) -> None:
+    made = painted()
+    made.become_layers(1)
+    made.inserter.is_shown = False
+    made.inserter.on_changed()
+    assert not made.job.is_shown and made.job.frames_note == ""
+
+
+def test_frames_beyond_the_room_say_what_they_would_take(painted: Any) -> None:
+    made = painted()
+    assert made.job.room == 2**30
+    made.become_layers(1)
+    for sequence in (2, 3):
+        made.come(sequence)
+        made.inserter.on_held(sequence, 400 * 2**20)
+    assert made.opened[0]["max_bytes"] == 2**30
+    assert made.lists == ((1,), (2, 3)) and made.job.owes_frames
+    assert made.job.frames_note == (
+        "2 more frames are kept on the server: they would take 800 MB of Krita's memory."
+    )
+    made.insertion.fetch([2])
+    made.become_layers(2)
+    assert made.job.frames_note == (
+        "1 more frame is kept on the server: it would take 400 MB of Krita's memory."
+    )
+    made.insertion.fetch()
+    made.become_layers(3)
+    assert made.job.frames_note == ""
+
+
+@pytest.mark.parametrize(
+    ("saved", "room"), [({}, 2**30), ({"frame_memory": 0}, 0), ({"frame_memory": 512}, 2**29)]
+)
+def test_the_room_is_the_painters_choice(painted: Any, saved: dict[str, Any], room: int) -> None:
+    assert painted(options=saved).job.room == room
+
+
+def test_only_the_rooms_that_are_offered_are_taken_from_settings(part: Any) -> None:
+    options = part("model.options").Options()
+    options["frame_memory"] = 4096
+    assert options.to_json() == {"frame_memory": 4096}
+    for damaged in (7, -1, "512", None, [], True):
+        options.load({"frame_memory": damaged})
+    assert options["frame_memory"] == 4096

@@ -1,0 +1,150 @@
+"""Rows of jobs: which the docker keeps, with which document, and which job the sliders move."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import Mock
+
+import pytest
+from job_records import LIMIT, module, record
+from plugin_state import a_document
+
+FINISHED = {"iteration": 9, "seconds": 1.0, "reason": "completed", "notes": [], "encoder": "vgg19"}
+
+
+def begun(part: Any, root: Any, name: str, document: str = "document", styles: tuple[Any, ...] = ()) -> Any:
+    """A job that has been accepted in that document."""
+    job = part("model.jobs").Job(
+        name,
+        name,
+        root.options.params(root.styles.weights_of(styles)),
+        part("model.options").Layers.EVERY,
+        document,
+        "layer",
+        name,
+        styles,
+    )
+    insertion = Mock(pending=0, is_homeless=False, is_animating=False)
+    root.rows.add(job, insertion)
+    job.handle("state", {"state": "running"})
+    return job
+
+
+def two_documents(part: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Brings the document of that id into view."""
+    host, documents = part("host"), {name: a_document() for name in ("document", "other")}
+    for name, document in documents.items():
+        document.id, document.name = name, f"{name}.kra"
+    monkeypatch.setattr(host, "open_documents", lambda: list(documents.values()))
+
+    def view(root: Any, name: str) -> None:
+        monkeypatch.setattr(host, "current", lambda: documents[name])
+        root.look()
+
+    return view
+
+
+def test_ended_jobs_keep_their_frames_at_hand_in_a_folded_row(part: Any, root: Any) -> None:
+    first = root.jobs[0]
+    first.left_out = ()
+    first.handle("done", FINISHED)
+    assert not first.is_folded, "until the next one starts all of it is shown"
+    second = begun(part, root, "second")
+    assert root.jobs == (first, second) and first.is_folded and not second.is_folded
+    root.insertion(first).rest.assert_called_once_with()
+    root.rows.unfold(first)
+    root.insertion(first).reopen.assert_called_once_with()
+    assert not first.is_folded
+
+
+def test_a_document_keeps_so_many_ended_rows(part: Any, root: Any) -> None:
+    most = part("model.job_rows").MAX_ENDED
+    for number in range(most + 3):
+        begun(part, root, f"job {number}").handle("done", FINISHED)
+    begun(part, root, "the last")
+    assert [job.id for job in root.jobs if job.has_ended] == [f"job {n}" for n in range(3, most + 3)]
+    assert "a" in [job.id for job in root.jobs], "one that has not ended is never put away"
+
+
+def test_a_row_with_frames_on_their_way_is_not_folded(part: Any, root: Any) -> None:
+    job = root.jobs[0]
+    root.insertion(job).pending = 1
+    job.handle("done", FINISHED)
+    begun(part, root, "second")
+    assert not job.is_folded and root.insertion(job).rest.call_count == 0
+
+
+def test_rows_name_their_document_where_there_is_more_than_one(
+    part: Any, root: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = begun(part, root, "second", "other")
+    root.rows.name_documents()
+    assert [job.document_name for job in root.jobs] == ["", ""]
+    view = two_documents(part, monkeypatch)
+    view(root, "document")
+    assert (root.jobs[0].document_name, other.document_name) == ("document.kra", "other.kra")
+
+
+def test_the_sliders_are_those_of_the_job_of_the_document_in_view(
+    part: Any, root: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view, style = two_documents(part, monkeypatch), part("model.style_list").Style()
+    root.styles.add(style)
+    view(root, "document")
+    root.options["strength"] = 0.25
+    here = begun(part, root, "here", styles=(style,))
+    view(root, "other")
+    assert root.rows.latest is None, "none here: nothing is moved"
+    assert root.options["strength"] == 0.25
+    root.options["strength"] = 0.75
+    root._live._send()
+    assert here.params.strength == 0.25
+    there = begun(part, root, "there", "other", (style,))
+    view(root, "document")
+    assert root.options["strength"] == 0.25, "what its job has"
+    root.options["tv"] = 0.5
+    root._live._send()
+    assert (here.params.strength, here.params.tv, there.params.tv) == (0.25, 0.5, 0.0)
+    view(root, "other")
+    assert (root.options["strength"], root.options["tv"]) == (0.75, 0.0), "what the docker had there"
+
+
+def test_what_was_moved_last_reaches_the_job_before_the_painter_leaves(
+    part: Any, root: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view, style = two_documents(part, monkeypatch), part("model.style_list").Style()
+    root.styles.add(style)
+    view(root, "document")
+    job = begun(part, root, "here", styles=(style,))
+    root.options["strength"] = 0.9
+    root._live._timer.isActive.return_value = True
+    view(root, "other")
+    assert job.params.strength == 0.9
+
+
+@pytest.mark.parametrize(
+    ("is_open", "group", "rows"), [(False, "{g}", 1), (True, "{g}", 0), (False, "{x}", 0)]
+)
+def test_a_reopened_document_has_rows_for_what_it_still_holds(
+    part: Any, root: Any, monkeypatch: pytest.MonkeyPatch, is_open: bool, group: str, rows: int
+) -> None:
+    saved = record("saved", group=group)
+    saved.is_open = is_open
+    saved.keep("{layer}", module().FrameRecord(3, 20, 0))
+    history = module().History()
+    history.add(saved)
+    layers = [SimpleNamespace(id=name) for name in ("{g}", "{layer}", "{source}")]
+    document = SimpleNamespace(
+        id="reopened", name="b", is_open=True, text=history.to_text(LIMIT), layers=lambda: layers
+    )
+    monkeypatch.setattr(part("host"), "current", lambda: document)
+    root.look()
+    found = [job for job in root.jobs if job.id == "saved"]
+    assert len(found) == rows
+    for job in found:
+        assert job.has_ended and job.is_folded and job.words == "20 iterations, painted earlier"
+    made = {layer.id for layer in layers if root.has_made(layer)}
+    assert made == {"{layer}", group} - {"{x}"}, "what menus of the painter's layers leave out"
+    root.look()
+    assert len([job for job in root.jobs if job.id == "saved"]) == rows, "once"
