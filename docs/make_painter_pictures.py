@@ -8,6 +8,7 @@ Each is what the tests saw in a real Krita, cropped to what it is about. The pic
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from PIL import Image
@@ -16,18 +17,27 @@ ROOT = Path(__file__).resolve().parent.parent
 SCREENSHOTS = ROOT / "test-output" / "krita-5.1.5"
 PICTURES = ROOT / "docs" / "images" / "painters"
 
-#: Picture → screenshot and what to cut out of it (left, upper, right, lower in px; None: all).
-CROPS: dict[str, tuple[str, tuple[int, int, int, int] | None]] = {
+Box = tuple[int, int, int, int]  # left, upper, right, lower, px
+EDGE = 12  # px of its surroundings around a dialog
+
+#: Picture → screenshot and what to cut out of it; None: all.
+CROPS: dict[str, tuple[str, Box | None]] = {
     "styles": ("docker_100/docker_styles.png", None),
     "presets": ("docker_100/menu_presets.png", (0, 30, 760, 780)),
-    "quitting": ("history/asked.png", (500, 690, 1080, 870)),
     "install": ("setup/docker_page.png", None),
 }
 
 
+def dialog() -> Box:
+    """Where the question of history/asked.png is, with a little around it."""
+    found = json.loads((SCREENSHOTS / "history" / "result.json").read_text(encoding="utf-8"))
+    left, top, width, height = found["asked_at"]
+    return left - EDGE, top - EDGE, left + width + EDGE, top + height + EDGE
+
+
 def main() -> None:
     PICTURES.mkdir(parents=True, exist_ok=True)
-    for name, (screenshot, box) in CROPS.items():
+    for name, (screenshot, box) in {**CROPS, "quitting": ("history/asked.png", dialog())}.items():
         with Image.open(SCREENSHOTS / screenshot) as picture:
             cut = picture.convert("RGB").crop(box or (0, 0, *picture.size))
         cut.thumbnail((1200, 900))

@@ -69,4 +69,5 @@ def root(part: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     made.documents.add(document, record())
     made._follow(followed, document, Mock(), made.documents.history(document).jobs["a"])
     followed.left_out = (2,)
+    made.look()
     return made

@@ -39,6 +39,13 @@ def test_colours_are_found_by_their_area() -> None:
     assert found(b"", 0) == found(pixels((RED, 0, 50))) == []
 
 
+@pytest.mark.parametrize("width", [1, 10])
+def test_a_single_row_or_column_has_its_colours(width: int) -> None:
+    data = pixels((RED, 255, 4), (BLUE, 255, 6))
+    assert found(data, width) == [("#0000ff", 0.6), ("#ff0000", 0.4)]
+    assert found(pixels((RED, 255, 1)), 1) == [("#ff0000", 1.0)]
+
+
 @pytest.mark.parametrize("edge", [1, 2, 64])
 def test_blended_edges_are_no_colours_of_their_own(edge: int) -> None:
     blended = [(blend(RED, BLUE, (step + 1) / (edge + 1)), 255, 1) for step in range(edge)]
@@ -73,7 +80,7 @@ def test_a_picture_has_no_more_colours_than_can_be_told_apart() -> None:
 @pytest.mark.parametrize("strip", [7, 1 << 17])
 def test_masks_of_a_layer_add_up_to_its_paint(strip: int, monkeypatch: pytest.MonkeyPatch) -> None:
     module = part("model.colour_map")
-    monkeypatch.setattr(module, "STRIP_PIXELS", strip)
+    monkeypatch.setattr(module, "MAPPED_PIXELS", strip)
     generator = random.Random(2)
     runs = [(blend(RED, BLUE, generator.random()), generator.randrange(256), 1) for _ in range(500)]
     data = pixels((RED, 255, 3), (BLUE, 128, 2), (GREEN, 1, 1), (RED, 0, 1), *runs)

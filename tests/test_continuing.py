@@ -1,5 +1,6 @@
 """Going on from a frame of an earlier run as it would have, and with what has been painted over it."""
 
+import weakref
 from dataclasses import replace
 
 import pytest
@@ -8,6 +9,7 @@ from engine_helpers import TinyEncoder, picture, stripes
 from server_process import ServerProcess
 
 from nst_server.broker.submission import Rejected, job_of, request_of
+from nst_server.engine.pyramid import fill_transparent
 from nst_server.engine.state import Parts
 from nst_server.engine.stylize import stylize
 from nst_server.jobs import Jobs
@@ -74,6 +76,50 @@ def test_what_was_painted_over_a_frame_stays(known, scales):
     assert float((held[-1].image - edited)[place].abs().mean()) > 0.005, "it is woven in"
 
 
+@pytest.mark.parametrize("scales", [(10, 10), (20,)])
+@pytest.mark.parametrize("kept", ["no", "luminance"])
+def test_where_the_start_is_transparent_the_earlier_picture_goes_on(scales, kept):
+    """Strokes on a layer of their own: what colours would bleed in from them is painted nowhere."""
+    last = run(replace(WHOLE, iterations=20, scale_iterations=scales, keep_colours=kept))[-1]
+    strokes, alpha = torch.zeros(3, 60, 260), torch.zeros(60, 260)
+    strokes[:2, 26:34, 60:100] = alpha[26:34, 60:100] = 1
+    whole = torch.lerp(last.state.image, strokes, alpha)
+    params = replace(MORE, keep_colours=kept)
+    on, same, bled = (
+        run(params, start=start, continues=True, earlier=last.state, start_alpha=given)[-1].image
+        for start, given in ((strokes, alpha), (whole, None), (fill_transparent(strokes, alpha), None))
+    )
+    # In grey, whose three channels the run keeps apart, the frame is not quite its picture.
+    assert float((on - same).abs().mean()) < (0.01 if kept == "no" else 0.03)
+    assert float((bled - same).abs().mean()) > 0.05
+
+
+def test_a_start_of_which_nothing_is_to_be_seen_is_the_earlier_picture_itself():
+    last = run(WHOLE)[-1]
+    hidden = {"start": torch.zeros(3, 60, 260), "start_alpha": torch.zeros(60, 260)}
+    on, same = (
+        run(MORE, continues=True, earlier=last.state, **start)
+        for start in (hidden, {"start": last.state.image})
+    )
+    assert on[0].losses == same[0].losses and on[-1].image.equal(same[-1].image)
+
+
+@pytest.mark.parametrize("continues", [True, False])
+@pytest.mark.parametrize("fit", ["contain", "stretch"])
+def test_without_an_earlier_picture_a_transparent_start_lies_over_the_content(continues, fit):
+    start, alpha = picture(130, 60, seed=4), torch.zeros(60, 130)
+    alpha[:, :40] = 1
+    first, other = (
+        run(replace(MORE, fit=fit), start=torch.where(alpha > 0, start, hidden), start_alpha=alpha,
+            continues=continues)
+        for hidden in (torch.zeros(()), torch.ones(()))
+    )  # fmt: skip
+    content = run(replace(MORE, start="content"))
+    place = (slice(None), slice(None), slice(200, 260))
+    assert first[-1].image.equal(other[-1].image)
+    torch.testing.assert_close(first[0].image[place], content[0].image[place], atol=0.1, rtol=0)
+
+
 def test_nothing_is_probed_again():
     last = run(WHOLE)[-1]
     fresh, knowing = TinyEncoder(), TinyEncoder()
@@ -89,6 +135,26 @@ def test_a_state_of_another_size_is_not_misused():
     assert steps[-1].losses["total"] < steps[0].losses["total"]
 
 
+def test_what_an_earlier_run_has_learnt_is_let_go_where_it_is_of_no_use():
+    last = run(replace(WHOLE, size=200))[-1]
+    begin = {"start": last.image, "continues": True, "earlier": last.state}
+    pair = weakref.ref(last.state.optimiser.tensors["s0"])
+    steps = stylize(picture(260, 60), [stripes()], TinyEncoder(), MORE, device=CPU, **begin)
+    del last, begin
+    assert pair() is not None
+    next(steps)
+    assert pair() is None
+
+
+def test_what_a_run_was_resumed_with_is_let_go_with_its_scale():
+    kept = {"resume": run(WHOLE)[8].state}
+    pair = weakref.ref(kept["resume"].optimiser.tensors["s0"])
+    steps = stylize(picture(260, 60), [stripes()], TinyEncoder(), WHOLE, device=CPU, **kept)
+    del kept
+    assert max(next(steps).scale) == 130 and pair() is not None
+    assert max(next(steps).scale) == 260 and pair() is None
+
+
 def test_interrupted_it_goes_on_to_the_bit():
     last = run(WHOLE)[-1]
     more = {"start": in_8_bits(last.image), "continues": True, "earlier": last.state}
@@ -100,25 +166,36 @@ def test_interrupted_it_goes_on_to_the_bit():
 # -- what the worker remembers
 
 
+def assigned(pixels):
+    """The same bytes after another profile was assigned to them."""
+    return replace(pixels, colour_space="icc", icc="f" * 64)
+
+
 def test_only_the_same_loss_of_the_same_job_is_remembered_and_once():
     state = run(WHOLE)[-1].state
-    loss = loss_of(WHOLE, "encoder", ["content", None, "style"])
-    live = loss_of(replace(MORE, strength=0.7, tv=0.1, seed=3), "encoder", ["content", None, "style"])
+    images = content, _, style = [Pixels("c" * 64, 20, 20, 1600), None, Pixels("d" * 64, 20, 20, 1600)]
+    mask = Pixels("e" * 64, 20, 20, 400, channels="MASK")
+    loss = loss_of(WHOLE, "encoder", images)
+    live = loss_of(replace(MORE, strength=0.7, tv=0.1, seed=3), "encoder", images)
+    moved = loss_of(WHOLE, "encoder", [content, None, replace(style, x=1, y=-7)])
     others = [
-        loss_of(replace(WHOLE, keep_colours="luminance"), "encoder", ["content", None, "style"]),
-        loss_of(WHOLE, "another", ["content", None, "style"]),
-        loss_of(WHOLE, "encoder", ["content", "mask", "style"]),
+        loss_of(replace(WHOLE, keep_colours="luminance"), "encoder", images),
+        loss_of(WHOLE, "another", images),
+        loss_of(WHOLE, "encoder", [content, mask, style]),
+        loss_of(WHOLE, "encoder", [content, None, assigned(style)]),
+        loss_of(WHOLE, "encoder", [content, None, replace(style, channels="BGRA")]),
     ]
     for job, its in [("another", loss), (None, loss), *(("a", other) for other in others)]:
         kept = Memory()
         kept.keep("a", loss, state)
         assert kept.take(job, its) is None
         assert kept.take("a", loss) is None
-    kept = Memory()
-    kept.keep("a", loss, state)
-    taken = kept.take("a", live)
-    assert taken is not None and taken.image.equal(state.image)
-    assert kept.take("a", loss) is None
+    for its in (live, moved):
+        kept = Memory()
+        kept.keep("a", loss, state)
+        taken = kept.take("a", its)
+        assert taken is not None and taken.image.equal(state.image)
+        assert kept.take("a", loss) is None
 
 
 def test_of_a_large_job_only_the_pictures_are_kept(monkeypatch):
@@ -144,18 +221,22 @@ def submitted(jobs, store, job, **more):
 
 def test_a_job_of_another_manner_is_only_begun_from(tmp_path):
     jobs, store = Jobs(lambda change: None), Store(tmp_path)
-    frame, style = (Pixels(name * 64, 20, 20, 1600).to_header() for name in "fd")
+    frame, style, same = (Pixels(name * 64, 20, 20, 1600).to_header() for name in "fdc")
     on = {"start": frame, "continues": "first"}
     jobs.accept(submitted(jobs, store, "first"))
     assert submitted(jobs, store, "a", **on).continues == "first"
     assert submitted(jobs, store, "b", **{**on, "continues": "forgotten"}).continues == "forgotten"
     assert submitted(jobs, store, "c", **on, styles=[style]).continues is None
+    moved, recoloured = {**same, "x": 1, "y": -7}, assigned(Pixels.from_header(same)).to_header()
+    assert submitted(jobs, store, "h", **on, styles=[moved]).continues == "first"
+    assert submitted(jobs, store, "i", **on, styles=[recoloured]).continues is None
     assert submitted(jobs, store, "d", **on, params={"start": "image+noise"}).continues is None
     jobs.accept(submitted(jobs, store, "e", **on, params={"iterations": 0, "keep_colours": "moments"}))
     assert submitted(jobs, store, "f", **{**on, "continues": "e"}, styles=[style]).continues == "e"
-    with pytest.raises(Rejected) as rejected:
-        submitted(jobs, store, "g", continues="first")
-    assert rejected.value.field == "continues"
+    for wrong in ({}, {"start": {"job": "e", "iteration": 1}}):
+        with pytest.raises(Rejected) as rejected:
+            submitted(jobs, store, "g", continues="first", **wrong)
+        assert rejected.value.field == "continues"
 
 
 def test_over_the_wire_the_losses_go_on_where_they_stood(tmp_path):

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from server_process import SCRIPT, RawClient, ServerProcess, new_job
 
-from nst_server.cli import main
+from nst_server.cli import control, main
+from nst_server.cli.errors import CliError
+from nst_server.wire.client import Client
+from nst_server.wire.events import Event
 
 job = pytest.fixture(new_job)
 #: As long as any of these tests, at a few milliseconds an iteration.
@@ -86,6 +90,29 @@ def test_a_job_that_has_ended_is_told(server: ServerProcess, nst: Terminal, job:
     assert code == 1 and told.startswith(f"nst: {job} has ended: done.")
 
 
+@pytest.mark.parametrize("command", ["stop", "cancel"])
+def test_a_job_that_vanishes_meanwhile_is_not_called_cancelled(
+    nst: Terminal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, job: str, command: str
+) -> None:
+    with ServerProcess(tmp_path, worker=SCRIPT) as server:
+        nst.at(server)
+        other = server.client()
+        other.submit("first", seed=1)
+        other.submit(job)
+        other.expect("accepted", job=job)
+
+        def forgotten_first(client: Client, job: str) -> None:
+            client._lose("The connection is lost.")
+            other.send("cancel", job=job)
+            other.expect("cancelled", job=job)
+            other.send("forget", job=job)
+            other.expect("forgotten", job=job)
+
+        monkeypatch.setattr(Client, command, forgotten_first)
+        code, told = nst(command, job)
+    assert code == 1 and told.startswith(f"nst: There is no job {job}.")
+
+
 @pytest.mark.parametrize("command", ["pause", "resume", "stop", "cancel", "update"])
 def test_an_unknown_job_is_named(nst: Terminal, command: str) -> None:
     more = ("--strength", "0.1") if command == "update" else ()
@@ -109,6 +136,42 @@ def test_what_cannot_be_changed_is_said_without_a_server(
     assert code == 2 and text.startswith(f"nst: {told}")
 
 
+@pytest.mark.parametrize("command", ["pause", "stop"])
+def test_a_name_that_no_job_has_is_said_to_be_one(nst: Terminal, command: str) -> None:
+    code, told = nst(command, "bad job!")
+    assert code == 1 and told.startswith("nst: JOB: must be 1 to 64 letters")
+
+
+class Contested:
+    """A server at which others' updates come ``times`` just before ours, with the same revision."""
+
+    def __init__(self, times: int) -> None:
+        self.revision, self.strength, self._times = 4, 0.5, times
+
+    def attach(self, job: str, kept: bool) -> None:
+        pass
+
+    def poll(self, seconds: float) -> list[Event]:
+        fields = {"state": "running", "revision": self.revision, "params": {"strength": self.strength}}
+        return [Event("accepted", {"job": "j", **fields})]
+
+    def update(self, job: str, revision: int, strength: float) -> None:
+        if self._times:
+            self._times, self.revision, self.strength = self._times - 1, self.revision + 1, 0.9
+        if revision > self.revision:
+            self.revision, self.strength = revision, strength
+
+
+def test_of_two_changes_at_once_none_is_lost_silently() -> None:
+    for times in (0, 1, 3):
+        server: Any = Contested(times)
+        assert control._update(server, "j", {"strength": 0.2}) == "strength 0.2"
+        assert server.strength == 0.2
+    server = Contested(100)
+    with pytest.raises(CliError, match="Somebody else"):
+        control._update(server, "j", {"strength": 0.2})
+
+
 def test_nothing_is_gone_on_with_without_a_picture(nst: Terminal) -> None:
     code, told = nst("stylize", "c.png", "s.png", "-o", "o.png", "--continues", "a-job")
     assert (code, told.startswith("nst: --continues: there is no picture to go on from.")) == (2, True)
@@ -118,6 +181,8 @@ def test_weights_for_styles_that_there_are_not(server: ServerProcess, nst: Termi
     running(server, job)
     code, told = nst("update", job, "--style-weights", "1,2")
     assert code == 1 and told.startswith("nst: --style-weights: must be one for each style.")
+    assert nst("update", job, "--style-weights", "3") == (0, f"{job}: style-weights 3")
+    assert nst("update", job, "--style-weights", "") == (0, f"{job}: style-weights equal")
     assert nst("cancel", job) == (0, f"{job}: cancelled")
 
 

@@ -44,7 +44,7 @@ def test_a_document_of_somebody_else_opens_no_file_unasked(part: Any) -> None:
     assert desk.meet(a_document(record("foreign"))) == ["Last painted here: “Ü”"]
     assert desk.opened == []
     again = Desk(part)
-    again.in_use.start("own")
+    again.in_use.hold()("own")
     assert again.meet(a_document(record("own"))) == []
     assert again.opened == ["/“Ü”.png"]
 
@@ -64,11 +64,11 @@ def test_paths_of_other_computers_are_never_opened(part: Any, path: str) -> None
 def test_styles_that_no_document_brings_back_are_not_replaced(part: Any) -> None:
     for path, region in (("/a.png", part("model.regions").Region()), ("", None)):
         desk = Desk(part)
-        desk.in_use.start("own")
+        desk.in_use.hold()("own")
         style = desk.style()
         style.path, style.region = path, region
         desk.styles.add(style)
-        desk.in_use.start("own")
+        desk.in_use.hold()("own")
         assert desk.meet(a_document(record("own"))) == ["Last painted here: “Ü”"]
         assert desk.styles.styles == (style,)
 
@@ -125,7 +125,7 @@ def test_a_layers_region_does_not_keep_the_next_document_from_bringing_its_setti
     desk, document = Desk(part), layered(part, "washes")
     painting_in_parts(desk, part, document)
     desk.styles.styles[1].region = None
-    desk.in_use.start("own")
+    desk.in_use.hold()("own")
     assert desk.meet(a_document(record("own"))) == []
 
 
@@ -273,7 +273,7 @@ def test_a_recolouring_leaves_the_sliders_to_the_job_that_paints(
     monkeypatch.setattr(model.host, "read_content", lambda *_: content)
     monkeypatch.setattr(model.host, "read_start", lambda *_: "frame")
     origin = model.Origin(SimpleNamespace(id="{source}"), SimpleNamespace(name="final"), Mock())
-    monkeypatch.setattr(part("model.root"), "continuation", lambda *_: origin)
+    monkeypatch.setattr(part("model.reading"), "continuation", lambda *_: origin)
     monkeypatch.setattr(root._in_use, "record_in", lambda _document: None)
     root.recolour_layer()
     assert root.message.endswith("Choose other Colours, then give them to it.")
@@ -366,10 +366,13 @@ def test_a_job_is_sent_even_if_the_document_cannot_remember_it(
     style = part("model.style_list").Style()
     style.path = "/a.png"
     root.styles.styles = (style,)
-    job = part("model.document_model").job_again(record("new"), a_document())
+    job, begun = (
+        part("model.document_model").job_again(record("new"), a_document()),
+        part("model.reading").Begun,
+    )
     monkeypatch.setattr(root.documents, "add", Mock(side_effect=ValueError))
     with pytest.raises(ValueError):
-        root._begin(lambda document: (Mock(), job, "request"), root._in_use.start)
+        root._begin(lambda: begun(a_document(), Mock(), job, "request", record("new")))
     root._network.submit.assert_called_once_with("request")
 
 
@@ -380,39 +383,3 @@ def test_a_damaged_connection_file_is_told_in_plain_words(part: Any, tmp_path: P
     said.assert_called_once_with(
         "“studio.json” is no connection file, or is damaged. Choose the server.json of the other server."
     )
-
-
-def test_a_frame_that_is_gone_on_with_names_the_job_that_made_it(
-    part: Any, root: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    model = part("model.document_model")
-    frame, record = (
-        SimpleNamespace(id="{frame}", name="final"),
-        SimpleNamespace(id="a-job", source="{x}", group=""),
-    )
-    content = SimpleNamespace(pixels="content", mask=None)
-    source = SimpleNamespace(id="{x}")
-    document = SimpleNamespace(id="{doc}", source=lambda layer=None: source if layer else frame, layers=list)
-    history = SimpleNamespace(of_layer=lambda layer: record if layer == "{frame}" else None, latest=None)
-    monkeypatch.setattr(model.host, "read_content", lambda *_: content)
-    monkeypatch.setattr(model.host, "read_start", lambda *_: "start")
-    monkeypatch.setattr(model, "masks_of", lambda *_: [])
-    styles = SimpleNamespace(weights=(), scales=(), name="style", styles=())
-    origin = model.continuation(document, history)
-    _, request = model.read_job(root.options, styles, document, origin, None)
-    assert (request.start, request.continues) == ("start", "a-job")
-    _, request = model.read_job(root.options, styles, document, model.active_layer(document), None)
-    assert request.continues is None
-
-
-def test_start_is_heard_once_while_a_layer_is_read(part: Any, root: Any) -> None:
-    started: list[Any] = []
-
-    def read(document: Any) -> Any:
-        started.append(document)
-        root._begin(read, Mock())
-        raise part("host").HostError("It is empty.", "")
-
-    for count in (1, 2):
-        root._begin(read, Mock())
-        assert len(started) == count and "empty" in root.message

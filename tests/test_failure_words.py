@@ -244,13 +244,13 @@ def test_canvas_too_large() -> None:
 
 def test_settings_that_cannot_be() -> None:
     assert rejected(params={"strength": 7}).startswith("Strength: 7 is out of range. Give a number")
-    assert rejected(params={"coarse_to_fine": 7}).startswith("Coarse to fine must be true or false")
+    assert rejected(params={"coarse_to_fine": 7}).startswith("Coarse to fine: must be true or false")
     for setting, words in (
         ({"tv": 101}, "Smoothness: 101 is out of range."),
         ({"style_scale": 9}, "Stroke size: 9 is out of range."),
         ({"keep_colours": "all"}, "Colours: 'all' is not a choice."),
         ({"style_weights": [-1]}, "The shares of the styles: -1 is out of range."),
-        ({"style_weights": [0]}, "The shares of the styles all are 0."),
+        ({"style_weights": [0]}, "The shares of the styles: all are 0."),
     ):
         assert rejected(params=setting).startswith(words), "as the docker calls them"
 

@@ -144,6 +144,14 @@ def test_frames_that_wait_hidden_are_told_until_they_are_shown(painted: Any) -> 
     assert made.job.frames_note == "" and made.job.is_shown
 
 
+def test_painting_over_a_layer_is_told(painted: Any) -> None:
+    made, heard = painted(), Mock()
+    made.become_layers(1)
+    made.job.observe(heard, "looks")
+    made.inserter.on_changed()
+    assert heard.call_count == 2, "at once, and when something has changed"
+
+
 def test_strokes_are_watched_from_start_on(painted: Any) -> None:
     made = painted()
     assert made.pen.start.call_count == 1
@@ -227,6 +235,6 @@ def test_only_the_rooms_that_are_offered_are_taken_from_settings(part: Any) -> N
     options = part("model.options").Options()
     options["frame_memory"] = 4096
     assert options.to_json() == {"frame_memory": 4096}
-    for damaged in (7, -1, "512", None, [], True):
+    for damaged in (7, -1, "512", None, [], True, False):
         options.load({"frame_memory": damaged})
     assert options["frame_memory"] == 4096

@@ -123,6 +123,23 @@ def test_what_was_moved_last_reaches_the_job_before_the_painter_leaves(
     assert job.params.strength == 0.9
 
 
+def test_a_row_is_not_put_away_while_frames_wait_for_the_painter(part: Any, root: Any) -> None:
+    job = root.jobs[0]
+    root.insertion(job).pending = 1
+    root.dismiss(job)
+    assert root.jobs == (job,)
+    assert job.note == "Frames wait until you have finished what you are doing on the canvas."
+
+
+@pytest.mark.parametrize(
+    ("iteration", "words"), [(0, "recoloured earlier"), (1, "1 iteration, painted earlier")]
+)
+def test_a_job_of_an_earlier_session_tells_what_it_did(part: Any, iteration: int, words: str) -> None:
+    saved = record("saved")
+    saved.keep("{layer}", module().FrameRecord(1, iteration, 0))
+    assert part("model.document_model").ended_again(saved, a_document()).words == words
+
+
 @pytest.mark.parametrize(
     ("is_open", "group", "rows"), [(False, "{g}", 1), (True, "{g}", 0), (False, "{x}", 0)]
 )

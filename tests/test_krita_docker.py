@@ -128,6 +128,12 @@ def test_the_scrubber_runs_over_all_kept_frames(docker: Result) -> None:
         ["Frame shown", "iteration 5, not a layer yet"],
     ]
     assert docker["pictures"] == [1, 2, 5], "of frames that are layers, once"
+    assert scrub["renewed"] == [[1, 5], [1, 2, 5]], "each once, after what could not be had as well"
+
+
+def test_start_cannot_be_pressed_while_a_layer_is_read(docker: Result) -> None:
+    reading, after = docker["reading"]
+    assert reading == [False, False, "Reading the layer"] and after == [True, True, "Start"]
 
 
 def test_running_jobs_stay_in_sight_and_ended_ones_fold(docker: Result) -> None:
@@ -156,6 +162,7 @@ def test_it_speaks_the_language_that_krita_was_switched_to(german: Result) -> No
         "Neuronale Stilübertragung: Von der aktiven Ebene aus weitermalen",
     ]
     assert german["tip"] == "Die aktive Ebene oder ihren ausgewählten Teil in diesen Stilen malen."
+    assert german["unit"] == " px"
 
 
 @pytest.mark.parametrize("look", ["idle", "styles", "job", "advanced", "narrow"])

@@ -155,6 +155,18 @@ def test_the_picture_is_painted(name: str, found: Found) -> None:
     assert at_the_ends[1] <= at_the_ends[0] + 0.02, "clipped"
 
 
+@pytest.mark.parametrize("name", ["file"])
+def test_it_is_painted_in_the_manner_of_the_style(name: str, found: Found, profile: Profile) -> None:
+    """Mean and spread of each channel, which noise or another picture would not share: 4 apart from the
+    style's, where those of the content are 25. Other documents are compared with this one below.
+    """
+    with Image.open(profile.outside / "style.png") as picture:
+        style = np.asarray(picture.convert("RGB")).astype(float)
+    pictures = (style, found.screen("source")[..., :3], found.screen("final")[..., :3])
+    wanted, before, after = (np.array([each.mean(axis=(0, 1)), each.std(axis=(0, 1))]) for each in pictures)
+    assert np.abs(after - wanted).mean() < np.abs(before - wanted).mean() / 2
+
+
 @each_document
 def test_transparency_is_that_of_source_and_selection(name: str, found: Found) -> None:
     numbers = [found.numbers(which)[..., -1].astype(float) for which in ("source", "final")]

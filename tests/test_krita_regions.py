@@ -39,7 +39,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Result:
 def test_a_style_is_given_a_swatch_of_a_layer_by_mouse(found: Result) -> None:
     assert [swatch.split(" · ")[0] for swatch in found["swatches"]] == list(COLOURS)
     assert found["swatches"][0].endswith("% of the paint")
-    assert found["chosen"] == [f"where “map” is {COLOURS[0]}", COLOURS[0], ""]
+    assert found["chosen"] == ["where “map” has the colour of the swatch", COLOURS[0], ""]
     assert found["of_background"] == ["#c8c8c8 · 100 % of the paint"]
 
 

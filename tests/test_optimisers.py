@@ -255,6 +255,7 @@ def test_the_average_begins_with_the_first_step_and_forgets_the_loss_before():
     torch.testing.assert_close(o.shown, o.image, atol=1e-5, rtol=0)
     o.step()
     o.follow(bowl(1 - target))
+    # Where the steps so far still count, ``shown`` divides by what the sum was multiplied with: a rounding.
     torch.testing.assert_close(o.shown, o.image, atol=1e-6, rtol=0)
 
 

@@ -77,7 +77,7 @@ class Desk:
     def start(self, job: str = "a") -> dict[str, Any]:
         """Start a job; returns its settings as the document brings them back."""
         history = self.documents.history(self.document)
-        record = self.part("model.history").JobRecord(job, "", "", "every", "", self.in_use.start(job))
+        record = self.part("model.history").JobRecord(job, "", "", "every", "", self.in_use.hold()(job))
         history.add(record)
         settings = again(history).settings
         assert isinstance(settings, dict)
@@ -93,7 +93,8 @@ def test_each_style_gets_a_colour_of_the_layer(desk: Desk) -> None:
     desk.pixels = quarters(RED, BLUE, BLUE, BLUE)
     assert desk.regions.divided(desk.document, desk.layers["map"], desk.styles.styles) == ""
     first = desk.styles.styles[0]
-    assert (first.region.words, first.region.colour) == ("where “map” is #0000ff", "#0000ff")
+    assert first.region.words == "where “map” has the colour of the swatch"
+    assert first.region.colour == "#0000ff"
     masks = desk.masks()
     assert [list(mask.data[::8]) for mask in masks] == [[0, 255, 255, 255] * 16, [255, 0, 0, 0] * 16]
     assert {(mask.channels, mask.width, mask.height) for mask in masks} == {("MASK", *SIZE)}
@@ -110,6 +111,19 @@ def test_what_does_not_come_out_even_is_said(part: Any, monkeypatch: Any, paths:
     assert "“bare” has no flat colours on it." in desk.regions.divided(
         desk.document, desk.layers["bare"], desk.styles.styles
     )
+
+
+def test_a_layer_that_cannot_be_read_says_only_why(desk: Desk, part: Any, monkeypatch: Any) -> None:
+    error = part("host").HostError("“map” is hidden.", "Show it.")
+    monkeypatch.setattr(part("host"), "sample_colours", Mock(side_effect=error))
+    assert desk.regions.divided(desk.document, desk.layers["map"], desk.styles.styles) == (
+        "“map” is hidden. Show it."
+    )
+    monkeypatch.undo()
+    desk.pixels = bytes(4 * SIZE[0] * SIZE[1])
+    monkeypatch.setattr(part("host"), "sample_colours", desk.sample)
+    words = desk.regions.divided(desk.document, desk.layers["map"], desk.styles.styles)
+    assert words == "“map” has no flat colours on it. Paint one for each style."
 
 
 def test_a_colour_that_is_gone_is_named_before_the_job(desk: Desk, part: Any) -> None:
@@ -137,7 +151,7 @@ def test_regions_come_back_from_the_document(desk: Desk) -> None:
     assert desk.in_use.use(remembered, desk.document) == ""
     assert [mask.data for mask in desk.masks()] == before
     assert [style.region.words for style in desk.styles.styles] == [
-        "where “map” is #ff0000",
+        "where “map” has the colour of the swatch",
         "inside what was selected",
     ]
     assert desk.in_use.now() == remembered, "a further job finds the same mask"

@@ -110,7 +110,7 @@ def test_a_saved_preset_has_settings_and_styles_and_is_there_next_time() -> None
 def test_regions_belong_to_the_picture_and_not_to_a_preset() -> None:
     desk = Desk("a.png", "b.png")
     here = desk.styles.styles[1].region = SimpleNamespace(document_id="document")
-    assert desk.presets.save("Mine") == "Kept, but for where each style paints: that belongs to this picture."
+    assert desk.presets.save("Mine") == "Saved, except where each style paints: that belongs to this picture."
     assert desk.presets.chosen == "Mine" and not desk.presets.is_changed
     assert desk.presets.choose(desk.preset("Mine"), "document") == ""
     assert [known.region for known in desk.styles.styles] == [None, here], "they paint on where they did"
@@ -372,11 +372,11 @@ def test_shares_make_one_and_the_others_keep_their_proportion() -> None:
     ("schedule", "words"),
     [
         ("series", "1, 2, 5, 10, 20, 50 …"),
-        ("every:10", "one in 10"),
-        ("every:7", "one in 7"),
+        ("every:10", "every 10 iterations"),
+        ("every:7", "every 7 iterations"),
         ("none", "the result alone"),
         ("1,2,40", "1, 2, 40"),
-        ("series+every:3+7", "1, 2, 5, 10, 20, 50 … + one in 3 + 7"),
+        ("series+every:3+7", "1, 2, 5, 10, 20, 50 … + every 3 iterations + 7"),
     ],
 )
 def test_the_frames_that_are_kept_are_told_in_words_and_read_from_them(schedule: str, words: str) -> None:

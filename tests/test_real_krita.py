@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 TESTS = Path(__file__).parent
 
 
@@ -18,8 +20,9 @@ def run(tmp_path: Path, *options: str, **variables: str) -> subprocess.Completed
     return subprocess.run(words, cwd=TESTS, env=environment, capture_output=True, text=True, check=False)
 
 
-def test_skipped_tests_are_told_last(tmp_path: Path) -> None:
-    done = run(tmp_path)
+@pytest.mark.parametrize("processes", ["0", "2"])
+def test_skipped_tests_are_told_last(tmp_path: Path, processes: str) -> None:
+    done = run(tmp_path, "-n", processes)
     assert done.returncode == 0
     last = done.stdout[done.stdout.index("NOT TESTED") :]
     assert "apt-get install krita xvfb xdotool" in last
@@ -28,13 +31,14 @@ def test_skipped_tests_are_told_last(tmp_path: Path) -> None:
 
 
 def test_required_tests_fail_without_krita(tmp_path: Path) -> None:
-    done = run(tmp_path, "-x", NST_REQUIRE_KRITA="1")
+    done = run(tmp_path, "-n", "0", "-x", NST_REQUIRE_KRITA="1")
     assert done.returncode == 1
     assert "Krita tests are required, but krita and Xvfb and xdotool not installed" in done.stdout
 
 
-def test_required_tests_may_not_be_deselected(tmp_path: Path) -> None:
-    without = ("-m", "not krita", "test_params.py")
+@pytest.mark.parametrize("processes", ["0", "2"])
+def test_required_tests_may_not_be_deselected(tmp_path: Path, processes: str) -> None:
+    without = ("-n", processes, "-m", "not krita", "test_params.py")
     assert run(tmp_path, *without).returncode == 0
     done = run(tmp_path, *without, NST_REQUIRE_KRITA="1")
     assert done.returncode == 1

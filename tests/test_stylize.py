@@ -8,7 +8,7 @@ import torch
 from engine_helpers import TinyEncoder, picture, stripes
 
 from nst_server import device as devices
-from nst_server.engine import stylize as module
+from nst_server.engine import memory
 from nst_server.engine.memory import bytes_per_pixel
 from nst_server.engine.objective import Objective, style_shares
 from nst_server.engine.optimisers import Diverged, Evaluation
@@ -352,7 +352,7 @@ def test_a_loss_that_is_never_a_number_is_an_error(monkeypatch):
 def test_a_canvas_larger_than_memory_is_worked_smaller(monkeypatch):
     need = bytes_per_pixel(TinyEncoder(), ["conv2_1", "conv3_1"], CPU)
     assert 6 * 4 < need < 10_000
-    monkeypatch.setattr(devices, "memory_available", lambda device: int(need * 320 / module._MEMORY_SHARE))
+    monkeypatch.setattr(devices, "memory_available", lambda device: int(need * 320 / memory._SHARE))
     taken = steps()
     assert "of 40 px" in taken[0].note
     assert taken[-1].image.shape[1] * taken[-1].image.shape[2] <= 330

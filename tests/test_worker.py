@@ -277,7 +277,7 @@ def test_a_finished_frame_gets_other_colours_and_is_not_painted_again(
     assert not [m for m in client.log if m.type == "progress" and m["job"] == job + "x"]
 
 
-def test_holes_in_a_frame_that_is_recoloured_are_closed_from_around(client: RawClient, job: str) -> None:
+def test_holes_in_a_frame_that_is_recoloured_stay_and_count_for_nothing(client: RawClient, job: str) -> None:
     """Half of it is erased, the layer beneath is whole, and a style that shows nothing is not looked at."""
     content = send_image(client, bytes([60, 90, 120, 255]) * 256, 16, 16)
     erased = send_image(client, (bytes([200, 40, 20, 255]) * 8 + bytes(32)) * 16, 16, 16)
@@ -285,12 +285,49 @@ def test_holes_in_a_frame_that_is_recoloured_are_closed_from_around(client: RawC
     client.submit(job, iterations=0, keep_colours="moments", more=more)
     client.submit(job + "x", iterations=0, keep_colours="luminance", more=more)
     in_palette, in_hues = finish(client, job)[1], finish(client, job + "x")[1]
-    assert all(
-        abs(value - wanted) <= 1 for value, wanted in zip(in_palette, [60, 90, 120, 255] * 256, strict=True)
-    )
-    assert in_hues[3::4] == bytes([255]) * 256
-    left, right = in_hues[: 4 * 6], in_hues[4 * 10 : 4 * 16]
-    assert all(abs(a - b) <= 2 for a, b in zip(left, right, strict=True))
+    row = [*[60, 90, 120, 255] * 8, *[60, 90, 120, 0] * 8]
+    assert all(abs(value - wanted) <= 1 for value, wanted in zip(in_palette, row * 16, strict=True))
+    assert in_hues[3::4] == bytes([255] * 8 + [0] * 8) * 16
+
+
+def test_soft_edges_of_a_frame_stay_as_soft_when_it_is_recoloured(client: RawClient, job: str) -> None:
+    """A frame has the transparency of content and mask already."""
+    content = send_image(client, bytes([60, 90, 120, 200]) * 64, 8, 8)
+    mask = send_image(client, bytes([100]) * 64, 8, 8, channels="MASK")
+    frame = send_image(client, bytes([200, 40, 20, 78]) * 32 + bytes([200, 40, 20, 30]) * 32, 8, 8)
+    more = {"content": content, "mask": mask, "start": frame}
+    client.submit(job, iterations=0, keep_colours="moments", more=more)
+    assert finish(client, job)[1][3::4] == bytes([78] * 32 + [30] * 32)
+
+
+def test_below_a_recoloured_picture_an_opaque_content_shows(client: RawClient, job: str) -> None:
+    content = send_image(client, bytes([90]) * 64, 8, 8, channels="GRAY")
+    start = send_image(client, bytes([250, 20, 20, 255]) * 32 + bytes(4) * 32, 8, 8)
+    client.submit(job, iterations=0, keep_colours="luminance", more={"content": content, "start": start})
+    made = finish(client, job)[1]
+    assert made[32:] == bytes([90]) * 32 and made[:32] != made[32:]
+
+
+def test_strokes_on_a_layer_of_their_own_are_painted_over_the_earlier_picture(
+    client: RawClient, job: str
+) -> None:
+    params = {"seed": 1, "size": 0, **SHALLOW}
+    rows, columns = np.mgrid[:24, :32]
+    clouds = np.stack([80 + 4 * rows, 60 + 3 * columns, 90 + 2 * rows, np.full((24, 32), 255)], 2)
+    content = send_image(client, clouds.astype(np.uint8).tobytes(), 32, 24)
+    client.submit(job, iterations=6, more={"content": content}, **params)
+    before = finish(client, job)
+    painted = before[max(before)]
+    strokes = np.zeros((24, 32, 4), np.uint8)
+    strokes[4:8, 4:12] = (255, 255, 0, 255)
+    start = send_image(client, strokes.tobytes(), 32, 24)
+    more = {"content": content, "start": start, "continues": job}
+    client.submit(job + "x", iterations=1, more=more, **params)
+    after = finish(client, job + "x")
+    frame, whole = (np.frombuffer(data, np.uint8).reshape(24, 32, 4) for data in (after[max(after)], painted))
+    apart = np.abs(frame.astype(int) - whole)[..., :3].max(2)
+    assert apart[12:, 16:].mean() < 40
+    assert apart[4:8, 4:12].mean() > 2 * apart[12:, 16:].mean()
 
 
 def test_previews_are_small_and_never_kept(client: RawClient, job: str) -> None:

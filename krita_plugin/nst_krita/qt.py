@@ -23,7 +23,7 @@ Signal = QtCore.pyqtSignal
 __all__ = ["IS_QT6", "QAction", "QtCore", "QtGui", "QtWidgets", "Signal", "give_way", "to_bytes", "view"]
 
 # Two refreshes of a screen: a stroke that goes on is drawn.
-TURN_MS = 30
+EVENTS_MS = 30
 
 
 def to_bytes(array: QtCore.QByteArray) -> bytes:
@@ -38,4 +38,4 @@ def view(array: QtCore.QByteArray) -> memoryview:
 
 def give_way() -> None:
     """Let the painter's events and all others come first, for a moment."""
-    QtCore.QCoreApplication.processEvents(QtCore.QEventLoop.ProcessEventsFlag.AllEvents, TURN_MS)
+    QtCore.QCoreApplication.processEvents(QtCore.QEventLoop.ProcessEventsFlag.AllEvents, EVENTS_MS)

@@ -32,7 +32,7 @@ def use(languages: Iterable[str], point: str = ".") -> None:
         wanted.append(language.replace("-", "_"))
     try:
         _in_use[0] = gettext.translation(DOMAIN, str(FOLDER), wanted, fallback=True)
-    except (OSError, ValueError, struct.error):  # a damaged catalogue; English is better than no docker
+    except (OSError, ValueError, LookupError, struct.error):  # a damaged catalogue; better than no docker
         _in_use[0] = gettext.NullTranslations()
 
 

@@ -218,7 +218,7 @@ class Handlers:
         try:
             params = job.params.updated(message["params"])
             if len(params.style_weights) not in (0, len(job.styles)):
-                hint = f"Give {len(job.styles)} numbers, or none."
+                hint = f"There are {len(job.styles)}; give as many numbers, or none."
                 raise InvalidParams("style_weights", "must be one for each style.", hint)
         except InvalidParams as error:
             self._sessions.send(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -57,6 +57,9 @@ def request_of(message: Message) -> dict[str, Any]:
     if message.get("continues") is not None:
         if start is None:
             raise Rejected("continues", "There is no picture to go on from.", "Send it as start.")
+        if start.get("job", message["continues"]) != message["continues"]:
+            problem = f"The start is a frame of {start['job']}, not of {message['continues']}."
+            raise Rejected("continues", problem, "Leave it out, or name that job.")
         request["continues"] = message["continues"]
     if start is not None:
         from_job = "job" in start
@@ -72,6 +75,9 @@ def job_of(message: Message, request: Mapping[str, Any], client: str, jobs: Jobs
     """A job that can be queued once its images are here. Raises Rejected."""
     params = Params.from_header(request["params"])
     styles = tuple(Pixels.from_header(style) for style in request["styles"])
+    style_masks = tuple(
+        None if mask is None else Pixels.from_header(mask) for mask in request.get("style_masks", ())
+    )
     start = _start(request, jobs, store)
     if start is not None and "image" not in params.start_shares:
         params = replace(params, start="image")
@@ -104,12 +110,10 @@ def job_of(message: Message, request: Mapping[str, Any], client: str, jobs: Jobs
         params=params,
         content=content,
         styles=styles,
-        style_masks=tuple(
-            None if mask is None else Pixels.from_header(mask) for mask in request.get("style_masks", ())
-        ),
+        style_masks=style_masks,
         mask=Pixels.from_header(request["mask"]) if "mask" in request else None,
         start=start,
-        continues=_continued(request, jobs) if params.start == "image" else None,
+        continues=_continued(request, jobs, styles, style_masks) if params.start == "image" else None,
         request=request,
         title=message.get("title", ""),
         client=client,
@@ -174,7 +178,12 @@ def _start(request: Mapping[str, Any], jobs: Jobs, store: Store) -> Pixels | Non
     return pixels
 
 
-def _continued(request: Mapping[str, Any], jobs: Jobs) -> str | None:
+def _continued(
+    request: Mapping[str, Any],
+    jobs: Jobs,
+    styles: Sequence[Pixels],
+    style_masks: Sequence[Pixels | None],
+) -> str | None:
     """The job that is gone on with; None for one that painted in another manner.
 
     One that is not known any more is trusted to be what it is called; one that only recoloured has none.
@@ -184,9 +193,13 @@ def _continued(request: Mapping[str, Any], jobs: Jobs) -> str | None:
     same = (
         job is None
         or not job.params.iterations
-        or all(job.request.get(field) == request.get(field) for field in ("styles", "style_masks"))
+        or _unplaced(job.styles, job.style_masks) == _unplaced(styles, style_masks)
     )
     return name if same else None
+
+
+def _unplaced(*lists: Sequence[Pixels | None]) -> list[list[Pixels | None]]:
+    return [[pixels and pixels.unplaced for pixels in images] for images in lists]
 
 
 def _check_image(name: str, pixels: Pixels) -> None:

@@ -13,10 +13,12 @@ from nst_server.cli.server import add_connection, running
 from nst_server.wire.checks import InvalidParams
 from nst_server.wire.client import Client
 from nst_server.wire.events import Event
-from nst_server.wire.messages import CANCELLING, DONE, ENDINGS
+from nst_server.wire.messages import CANCELLED, CANCELLING, DONE, ENDINGS, FAILED
 from nst_server.wire.params import DEFAULTS
 
 ANSWER_SECONDS = 5.0
+#: Each loses to another program's only if that comes within a few milliseconds.
+UPDATES = 5
 #: The server promises the ending of a cancelled job within 2 s.
 CANCEL_SECONDS = 10.0
 
@@ -83,33 +85,45 @@ def _end(client: Client, job: str, command: str) -> str:
         raise CliError(f"{job} has ended already: {state}.", code=1)
     getattr(client, command)(job)
     for event in client.follow(job, silence=CANCEL_SECONDS):
-        if event.type == "failed":
+        if event.type in (FAILED, "error"):
             raise CliError(event["message"], event["hint"], code=1)
         if event.type == DONE:
             # One that was cancelled can have been done just before.
             return f"{event['reason']} after {event['iteration']} iterations"
-    return "cancelled"
+        if event.type == CANCELLED:
+            return CANCELLED
+    raise CliError(f"The server did not say what became of {job}.", "See `nst jobs`.", code=1)
 
 
 def _update(client: Client, job: str, changes: Mapping[str, Any]) -> str:
     """Change live parameters; returns what they are now."""
+    wanted = DEFAULTS.updated(changes).to_header()
     client.attach(job, kept=False)
-    before = _answer(client, job, "accepted")
-    revision = before["revision"] + 1
-    client.update(job, revision, **changes)
-    # A change that is taken has no answer of its own; answers come in order.
-    client.attach(job, kept=False)
-    after = _answer(client, job, "accepted")
-    if after["state"] in ENDINGS:
-        raise CliError(f"{job} has ended: {after['state']}.", "Start a new one that goes on from it.", code=1)
-    now = DEFAULTS.updated(changes).to_header()
-    if after["revision"] > revision and any(after["params"].get(name) != now.get(name) for name in changes):
-        raise CliError("Somebody else changed the job at the same time.", "Try again.", code=1)
-    return ", ".join(f"{name.replace('_', '-')} {_text(value)}" for name, value in changes.items())
+    now = _answer(client, job, "accepted")
+    for _ in range(UPDATES):
+        client.update(job, now["revision"] + 1, **changes)
+        # A change that is taken has no answer of its own; answers come in order.
+        client.attach(job, kept=False)
+        now = _answer(client, job, "accepted")
+        if now["state"] in ENDINGS:
+            hint = "Start a new one that goes on from it."
+            raise CliError(f"{job} has ended: {now['state']}.", hint, code=1)
+        # One that comes second with the same revision is ignored.
+        if all(now["params"].get(name) == wanted.get(name) for name in changes):
+            return ", ".join(f"{name.replace('_', '-')} {_text(value)}" for name, value in changes.items())
+    raise CliError("Somebody else changed the job at the same time.", "Try again.", code=1)
 
 
 def _text(value: Any) -> str:
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return (",".join(map(str, value)) or "equal") if isinstance(value, tuple) else str(value)
+
+
+def _about(error: Event) -> str:
+    """What an error is about, where its sentence does not name it."""
+    field = str(error["field"])
+    if field.startswith("params."):
+        return f"{option_of(field.removeprefix('params.'))}: "
+    return "JOB: " if field == "job" and error["code"] == "bad_message" else ""
 
 
 def _answer(client: Client, job: str, awaited: str) -> Event:
@@ -118,9 +132,7 @@ def _answer(client: Client, job: str, awaited: str) -> Event:
     while time.monotonic() < deadline:
         for event in client.poll(0.2):
             if event.type == "error":
-                field = str(event["field"])
-                about = f"{option_of(field.removeprefix('params.'))}: " if field.startswith("params.") else ""
-                raise CliError(f"{about}{event['message']}", event["hint"], code=1)
+                raise CliError(f"{_about(event)}{event['message']}", event["hint"], code=1)
             if event.job != job:
                 continue
             if event.type == awaited:

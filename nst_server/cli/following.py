@@ -132,7 +132,7 @@ def _raise(event: Event) -> None:
         raise CliError("The job was cancelled.", code=1)
     if event.type == "rejected":
         field = str(event["field"])
-        if field.startswith("params."):
+        if field.startswith("params.") or field == "continues":
             field = option_of(field.removeprefix("params."))
         raise CliError(f"{field}: {event['message']}", event["hint"], code=2)
     raise CliError(event["message"], event["hint"], code=1)

@@ -85,7 +85,7 @@ def _help(meta: Mapping[str, Any], default: Any) -> str:
 def _reader(name: str) -> Callable[[str], Any]:
     """How the text of an option becomes a value; validation proper is left to Params."""
     if name in ("style_weights", "style_scales", "scale_iterations"):
-        return lambda text: tuple(_number(part) for part in text.split(","))
+        return lambda text: tuple(_number(part) for part in text.split(",")) if text.strip() else ()
     if name in ("content_layers", "style_layers"):
         return _layers
     if name == "style_layer_losses":

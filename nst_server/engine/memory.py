@@ -1,4 +1,4 @@
-"""How much memory an evaluation takes."""
+"""How much memory an evaluation takes, and how large a picture it suffices for."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from collections.abc import Collection
 import torch
 from torch import Tensor
 
+from nst_server import device as devices
 from nst_server.engine.vgg import Encoder
 
 _PROBE = 64  # px; large enough for borders and workspaces not to weigh, small enough to take milliseconds
+# Of the free memory; the rest is for frames on their way out and for what the estimate leaves out.
+_SHARE = 0.75
 
 
 def bytes_per_pixel(encoder: Encoder, layers: Collection[str], device: torch.device) -> float:
@@ -32,3 +35,8 @@ def bytes_per_pixel(encoder: Encoder, layers: Collection[str], device: torch.dev
     asked = sum(map.nbytes for map in features.values())  # gradients of the losses
     optimiser = 3 * 4 * _PROBE**2 * 40  # ten pairs, their masked copies, direction, preconditioner
     return (sum(sizes) + 2 * max(sizes, default=0) + asked + optimiser) / _PROBE**2
+
+
+def affordable_pixels(each: float, device: torch.device) -> int:
+    """How many pixels of ``each`` bytes the memory that is free now on ``device`` can hold, at least one."""
+    return max(1, int(_SHARE * devices.memory_available(device) / each))

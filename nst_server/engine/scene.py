@@ -38,8 +38,9 @@ class Scene:
     """The images of a job on the computing device: float32, [3, H, W], in [0, 1].
 
     ``influence`` [H, W] in [0, 1] is the content's alpha; ``regions`` is where each style acts, None:
-    everywhere; ``style_alphas`` are those of the styles [h, w], None: opaque. Of ``params`` only what cannot
-    change in a running job is used here, and its colours.
+    everywhere; ``style_alphas`` are those of the styles [h, w], and ``start_alpha`` that of the start, None:
+    opaque. Of ``params`` only what cannot change in a running job is used here, and its colours. Raises
+    ValueError for regions of another size and for a style of which nothing is to be seen.
     """
 
     def __init__(
@@ -50,10 +51,20 @@ class Scene:
         params: Params,
         *,
         start: Tensor | None = None,
+        start_alpha: Tensor | None = None,
         influence: Tensor | None = None,
         regions: Regions | None = None,
         style_alphas: Sequence[Tensor | None] = (),
     ) -> None:
+        here = len(styles), (content.shape[2], content.shape[1])
+        if regions is not None and (len(regions.masks), regions.size) != here:
+            raise ValueError(
+                f"The regions are {tuple(regions.masks.shape)}: give a mask of the content's size for "
+                "each style."
+            )
+        for index, alpha in enumerate(style_alphas):
+            if alpha is not None and not bool((alpha > 0).any()):
+                raise ValueError(f"Style {index} is wholly transparent. Choose one with colours in it.")
         self.encoder = encoder
         self.params = params
         self.regions = regions
@@ -61,7 +72,8 @@ class Scene:
         self.original = _filled(content, self.influence)
         self.alphas = [_unless_opaque(alpha) for alpha in style_alphas] or [None] * len(styles)
         self._styles_given = [_filled(*style) for style in zip(styles, self.alphas, strict=True)]
-        self._start_given = start
+        self.start_alpha = _unless_opaque(start_alpha)
+        self._start_given = start if start is None else _filled(start, self.start_alpha)
         self.take_colours(params)
 
     def take_colours(self, params: Params) -> None:
@@ -252,9 +264,10 @@ class View:
             self._division = Division.of(shares, self.regions)
         return self._division
 
-    def beginning(self, params: Params) -> Tensor:
+    def beginning(self, params: Params, earlier: State | None = None) -> Tensor:
         """The image to start from [3, h, w]: ``params.start``, or the previous scale's picture enlarged.
 
+        Where the image that ``start`` names is transparent, the picture of ``earlier`` shows, or the content.
         Enlarging from the content brings the content's fine detail along, the more the lower the strength.
         """
         scene = self.scene
@@ -265,11 +278,18 @@ class View:
             return self._enlarged(
                 self._previous, reference, shares.get("content", 0.0) * (1 - params.strength)
             )
-        images = [share * self._image(name, params, reference, division) for name, share in shares.items()]
+        below = reference if earlier is None else resize(earlier.image, self.size)
+        images = [
+            share * self._image(name, params, below if name == "image" else reference, division)
+            for name, share in shares.items()
+        ]
         return images[0] if len(images) == 1 else torch.stack(images).sum(0)
 
     def _image(self, name: str, params: Params, reference: Tensor, division: Division) -> Tensor:
-        """One of the images [3, h, w] that there are to start from; "content" is the ``reference``."""
+        """One of the images [3, h, w] that there are to start from; "content" is the ``reference``.
+
+        "image" lies over it.
+        """
         scene = self.scene
         if name == "noise":
             return white_noise(scene.palette[0], self.size, params.seed).to(reference)
@@ -280,22 +300,22 @@ class View:
                 lambda shares: self._texture(shares, params.seed).to(reference),
             )
         if name == "style":
-            return self._painted_over(
-                reference,
-                division,
-                lambda shares: self._fitted(shares.index(max(shares)), params.fit, reference),
-            )
+
+            def fitted(shares: Sequence[float]) -> Tensor:
+                style = shares.index(max(shares))
+                return self._laid(scene.styles[style], scene.alphas[style], params.fit, reference)
+
+            return self._painted_over(reference, division, fitted)
         if name == "image" and scene.start is not None:
-            return fit_image(scene.start, self.size, params.fit, reference)
+            return self._laid(scene.start, scene.start_alpha, params.fit, reference)
         return reference
 
     def _texture(self, shares: Sequence[float], seed: int) -> Tensor:
         styles, alphas = zip(*map(self._scaled, range(len(shares))), strict=True)
         return random_texture(styles, shares, self.size, seed, alphas)
 
-    def _fitted(self, style: int, fit: str, around: Tensor) -> Tensor:
-        """What is to be seen of a ``style``, brought to this size, over ``around`` [3, h, w]."""
-        image, alpha = self.scene.styles[style], self.scene.alphas[style]
+    def _laid(self, image: Tensor, alpha: Tensor | None, fit: str, around: Tensor) -> Tensor:
+        """What is to be seen of ``image`` with ``alpha``, brought to this size, over ``around`` [3, h, w]."""
         fitted = fit_image(image, self.size, fit, around)
         if alpha is None:
             return fitted

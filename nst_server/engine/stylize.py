@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from nst_server import device as devices
-from nst_server.engine.memory import bytes_per_pixel
+from nst_server.engine.memory import affordable_pixels, bytes_per_pixel
 from nst_server.engine.objective import used_layers
 from nst_server.engine.optimisers import LBFGS, Adam, Diverged, Evaluation, Objective, Optimiser
 from nst_server.engine.preconditioner import Preconditioner, probe_curvature
@@ -23,8 +23,6 @@ from nst_server.engine.vgg import Encoder
 from nst_server.wire.params import Params
 from nst_server.wire.scales import COARSEST, Size, check_scales, fit_longest, scales_of
 
-# Of the free memory; the rest is for frames on their way out and for what the estimate leaves out.
-_MEMORY_SHARE = 0.75
 # Pixels of a style that ``deterministic`` reads at a time, where the canvas has not more: VGG's first maps of
 # so many take 256 MB each.
 _TILE = 2**20
@@ -83,6 +81,7 @@ def stylize(
     *,
     device: torch.device,
     start: Tensor | None = None,
+    start_alpha: Tensor | None = None,
     influence: Tensor | None = None,
     regions: Regions | None = None,
     style_alphas: Sequence[Tensor | None] = (),
@@ -93,10 +92,11 @@ def stylize(
 ) -> Iterator[Step]:
     """Paint ``content`` [3, H, W] in the manner of ``styles`` (each [3, h, w]); sRGB in [0, 1].
 
-    ``start`` [3, h, w] is needed when "image" is part of ``params.start``. ``influence`` [H, W] in [0, 1] is
-    the content's alpha, and ``style_alphas`` ([h, w] for each style, None: opaque) are those of the styles:
-    where one is 0 the colours there change nothing. ``regions`` is where each style acts, None: everywhere;
-    ``regions.composed`` lays the images of the steps over what no style acts on.
+    ``start`` [3, h, w] is needed when "image" is part of ``params.start``; where ``start_alpha`` [h, w] is 0,
+    the picture of ``earlier`` shows, or the content. ``influence`` [H, W] in [0, 1] is the content's alpha,
+    and ``style_alphas`` ([h, w] for each style, None: opaque) are those of the styles: where one is 0 the
+    colours there change nothing. ``regions`` is where each style acts, None: everywhere; ``regions.composed``
+    lays the images of the steps over what no style acts on.
     ``encoder`` is on ``device`` already.
     The last step has ``final`` set, also when ``control.stop`` ends the work early. The same arguments and
     the same plan (``device.plan`` with ``State.full`` and ``State.tile``) give the same bits on the CPU.
@@ -120,31 +120,22 @@ def stylize(
         raise ValueError("There is nothing to paint in 0 iterations. palette.recoloured gives other colours.")
     if "image" in params.start_shares and start is None:
         raise ValueError("There is no image to start from. Give one, or start from content, noise or style.")
-    if regions is not None and (len(regions.masks), regions.size) != (len(styles), _size(content)):
-        raise ValueError(
-            f"The regions are {tuple(regions.masks.shape)}: give a mask of the content's size for each style."
-        )
-    for index, alpha in enumerate(style_alphas):
-        if alpha is not None and not bool((alpha > 0).any()):
-            raise ValueError(f"Style {index} is wholly transparent. Choose one with colours in it.")
-    check_scales(_size(content), params)
+    check_scales((content.shape[2], content.shape[1]), params)
     scene = Scene(
         content.to(device, torch.float32),
         [style.to(device, torch.float32) for style in styles],
         encoder,
         params,
         start=None if start is None else start.to(device, torch.float32),
+        start_alpha=None if start_alpha is None else start_alpha.to(device, torch.float32),
         influence=None if influence is None else influence.to(device, torch.float32),
         regions=None if regions is None else regions.to(device),
         style_alphas=[None if alpha is None else alpha.to(device, torch.float32) for alpha in style_alphas],
     )
-    if earlier is not None:
-        earlier = earlier.on(device)
-    yield from _Run(scene, control or Control(params), device, resume, continues, earlier).steps()
-
-
-def _size(image: Tensor) -> Size:
-    return image.shape[2], image.shape[1]
+    run = _Run(scene, control or Control(params), device, resume, continues, earlier)
+    # This frame outlives what the run forgets of them.
+    del resume, earlier
+    yield from run.steps()
 
 
 class _Run:
@@ -191,7 +182,7 @@ class _Run:
         pixels = full[0] * full[1]
         if self._scene.params.deterministic:
             return full, max(_TILE, pixels)
-        affordable = self._affordable_pixels()
+        affordable = affordable_pixels(self._bytes_per_pixel, self._device)
         if pixels > affordable:
             full = fit_longest(full, max(1, int(max(full) * math.sqrt(affordable / pixels))))
             self._say_smaller(full)
@@ -258,8 +249,10 @@ class _Run:
             self._reached = self._view.follow_colours(params, self._result()[0])
         previous = None if self._reached is None else self._view.extended(self._reached)
         view = View(self._scene, size, previous)
-        start = view.beginning(params)
         earlier, self._earlier = self._earlier, None
+        if earlier is not None:
+            earlier = earlier.on(self._device)
+        start = view.beginning(params, earlier)
         if self._continues and previous is None:
             view.hold(start, params, earlier)
         objective = self._objective(view, params)
@@ -380,11 +373,6 @@ class _Run:
         # Smoothed over about five steps: line searches make single ones uneven.
         old = self._seconds_per_pixel
         self._seconds_per_pixel = seconds_per_pixel if old is None else 0.8 * old + 0.2 * seconds_per_pixel
-
-    def _affordable_pixels(self) -> int:
-        """How many pixels the memory that is free now can hold, at least one."""
-        available = _MEMORY_SHARE * devices.memory_available(self._device)
-        return max(1, int(available / self._bytes_per_pixel))
 
     def _retreat(self, error: Exception) -> None:
         """After running out of memory: spend what is left of the run at half the size. Raises ``error``."""

@@ -109,6 +109,11 @@ class Pixels:
         """Whether a channel carries opacity."""
         return self.channels in ("RGBA", "BGRA", "GRAYA")
 
+    @property
+    def unplaced(self) -> Pixels:
+        """This description without its place: equal for the same picture, wherever it lies in a document."""
+        return replace(self, x=0, y=0)
+
     def of(self, data: builtins.bytes, **changes: Any) -> Pixels:
         """This description for other content: digest and size from ``data``, the rest from ``changes``."""
         return replace(self, digest=digest_of(data), bytes=len(data), **changes)

@@ -18,7 +18,7 @@ from nst_server import device as devices
 from nst_server.engine import images
 from nst_server.engine.objective import used_layers
 from nst_server.engine.palette import recoloured
-from nst_server.engine.pyramid import fit_image, resize, resize_map
+from nst_server.engine.pyramid import fill_transparent, fit_image, resize, resize_map
 from nst_server.engine.regions import Regions
 from nst_server.engine.state import State
 from nst_server.engine.stylize import Step, stylize
@@ -36,6 +36,8 @@ from nst_server.worker.reins import Leaving, Preparing, Reins
 #: Longest side of a preview in px: its pixels fit into one message. And the least time between two, in s.
 PREVIEW_SIDE = 256
 PREVIEW_SECONDS = 0.5
+#: Less than any alpha or mask but 0, to divide by.
+TINY = 1e-6
 #: In place of an encoder's name where nothing is painted.
 NO_ENCODER = ""
 
@@ -97,8 +99,7 @@ class Run:
             self._read_style(f"styles[{index}]", style) for index, style in enumerate(self._task["styles"])
         ]
         described = [image["pixels"] for image in (self._task["content"], *self._task["styles"])]
-        # Wherever they lie in their documents.
-        pixels = [replace(Pixels.from_header(header), x=0, y=0) for header in described]
+        pixels = [Pixels.from_header(header).unplaced for header in described]
         encoder = self._choose(self._reins, [content, *styles], pixels)
         device = devices.describe(self._device)
         content_layers, style_layers = used_layers(encoder, self._reins.params)
@@ -116,7 +117,8 @@ class Run:
             [style.rgb for style in styles],
             encoder,
             self._reins.params,
-            start=None if start is None else self._begun(start, earlier),
+            start=None if start is None else start.rgb,
+            start_alpha=None if start is None else self._paint_of(start, earlier),
             influence=content.alpha,
             regions=self._regions,
             style_alphas=[style.alpha for style in styles],
@@ -126,6 +128,8 @@ class Run:
             continues=continues is not None,
             earlier=earlier,
         )
+        # What a state has learnt takes up to 512 MB: only the run keeps it, for as long as it needs it.
+        del resume, earlier
         for step, revision in self._paced(steps):
             self._show(step, revision, encoder.name)
             self._stand_at(step)
@@ -138,15 +142,25 @@ class Run:
         """What this job makes small, with the parameters of now."""
         task = self._task
         images = [task["content"], task["mask"], *task["styles"], *task["style_masks"]]
-        digests = [None if image is None else image["pixels"]["digest"] for image in images]
-        return loss_of(self._reins.params, encoder.digest, digests)
+        described = [None if image is None else Pixels.from_header(image["pixels"]) for image in images]
+        return loss_of(self._reins.params, encoder.digest, described)
 
-    def _begun(self, start: images.Picture, earlier: State | None) -> Tensor:
-        """``start`` [3, h, w]; where no frame shows it, as the job left it that it goes on from."""
-        size = start.rgb.shape[2], start.rgb.shape[1]
-        if earlier is None or self._mask is None or size != (self._content.width, self._content.height):
-            return start.filled
-        return torch.lerp(resize(earlier.image, size), start.filled, (self._mask > 0).float())
+    def _paint_of(self, start: images.Picture, earlier: State | None) -> Tensor | None:
+        """How far ``start`` shows what is painted [h, w]; None: everywhere."""
+        if start.rgb.shape != self._picture.rgb.shape:
+            return start.alpha
+        paint, most, mask = start.alpha, self._picture.alpha, self._mask
+        if self._content.has_alpha and mask is not None:
+            most = mask if most is None else most * mask
+        elif earlier is not None and mask is not None:
+            # Outside it a frame without transparency shows the content.
+            return (mask > 0).float() if paint is None else paint * (mask > 0)
+        if paint is None or most is None:
+            return paint
+        # A frame is as transparent itself as the content and the mask; where they leave nothing to be seen,
+        # it is told from what is seen beside it.
+        share = (paint / most.clamp_min(TINY)).clamp_max(1)
+        return fill_transparent(share[None].expand(3, -1, -1), most)[0]
 
     def _recoloured(self, painted: images.Picture) -> dict[str, Any]:
         """A finished picture in the content's colours: one frame, the final one; no encoder."""
@@ -165,8 +179,18 @@ class Run:
             cover = cover * self._mask
         common = {"job": self._job, "iteration": 0, "scale": list(size), "revision": self._reins.revision}
         told = {**common, "encoder": NO_ENCODER, "final": True}
+        onto = content
+        if painted.alpha is not None and self._content.has_alpha:
+            # As transparent as that picture, which may have been so by the very mask.
+            most = painted.alpha if self._mask is None else painted.alpha / self._mask.clamp_min(TINY)
+            onto = replace(
+                content, alpha=most.clamp_max(1) if content.alpha is None else most.minimum(content.alpha)
+            )
+        elif painted.alpha is not None:
+            cover = cover * painted.alpha
+            made = torch.lerp(content.rgb, made, painted.alpha)
         # Brightness beyond white and colours beyond sRGB are those of the painted picture.
-        self._keep(made, told, painted.over(content, cover))
+        self._keep(made, told, painted.over(onto, cover))
         self._plan = {**devices.plan(self._device, NO_ENCODER), "size": list(size)}
         # However it was stopped meanwhile: nothing of it is missing.
         return self._done("completed", device, NO_ENCODER)

@@ -8,6 +8,7 @@ from typing import Any
 
 from nst_server.engine.state import Parts, State
 from nst_server.wire.params import Params
+from nst_server.wire.pixels import Pixels
 
 #: More than this is not kept while nobody may come for it, in bytes: the curvature of L-BFGS fits up to
 #: 1400 × 1400 px. The picture that the content loss held to is a tenth of it and is kept in any case.
@@ -18,13 +19,13 @@ _FREE = (
     *("coarse_to_fine", "scale_step", "learning_rate", "averaging", "seed", "deterministic", "encoder"),
 )
 
-Loss = tuple[Mapping[str, Any], str, tuple[str | None, ...]]
+Loss = tuple[Mapping[str, Any], str, tuple[Pixels | None, ...]]
 
 
-def loss_of(params: Params, encoder: str, digests: Sequence[str | None]) -> Loss:
-    """What makes the loss of a job, to be compared: parameters, digests of the encoder and of its images."""
+def loss_of(params: Params, encoder: str, images: Sequence[Pixels | None]) -> Loss:
+    """What makes the loss of a job, to be compared: parameters, digest of the encoder, images."""
     header = {name: value for name, value in params.to_header().items() if name not in _FREE}
-    return header, encoder, tuple(digests)
+    return header, encoder, tuple(image and image.unplaced for image in images)
 
 
 class Memory:

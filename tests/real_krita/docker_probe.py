@@ -27,6 +27,7 @@ def steps(probe):
         return
     probe.record(order=[style.name for style in root.styles.styles])
     yield from keyboard(probe, root, docker)
+    start_while_reading(probe, root, docker)
     yield from regions(probe, root, docker, handle)
     is_scaled = float(os.environ.get("QT_SCALE_FACTOR", "1")) != 1
     if not is_scaled:  # the mouse counts in the screen's own pixels
@@ -65,6 +66,7 @@ def in_another_language(probe, root, docker):
     )
     yield from scrubbing(probe, root, docker)
     docker.findChild(probe.QtWidgets.QToolButton, "nst_advanced").click()
+    probe.record(unit=docker.findChild(probe.QtWidgets.QSpinBox, "nst_field_size").suffix())
     root.download.offered = "vgg19"
     root.look()
     root.documents.offer_settings(host.current())
@@ -97,6 +99,16 @@ def keyboard(probe, root, docker):
     probe.record(deleted=[style.name for style in root.styles.styles])
     root.add_file(os.environ["NST_TEST_STYLE_2"])
     yield 0.5
+
+
+def start_while_reading(probe, root, docker):
+    """The button for it and its menu, then and afterwards."""
+    start = docker.findChild(probe.QtWidgets.QPushButton, "nst_start")
+    menu = docker.findChild(probe.QtWidgets.QToolButton, "nst_start_menu")
+    found = []
+    for root.reading.is_reading in (True, False):
+        found.append([start.isEnabled(), menu.isEnabled(), start.text()])
+    probe.record(reading=found)
 
 
 def _rows(probe, docker):

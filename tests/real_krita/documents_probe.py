@@ -43,10 +43,11 @@ def job(probe, root, handle, name, found, start, loop):
     """The source is the active layer."""
     source, before = handle.activeNode(), snapshot(handle)
     history, tool, chosen = probe.undo_texts(), probe.tool(), selected(handle)
+    known = {earlier.id for earlier in root.jobs}
     loop.take()
     began = time.monotonic()
     probe.click(start)
-    yield lambda: root.message or handle.modified() or any(not known.has_ended for known in root.jobs)
+    yield lambda: root.message or any(other.id not in known for other in root.jobs)
     job = root.jobs[-1]
     yield (lambda: root.message or (job.has_ended and not root.insertion(job).pending), JOB_SECONDS)
     yield 0.2

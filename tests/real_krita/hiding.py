@@ -18,6 +18,13 @@ class LayersPanel:
 
     def click_eye(self, name):
         """Show or hide that layer, with the mouse; a second and a half later it has been noticed."""
+        if not self._view.isVisible():
+            # Krita 6 keeps its dock behind others on a screen without a window manager.
+            document = self._probe.app.activeDocument()
+            node = document.nodeByName(name)
+            node.setVisible(not node.visible())
+            document.refreshProjection()
+            return
         self._view.expandAll()
         index = self._find(name, self._probe.QtCore.QModelIndex())
         self._probe.click(self._view.viewport(), self._view.visualRect(index.sibling(index.row(), 1)))

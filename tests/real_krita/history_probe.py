@@ -419,15 +419,19 @@ def quitting(probe, root):
             return
         asked.append([box.text(), box.informativeText()])
         # Once it has been drawn.
-        probe.QtCore.QTimer.singleShot(500, lambda: (then(), button.click()))
+        probe.QtCore.QTimer.singleShot(500, lambda: (then(box), button.click()))
 
-    probe.QtCore.QTimer.singleShot(100, lambda: answer("nst_quit_stay", lambda: probe.screenshot("asked")))
+    def photographed(box):
+        probe.screenshot("asked")
+        probe.record(asked_at=list(box.frameGeometry().getRect()))
+
+    probe.QtCore.QTimer.singleShot(100, lambda: answer("nst_quit_stay", photographed))
     probe.trigger("file_quit")
     yield lambda: asked
     yield 1.0
     probe.record(asked=asked[0], stayed=[len(probe.app.documents()), root.jobs[-1].state.value])
     probe.record(quit_job=root.jobs[-1].id)
     probe.finish()
-    probe.QtCore.QTimer.singleShot(100, lambda: answer(os.environ["NST_TEST_ANSWER"], lambda: None))
+    probe.QtCore.QTimer.singleShot(100, lambda: answer(os.environ["NST_TEST_ANSWER"], lambda box: None))
     probe.trigger("file_quit")
     yield lambda: False

@@ -12,6 +12,7 @@ class Frames:
     def __init__(self, probe):
         self._probe = probe
         self.shown, self.fetched, self.pictures, self.opened = [], [], [], 0
+        self.missing, self.missed = None, 0  # one of which no picture can be had, and how often it was wanted
 
     def show(self, sequence):
         self.shown.append(sequence)
@@ -20,6 +21,9 @@ class Frames:
         self.fetched.append(which)
 
     def thumbnail(self, sequence, side):
+        if sequence == self.missing:
+            self.missed += 1
+            return None
         self.pictures.append(sequence)
         image = self._probe.QtGui.QImage(side, side * 2 // 3, self._probe.QtGui.QImage.Format.Format_RGB32)
         image.fill(self._probe.QtGui.QColor.fromHsv(40 * sequence % 360, 160, 200))
@@ -61,6 +65,7 @@ def scrubbing(probe, root, docker):
     looks(probe, docker, "job")
     film = docker.findChild(probe.QtWidgets.QSlider, "nst_scrub")
     found = {"range": [film.minimum(), film.maximum()], "newest": film.value(), "names": [name_of(film)]}
+    yield from repainted(job, frames, found)
     film.setValue(1)
     film.setValue(2)
     found["names"].append(name_of(film))
@@ -76,6 +81,18 @@ def scrubbing(probe, root, docker):
     found["shown"], found["fetched"] = list(frames.shown), frames.fetched
     probe.record(scrub=found, pictures=sorted(frames.pictures[:3]))
     yield from several_jobs(probe, root, docker, job, frames)
+
+
+def repainted(job, frames, found):
+    """The layers have come to look otherwise; of one of them no picture can be had, at first."""
+    frames.missing = 2
+    job.looks += 1
+    yield lambda: frames.pictures[3:] == [1, 5] and frames.missed > 1
+    frames.missing = None
+    job.looks += 1
+    yield lambda: len(frames.pictures) == 8
+    yield 0.6
+    found["renewed"] = [frames.pictures[3:5], sorted(frames.pictures[5:])]
 
 
 def name_of(widget):

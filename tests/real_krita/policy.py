@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Sequence
+from typing import Any
 
 import pytest
 
@@ -40,8 +41,17 @@ def pytest_deselected(items: Sequence[pytest.Item]) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    if _not_run and required() and exitstatus == pytest.ExitCode.OK:
+    of_several = getattr(session.config, "workeroutput", None)
+    if of_several is not None:
+        of_several["krita_not_run"] = _not_run
+    elif _not_run and required() and exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take over what one of several processes (pytest-xdist) has not run."""
+    _not_run.update(getattr(node, "workeroutput", {}).get("krita_not_run", {}))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -321,7 +321,7 @@ def converting(probe, host, colour, found):
     colour.Converter.convert = lambda self, data, *size: sizes.append(len(data)) or convert(self, data, *size)
     content = host.read_content(host.current(), host.current().source())
     data = bytes(content.pixels.data)
-    found["converted"] = [sizes, colour.STRIP_PIXELS, data == data[:8] * 1200 * 1200]
+    found["converted"] = [sizes, colour.CONVERTED_PIXELS, data == data[:8] * 1200 * 1200]
     colour.Converter.convert = convert
     yield from probe.closed(handle)
 

@@ -136,7 +136,8 @@ class Installation:
             with log.open("w", encoding="utf-8", errors="replace") as self._log, _only_one("lock"):
                 return self._install()
         except OSError as error:
-            raise SetupFailed(f"{error.filename or tr('A file')}: {error.strerror}.") from error
+            name = error.filename or tr("A file")
+            raise SetupFailed(f"{name}: {error.strerror}.") from error
 
     def _install(self) -> str:
         if not self.wheel.is_file():

@@ -8,7 +8,7 @@ from ..qt import QtCore
 from .document import KritaDocument
 from .pen import PenWatch
 
-TURN_MS = 10
+SETTLE_MS = 10
 
 
 class ActiveLayer:
@@ -32,9 +32,9 @@ class ActiveLayer:
         self._pressed.disconnect(self._guard)
 
     def let_go_after(self, turns: int, then: Callable[[], None]) -> None:
-        """Have done after so many turns of TURN_MS, or where the document is closed; then call ``then``."""
+        """Have done after so many turns of SETTLE_MS, or where the document is closed; then call ``then``."""
         if self._put_back() and turns:
-            QtCore.QTimer.singleShot(TURN_MS, lambda: self.let_go_after(turns - 1, then))
+            QtCore.QTimer.singleShot(SETTLE_MS, lambda: self.let_go_after(turns - 1, then))
             return
         self.let_go()
         then()

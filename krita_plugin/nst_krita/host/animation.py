@@ -20,7 +20,7 @@ LOCKED = tr("The group with the frames, or one around it, is locked. Unlock it f
 REFUSED = tr("Krita did not make an animation of the frames.")
 
 ACTION = "convert_group_to_animated"
-TURN_MS = 20
+LOOK_MS = 20
 #: How long Krita may take until its action knows of the new active layer, and to convert the group.
 READY_TURNS, DONE_TURNS = 100, 3000
 SETTLE_TURNS = 30
@@ -67,7 +67,7 @@ class Animating(QtCore.QObject):
 
     def _wait(self) -> None:
         # Qt would not keep this alive for a method of its own; the lambda does, whoever else lets it go.
-        QtCore.QTimer.singleShot(TURN_MS, lambda: self._turn())  # noqa: PLW0108
+        QtCore.QTimer.singleShot(LOOK_MS, lambda: self._turn())  # noqa: PLW0108
 
     def _turn(self) -> None:
         if not self._document.is_open:

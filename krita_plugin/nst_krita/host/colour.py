@@ -38,7 +38,7 @@ EXCHANGE = "Rec2020-elle-V4-g10.icc"
 PQ = "High Dynamic Range UHDTV Wide Color Gamut Display (Rec. 2020) - SMPTE ST 2084 PQ EOTF"
 
 # Converting so many pixels takes Krita 0.05 to 0.2 s on a slow machine, for which a painter has to wait.
-STRIP_PIXELS = 300_000
+CONVERTED_PIXELS = 300_000
 
 
 def colours_of(node: Any) -> Colours:
@@ -131,7 +131,7 @@ class Strips:
 
     def step(self) -> None:
         """Convert the next ones; Krita runs its event loop meanwhile. Raises HostError as Converter does."""
-        rows = min(max(1, STRIP_PIXELS // self._width), self._height - self._row)
+        rows = min(max(1, CONVERTED_PIXELS // self._width), self._height - self._row)
         stride = len(self._data) // self._height
         strip = bytes(self._data[self._row * stride : (self._row + rows) * stride])
         made = self._converter.convert(strip, self._width, rows)

@@ -175,3 +175,8 @@ def _id_of(handle: Any) -> str:
     _known[:] = [entry for entry in _known if entry[0] in still_open]
     _known.append((handle, uuid.uuid4().hex))
     return _known[-1][1]
+
+
+def is_known(document_id: str) -> bool:
+    """Whether the document with that id has been seen, and was open when the latest new one was."""
+    return any(known_id == document_id for _handle, known_id in _known)

@@ -98,8 +98,7 @@ class FrameGroup:
     def is_aside(self) -> bool:
         """Whether it came hidden, and nobody has shown it since."""
         group = self.node()
-        self._is_aside = self._is_aside and (group is None or not group.visible())
-        return self._is_aside and group is not None
+        return self._is_aside and group is not None and not group.visible()
 
     def would_hide(self, node: Any) -> bool:
         """Whether the group, once it comes, lies above ``node``."""
@@ -141,6 +140,7 @@ class FrameGroup:
         """Make that layer the only visible one, and the group visible. No undo step."""
         group = self.node()
         if group is not None:
+            self._is_aside = False
             group.setVisible(True)
             self._reveal(layer_id)
 
@@ -154,7 +154,7 @@ class FrameGroup:
             self.show(self._by_age(nodes)[-1])
         elif group.visible() != visible:
             group.setVisible(visible)
-            self._is_stale = False
+            self._is_aside = self._is_stale = False
             self._document.handle.refreshProjection()
 
     def look(self, may_show: bool) -> tuple[Any, ...]:
@@ -169,7 +169,9 @@ class FrameGroup:
             if self._is_stale:
                 self._draw()
         frames = [(_id_of(node), node.visible()) for node in nodes]
-        return frames, group is not None and group.visible()
+        is_visible = group is not None and group.visible()
+        self._is_aside = self._is_aside and not is_visible
+        return frames, is_visible
 
     def _follow(self, nodes: list[Any]) -> None:
         present, visible = self._by_age(nodes), [_id_of(node) for node in nodes if node.visible()]

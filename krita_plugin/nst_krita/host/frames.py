@@ -58,8 +58,8 @@ class FrameInserter(QtCore.QObject):
     ``on_inserted(key)``; ``on_skipped(key)``: not put into the document, for the cap on steps, or because a
     newer one replaced it, or because group or document are gone; ``on_held(key, size)``: nor this one, for
     the cap on bytes, of which it would take so many; ``on_changed()``: frames were undone, redone, deleted,
-    hidden or shown; ``on_gone(reason)``: once each time, and with "" when frames can go in again;
-    ``on_animated(layer_id, problem)``: one of the two is "".
+    hidden or shown, or something was painted in the document; ``on_gone(reason)``: once each time, and with
+    "" when frames can go in again; ``on_animated(layer_id, problem)``: one of the two is "".
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class FrameInserter(QtCore.QObject):
         self._tries_left = 0  # to make the animation that is wanted
         self._animating: Animating | None = None
         self._animated_id = ""
-        self._looks = self._group.look(may_show=False)
+        self._looks, self._looked = self._group.look(may_show=False), time.monotonic()
         self._timer = QtCore.QTimer(self)
         self._timer.setInterval(POLL_MS)
         self._timer.timeout.connect(self._poll)
@@ -243,7 +243,10 @@ class FrameInserter(QtCore.QObject):
         is_calm = self._pen.is_calm()
         if self._coming is None:
             looks = self._group.look(may_show=is_calm)
-            if looks != self._looks:
+            has_painted = is_calm and self._pen.has_painted(self._document, self._looked)
+            if has_painted:
+                self._looked = time.monotonic()
+            if looks != self._looks or has_painted:
                 self._looks = looks
                 self._on_changed()
         if is_calm and self.pending:

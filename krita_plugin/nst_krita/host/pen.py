@@ -8,7 +8,7 @@ from typing import Callable
 from krita import Krita
 
 from ..qt import QtCore, QtGui, QtWidgets, Signal
-from .document import Document, current
+from .document import Document, current, is_known
 from .unfinished import IN_STEPS, REST_SECONDS, RESTING, Unfinished
 
 CALM_SECONDS = 1.0
@@ -37,11 +37,10 @@ class PenWatch(QtCore.QObject):
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._clock = clock
-        self._watches = self._moves_canvas = False
+        self._watches = self._down = self._begins_stroke = self._moves_canvas = False
         self._unfinished = Unfinished()
         self._tools: frozenset[str] = frozenset()
         self._chosen_at = float("-inf")  # when these tools were first seen
-        self._down = self._begins_stroke = False
         self._last = float("-inf")
         self._painted: dict[str, float] = {}  # id of a document → when a stroke on its canvas began
 
@@ -58,9 +57,12 @@ class PenWatch(QtCore.QObject):
             QtWidgets.QApplication.instance().focusWindowChanged.disconnect(self._take_in)
         for window in QtGui.QGuiApplication.allWindows():
             window.removeEventFilter(self)
-        self._down = False
+        # How what is under way now comes to its end is not seen.
+        self._down = self._begins_stroke = self._moves_canvas = False
+        self._unfinished.end()
 
     def _take_in(self, _focused: QtGui.QWindow | None = None) -> None:
+        self._moves_canvas = False  # another window, or another program, has heard of the key's release
         # A window hears of tens of events where the application hears of thousands, before any widget
         # and before Krita's own filters on the canvas can swallow them.
         for window in QtGui.QGuiApplication.allWindows():
@@ -80,7 +82,10 @@ class PenWatch(QtCore.QObject):
             self._last = self._clock()
             if self._begins_stroke:  # and by now the document that was touched is the one in front
                 self._begins_stroke = False
-                self._painted[current().id] = self._last
+                document = current().id
+                if document not in self._painted:
+                    self._painted = {name: at for name, at in self._painted.items() if is_known(name)}
+                self._painted[document] = self._last
         return False
 
     def has_painted(self, document: Document, since: float) -> bool:

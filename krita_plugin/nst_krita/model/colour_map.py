@@ -19,7 +19,7 @@ SAMPLE_SIDE = 160
 #: Colours that are told apart at most: a layer with more of them is a picture, no map.
 MAX_COLOURS = 24
 #: So many pixels are divided at a time: that takes 20 ms on a slow machine, in which no other thread runs.
-STRIP_PIXELS = 1 << 17
+MAPPED_PIXELS = 1 << 17
 
 
 class FlatColour(NamedTuple):
@@ -42,7 +42,7 @@ def flat_colours(pixels: Any, width: int, height: int) -> list[FlatColour]:
     # Where paint is blended along an edge, the next pixel to the right or below has another colour.
     flat = Counter(
         number & 0xFFFFFF
-        for number, right, below in zip(numbers, numbers[1:], numbers[width:])
+        for number, right, below in zip(numbers, numbers[1:] or numbers, numbers[width:] or numbers)
         if number >= CLEAR and _are_shades(number, right) and _are_shades(number, below)
     )
     alike: dict[int, Counter[int]] = defaultdict(Counter)
@@ -83,9 +83,9 @@ class ColourMap:
         own = bytearray(256)
         own[self._index(colour)] = 255
         is_own, strips = bytes(own), []
-        for start in range(0, len(self._alpha), STRIP_PIXELS):
-            alpha = self._alpha[start : start + STRIP_PIXELS]
-            chosen = self._nearest[start : start + STRIP_PIXELS].translate(is_own)
+        for start in range(0, len(self._alpha), MAPPED_PIXELS):
+            alpha = self._alpha[start : start + MAPPED_PIXELS]
+            chosen = self._nearest[start : start + MAPPED_PIXELS].translate(is_own)
             both = int.from_bytes(chosen, "little") & int.from_bytes(alpha, "little")
             strips.append(both.to_bytes(len(alpha), "little"))
         return b"".join(strips)
@@ -96,11 +96,11 @@ class ColourMap:
     def _divide(self) -> None:
         """Make of the pixels their alpha, and the index of the colour that each is nearest to."""
         # Fewer numbers: of a picture with ten thousands of them each would have to be compared.
-        coarse = int.from_bytes(b"\xf8\xf8\xf8\0" * STRIP_PIXELS, "little")
+        coarse = int.from_bytes(b"\xf8\xf8\xf8\0" * MAPPED_PIXELS, "little")
         nearest, alphas, indices = _Nearest(self._numbers), [], []
         pixels = memoryview(self._pixels)
-        for start in range(0, len(pixels), 4 * STRIP_PIXELS):
-            strip = bytes(pixels[start : start + 4 * STRIP_PIXELS])
+        for start in range(0, len(pixels), 4 * MAPPED_PIXELS):
+            strip = bytes(pixels[start : start + 4 * MAPPED_PIXELS])
             alphas.append(strip[3::4])
             numbers = (int.from_bytes(strip, "little") & coarse).to_bytes(len(strip), "little")
             indices.append(bytes(map(nearest.__getitem__, memoryview(numbers).cast("I"))))

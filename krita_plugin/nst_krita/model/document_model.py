@@ -7,6 +7,7 @@ from typing import Any, Mapping, NamedTuple, Sequence
 
 from .. import host
 from ..backend.network import Request
+from ..translation import tr_n
 from .history import ALL_FRAMES, History, JobRecord
 from .jobs import Job, JobState
 from .options import DEFAULTS, OF_COLOURS, FrameSchedule, Layers, Options, Params
@@ -65,26 +66,27 @@ def read_job(
 ) -> tuple[Job, Request]:
     """A job in ``document`` with the docker's settings, and what to submit for it.
 
+    They are taken before anything is read: the painter may change them meanwhile.
     ``download``: whether the server may fetch weights. Raises HostError where the document cannot serve,
     InvalidParams where the settings contradict.
     """
-    params = options.params(styles.weights, styles.scales)
-    content = host.read_content(document, origin.content)
-    start = host.read_start(document, origin.start, content.pixels) if origin.start is not None else None
+    params, chosen = options.params(styles.weights, styles.scales), styles.styles
+    regions = [style.region for style in chosen]
     title = tr("{} → “{}”").format(styles.name, (origin.start or origin.content).name)
-    chosen = styles.styles
     job = Job(title, styles.name, params, options["layers"], document.id, origin.content.id, styles=chosen)
     job.locks, job.room = options["lock_frames"], options["frame_memory"] * 2**20
+    content = host.read_content(document, origin.content)
+    start = host.read_start(document, origin.start, content.pixels) if origin.start is not None else None
     pictures: Sequence[Any] = [style.picture() for style in chosen]
-    regions = masks_of([style.region for style in chosen], document, content.pixels)
-    request = Request(job.id, params, content.pixels, pictures, content.mask, title, download, regions, start)
+    masks = masks_of(regions, document, content.pixels)
+    request = Request(job.id, params, content.pixels, pictures, content.mask, title, download, masks, start)
     return job, replace(request, continues=origin.continues)
 
 
 def read_recolouring(options: Options, document: host.Document, origin: Origin) -> tuple[Job, Request]:
     """A job that gives ``origin.start`` the docker's colours without painting, and what to submit for it.
 
-    Raises HostError where the document or these colours cannot serve.
+    They are taken before anything is read. Raises HostError where the document or these colours cannot serve.
     """
     if options["keep_colours"] == "no":
         raise host.HostError(
@@ -93,11 +95,11 @@ def read_recolouring(options: Options, document: host.Document, origin: Origin) 
         )
     colours = {name: options[name] for name in OF_COLOURS}
     params = Params(iterations=0, frames=FrameSchedule(series=False), **colours)
-    content = host.read_content(document, origin.content)
-    start = host.read_start(document, origin.start or origin.content, content.pixels)
     title = tr("recoloured → “{}”").format((origin.start or origin.content).name)
     job = Job(title, tr("recoloured"), params, Layers.EVERY, document.id, origin.content.id)
     job.locks, job.room = options["lock_frames"], options["frame_memory"] * 2**20
+    content = host.read_content(document, origin.content)
+    start = host.read_start(document, origin.start or origin.content, content.pixels)
     # A job has a style; nothing is painted in this one, and the content is there anyway.
     return job, Request(job.id, params, content.pixels, [content.pixels], content.mask, title, start=start)
 
@@ -132,9 +134,16 @@ def ended_again(record: JobRecord, document: host.Document) -> Job:
     job = job_again(record, document)
     job.left_out = ()
     job.iteration = max(job.frames.values(), default=0)
-    job.words = tr("{} iterations, painted earlier").format(job.iteration)
+    job.words = _painted_earlier(job.iteration)
     job.state, job.is_folded = JobState.DONE, True
     return job
+
+
+def _painted_earlier(iterations: int) -> str:
+    if not iterations:
+        return tr("recoloured earlier")
+    words = tr_n("{} iteration, painted earlier", "{} iterations, painted earlier", iterations)
+    return words.format(iterations)
 
 
 def style_choices() -> list[host.StyleChoice]:

@@ -9,13 +9,13 @@ from .words import tr
 
 #: The protocol's "series".
 SERIES = tr("1, 2, 5, 10, 20, 50 …")
-_ONE_IN = tr("one in {}")
+_EVERY = tr("every {} iterations")
 
 #: What is offered: schedule → words.
 OFFERED = {
     "series": SERIES,
-    "every:10": _ONE_IN.format(10),
-    "every:50": _ONE_IN.format(50),
+    "every:10": _EVERY.format(10),
+    "every:50": _EVERY.format(50),
     "none": tr("the result alone"),
 }
 
@@ -26,7 +26,7 @@ def words_of(schedule: str) -> str:
         return OFFERED[schedule]
     known = FrameSchedule.parse(schedule)
     parts = [SERIES] if known.series else []
-    parts += [_ONE_IN.format(known.every)] if known.every else []
+    parts += [_EVERY.format(known.every)] if known.every else []
     parts += [", ".join(map(str, known.at))] if known.at else []
     return " + ".join(parts)
 
@@ -36,7 +36,7 @@ def schedule_of(words: str) -> str:
     for schedule, offered in OFFERED.items():
         if words.strip() == offered:
             return schedule
-    pattern = re.escape(_ONE_IN).replace(re.escape("{}"), r"(\d+)")
+    pattern = re.escape(_EVERY).replace(re.escape("{}"), r"(\d+)")
     parts = []
     for part in map(str.strip, words.split("+")):
         number = re.fullmatch(pattern, part)

@@ -205,10 +205,14 @@ class Insertion:
             on_inserted=self._on_inserted,
             on_skipped=self._on_skipped,
             on_held=self._on_held,
-            on_changed=self._refresh,
+            on_changed=self._on_changed,
             on_gone=self._on_gone,
             on_animated=self._on_animated,
         )
+
+    def _on_changed(self) -> None:
+        self._job.looks += 1
+        self._refresh()
 
     def _on_inserted(self, sequence: int) -> None:
         self._drop(sequence)

@@ -32,8 +32,7 @@ class JobRows(Observable):
         return self._insertions[job.id]
 
     def add(self, job: Job, insertion: Insertion) -> None:
-        """A job has begun in the document in view, or is followed again; those that have ended are folded."""
-        self.viewed = job.document_id
+        """A job has begun, or is followed again; those that have ended are folded."""
         for ended in [known for known in self.jobs if known.has_ended]:
             self.fold(ended)
         self._insertions[job.id] = insertion
@@ -69,7 +68,7 @@ class JobRows(Observable):
         animation: its note then says so, and the animation is given up."""
         insertion = self._insertions[job.id]
         if insertion.pending and not insertion.is_homeless:
-            job.note = tr("Frames wait until you have finished the stroke or left the transform tool.")
+            job.note = tr("Frames wait until you have finished what you are doing on the canvas.")
             return
         if insertion.is_animating and not insertion.is_homeless:
             insertion.leave_layers()

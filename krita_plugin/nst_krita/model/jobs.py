@@ -47,7 +47,8 @@ class Job(Observable):
     those ``left_out``, which have been layers; ``frames_note``: why frames are not to be seen. ``styles``:
     the docker's, for their shares; empty for a job of an earlier session. ``document_name``: of its document,
     where it has to be told which that is. ``is_folded``:
-    whether it has ended and is shown in one line.
+    whether it has ended and is shown in one line. ``looks``: how often its layers may have come to look
+    otherwise.
     """
 
     state = Property(JobState.SENDING)
@@ -63,6 +64,7 @@ class Job(Observable):
     is_shown = Property(True)
     is_folded = Property(False)
     document_name = Property("")
+    looks = Property(0)
 
     def __init__(
         self,

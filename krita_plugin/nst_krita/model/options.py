@@ -111,7 +111,7 @@ class Options(Observable):
                     self["layers"] = Layers(value)
                 elif name == "lock_frames":
                     self["lock_frames"] = value is True
-                elif name == "frame_memory":
+                elif name == "frame_memory" and not isinstance(value, bool):
                     self["frame_memory"] = FRAME_MEMORIES[FRAME_MEMORIES.index(value)]
                 elif name in self._values:
                     checked = getattr(Params(**{name: value}), name)

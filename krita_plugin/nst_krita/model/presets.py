@@ -95,7 +95,7 @@ class Presets(Observable):
         self._keep([*(preset for preset in self.saved if preset.name != name), made])
         self._choose(name)
         if any(style.region is not None for style in self._styles.styles):
-            return tr("Kept, but for where each style paints: that belongs to this picture.")
+            return tr("Saved, except where each style paints: that belongs to this picture.")
         return ""
 
     def rename(self, preset: Preset, name: str) -> str:

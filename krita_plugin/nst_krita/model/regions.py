@@ -101,7 +101,7 @@ class ColourRegion(LayerRegion):
     def __init__(self, document: Any, layer: host.Layer, colour: str) -> None:
         super().__init__(document, layer)
         self.colour = colour
-        self.words = tr("where “{}” is {}").format(layer.name, colour)
+        self.words = tr("where “{}” has the colour of the swatch").format(layer.name)
 
     def to_json(self) -> dict[str, str]:
         return {**super().to_json(), "colour": self.colour}
@@ -130,11 +130,19 @@ class ColourRegion(LayerRegion):
 def colours_of(document: Any, layer: host.Layer) -> tuple[list[FlatColour], str]:
     """The flat colours of a layer, that with the largest area first; where there are none, why."""
     try:
-        sample = host.sample_colours(document, layer)
+        found = _sampled(document, layer)
     except host.HostError as error:
         return [], str(error)
-    found = flat_colours(sample.data, sample.width, sample.height)
-    return found, "" if found else tr("“{}” has no flat colours on it.").format(layer.name)
+    return found, "" if found else _without_colours(layer)
+
+
+def _sampled(document: Any, layer: host.Layer) -> list[FlatColour]:
+    sample = host.sample_colours(document, layer)
+    return flat_colours(sample.data, sample.width, sample.height)
+
+
+def _without_colours(layer: host.Layer) -> str:
+    return tr("“{}” has no flat colours on it.").format(layer.name)
 
 
 def divided(document: Any, layer: host.Layer, styles: Sequence[Style]) -> str:
@@ -142,11 +150,14 @@ def divided(document: Any, layer: host.Layer, styles: Sequence[Style]) -> str:
 
     Returns what does not come out even.
     """
-    colours, problem = colours_of(document, layer)
+    try:
+        colours = _sampled(document, layer)
+    except host.HostError as error:
+        return str(error)
     for style, flat in zip(styles, colours):
         style.region = ColourRegion(document, layer, flat.colour)
-    if problem:
-        return sentence(problem, tr("Paint one for each style."))
+    if not colours:
+        return sentence(_without_colours(layer), tr("Paint one for each style."))
     if len(colours) < len(styles):
         words = tr("“{}” has fewer colours than there are styles: the last ones paint where they did.")
         return words.format(layer.name)

@@ -6,21 +6,11 @@ from typing import Any, Callable
 
 from .. import host
 from ..backend import wire
-from ..backend.network import BadImage, Network, Request
+from ..backend.network import BadImage, Network
 from ..settings import Settings
 from .colour_map import FlatColour
 from .connection import Connection
-from .document_model import (
-    Origin,
-    active_layer,
-    continuation,
-    dragged_layer,
-    ended_again,
-    job_again,
-    read_job,
-    read_recolouring,
-    record_of,
-)
+from .document_model import dragged_layer, ended_again, job_again
 from .documents import Documents, Offer
 from .download import Download
 from .earlier import Earlier
@@ -33,6 +23,7 @@ from .live import LiveChanges, timer
 from .options import Options
 from .presets import Preset, Presets
 from .properties import Observable, Property
+from .reading import Begun, Reading
 from .regions import ColourRegion, LayerRegion, SelectedRegion, colours_of, divided
 from .server import Server
 from .settings_in_use import SettingsInUse
@@ -72,7 +63,8 @@ class Root(Observable):
         self.presets = Presets(settings, self.options, self.styles)
         self.forecast = Forecast(settings, self.options, self.connection)
         self._in_use = SettingsInUse(settings, self.options, self.styles, self.documents)
-        self.stops_at_quit = self._is_reading = False
+        self.reading = Reading(self.options, self.styles, self._in_use, self.documents, self.download)
+        self.stops_at_quit = False
         self._earlier = Earlier(settings, self.documents)
         self._earlier.observe(self._show_offers, "offers")
         self.documents.observe(self._show_offers, "offers")
@@ -134,58 +126,32 @@ class Root(Observable):
 
     def start(self) -> None:
         """Start a job on the active layer."""
-        self._paint(active_layer)
+        self._begin(self.reading.anew)
 
     def continue_from_layer(self) -> None:
         """Start a job that goes on from the active layer, as it has been painted over."""
-        self._paint(lambda document: continuation(document, self.documents.history(document)))
+        self._begin(self.reading.onward)
 
     def recolour_layer(self) -> None:
         """Give the active layer, a finished frame, the docker's colours; it is not painted again."""
+        self._begin(self.reading.recolouring)
 
-        def read(document: host.Document) -> tuple[Origin, Job, Request]:
-            origin = continuation(document, self.documents.history(document))
-            return (origin, *read_recolouring(self.options, document, origin))
-
-        self._begin(read, lambda job: self._in_use.recolour(job, host.current()))
-
-    def _paint(self, origin_in: Callable[[host.Document], Origin]) -> None:
-        if not self.styles.styles:
-            self.message = tr("Choose a style first: press +.")
-            return
-
-        def read(document: host.Document) -> tuple[Origin, Job, Request]:
-            origin = origin_in(document)
-            made = read_job(self.options, self.styles, document, origin, self.download.allowed)
-            return (origin, *made)
-
-        self._begin(read, self._in_use.start)
-
-    def _begin(
-        self,
-        read: Callable[[host.Document], tuple[Origin, Job, Request]],
-        settings_of: Callable[[str], dict[str, Any]],
-    ) -> None:
-        if self._is_reading:  # the painter's events come in between, and this is one of them
+    def _begin(self, read: Callable[[], Begun]) -> None:
+        if self.reading.is_reading:  # the painter's events come in between, and this is one of them
             return
         self.message = ""
-        self._is_reading = True
         try:
-            document = host.current()
-            origin, job, request = read(document)
+            begun = read()
         except (host.HostError, BadImage) as error:
             self.message = str(error)
             return
         except wire.params.InvalidParams as error:
             self.message = sentence(about(f"params.{error.field}", error.problem), error.hint)
             return
-        finally:
-            self._is_reading = False
-        record = record_of(job, settings_of(job.id))
-        self._follow(job, document, origin.above, record)
-        self._network.submit(request)
-        self.documents.add(document, record)
-        self._remember()
+        self._follow(begun.job, begun.document, begun.above, begun.record)
+        self._network.submit(begun.request)
+        self.documents.add(begun.document, begun.record)
+        self.look()  # wherever the painter is by now
 
     def toggle_pause(self, job: Job) -> None:
         """Hold the job, or let it go on."""
@@ -392,7 +358,6 @@ class Root(Observable):
 
     def _follow(self, job: Job, document: host.KritaDocument, above: host.Layer, record: JobRecord) -> None:
         self.rows.add(job, self._insertion(job, document, above, record))
-        self.rows.name_documents()
 
     def _insertion(self, job: Job, document: Any, above: host.Layer, record: JobRecord) -> Insertion:
         def write() -> None:
@@ -425,6 +390,7 @@ class Root(Observable):
 
     def close(self) -> None:
         """Krita quits: remember, let go. Jobs go on in the server, and their frames can be fetched later."""
+        self.reading.close()
         for job in self.unfinished:
             if self.stops_at_quit:
                 self.stop(job)

@@ -15,7 +15,7 @@ from typing import Any, Callable
 from ..backend import installation, running, wire
 from ..backend.installation import Cancelled, Installation, Progress, SetupFailed
 from .properties import Observable, Property
-from .words import tr
+from .words import memory_size, tr
 
 BUILD = Path(__file__).resolve().parent.parent / "build.json"
 #: What quitting Krita waits for uv to end, in seconds: it is killed after half of one.
@@ -150,9 +150,9 @@ class ServerSetup(Observable):
             if not self.makes_environment:
                 text += tr("Updating takes a minute, and waits for running jobs.")
             else:
-                text += tr(
-                    "It was installed in another way and stays; this one takes {} of the disk."
-                ).format(self._room())
+                text += tr("The server installed there stays; the new one takes {} of the disk.").format(
+                    self._room()
+                )
             wheel = installation.carried_wheel()
             return text.format(
                 installation.installed().get("version", "?"), installation.version_of(wheel) if wheel else "?"
@@ -240,7 +240,7 @@ def stage_words(progress: Progress) -> str:
         "resolving": tr("finding out what is needed"),
         "downloading": tr("downloading"),
         "installing": tr("installing"),
-        "trying": tr("trying whether it computes"),
+        "trying": tr("testing it"),
     }[progress.stage]
 
 
@@ -262,4 +262,4 @@ def _home_short(folder: Path) -> str:
 def _free() -> str:
     folder = installation.server_folder()
     existing = next(place for place in (folder, *folder.parents) if place.exists())
-    return f"{shutil.disk_usage(str(existing)).free / installation.GIB:.0f} GB"
+    return memory_size(shutil.disk_usage(str(existing)).free)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping, Sequence
+from typing import Any, Callable, Mapping, Sequence
 
 from .. import host
 from ..settings import Settings
@@ -40,15 +40,22 @@ class SettingsInUse:
         ]
         return {"options": self._options.to_json(), "styles": styles, "others": others}
 
-    def start(self, job: str) -> dict[str, Any]:
-        """A job is made with what the docker shows; returns that."""
-        self._used = self.now()
-        self._remember(job)
-        self._keep_masks()
-        return self._used
+    def hold(self) -> Callable[[str], dict[str, Any]]:
+        """Take what the docker shows now for a job that begins once its layers have been read.
 
-    def _keep_masks(self) -> None:
-        regions = [style.region for style in self._styles.styles if style.path]
+        What is returned is called with the job's id then, and returns the job's settings.
+        """
+        shown, regions = self.now(), [style.region for style in self._styles.styles if style.path]
+
+        def start(job: str) -> dict[str, Any]:
+            self._used = shown
+            self._remember(job)
+            self._keep_masks(regions)
+            return shown
+
+        return start
+
+    def _keep_masks(self, regions: Sequence[Any]) -> None:
         selected = [known for known in regions if isinstance(known, SelectedRegion) and known.name]
         if selected:
             self._documents.keep_masks(selected[0].document, {known.name: known.packed for known in selected})
@@ -56,18 +63,24 @@ class SettingsInUse:
     def _remember(self, job: str) -> None:
         self._settings.set("started", [*self._settings.get("started", list), job][-MAX_STARTED:])
 
-    def recolour(self, job: str, document: host.Document) -> dict[str, Any]:
-        """A job gives the active layer of ``document`` the docker's colours; returns its settings in these.
+    def hold_recolouring(self, document: host.Document) -> Callable[[str], dict[str, Any]]:
+        """The same for a job that gives the active layer of ``document`` the docker's colours.
 
-        The docker's own where it is no frame.
+        Its settings are the layer's in these; the docker's own where it is no frame.
         """
-        self._remember(job)
         record = self.record_in(document)
-        made = record.settings_of(document.source().id) if record is not None else {}
-        if not made.get("styles") and not made.get("others"):
-            return self.now()
-        colours = {name: self._options[name] for name in OF_COLOURS}
-        return {**made, "options": {**made.get("options", {}), **colours}}
+        shown = record.settings_of(document.source().id) if record is not None else {}
+        if shown.get("styles") or shown.get("others"):
+            colours = {name: self._options[name] for name in OF_COLOURS}
+            shown = {**shown, "options": {**shown.get("options", {}), **colours}}
+        else:
+            shown = self.now()
+
+        def start(job: str) -> dict[str, Any]:
+            self._remember(job)
+            return shown
+
+        return start
 
     def use(self, settings: Mapping[str, Any], document: host.Document) -> str:
         """Have these settings of ``document``, with the defaults for all that they do not name.

@@ -39,11 +39,10 @@ def duration(seconds: float) -> str:
 
 
 def amount(done: float, total: float, unit: str) -> str:
-    """ "212 of 548 MB"; bytes are told in MB of 2^20, as torchvision does."""
+    """How much of a ``total`` above 0 is done: "212 of 548 MB"; MB of 2^20 bytes, as torchvision's."""
     if unit in ("B", "byte", "bytes"):
-        done, total, unit = done / 2**20, total / 2**20, "MB"
-    text = tr("{} of {} {}").format(round(done), round(total), unit) if total else f"{round(done)} {unit}"
-    return text.strip()
+        return tr("{} of {} MB").format(round(done / 2**20), round(total / 2**20))
+    return tr("{} of {} {}").format(round(done), round(total), unit).strip()
 
 
 def memory_size(size: float) -> str:
@@ -67,8 +66,7 @@ def about(field: str, message: str) -> str:
     if place == "params":
         known = re.split(r"[.\[]", rest, maxsplit=1)[0]  # of a list, the place in it says nothing
         name = LABELS.get(known) or rest.replace("_", " ").capitalize()
-        # "must be …" goes on from the name, a whole sentence stands beside it.
-        return f"{name}{' ' if message[:1].islower() else ': '}{message}"
+        return f"{name}: {message}"
     numbered = re.match(r"(styles|style_masks)\[(\d+)\]", place)
     if numbered:
         subject = tr("Style {}") if numbered[1] == "styles" else tr("The region of style {}")

@@ -69,8 +69,10 @@ def _spin(options: Options, name: str) -> QtWidgets.QSpinBox:
     # No iterations are for a finished picture: see Root.recolour_layer.
     spin.setRange(1 if name == "iterations" else meta["low"], min(meta["high"], MAX_SPIN))
     spin.setKeyboardTracking(False)
-    if meta.get("unit"):
-        spin.setSuffix(" " + meta["unit"])
+    if meta.get("unit") == "px":
+        before, after = tr("{} px").split("{}")
+        spin.setPrefix(before)
+        spin.setSuffix(after)
     if name == "size":
         spin.setSpecialValueText(tr("as the layer"))
         spin.setSingleStep(128)

@@ -14,7 +14,10 @@ CELL = WIDTH + GAP
 #: Longest side of a picture that is enlarged, in px.
 LARGE = 180
 #: One picture is taken so many ms after the other, so that the hand that paints notices none of them.
-LOADING_MS, RETRY_MS = 40, 500
+LOADING_MS = 40
+#: One that cannot be had now, as the painter is at work, is asked for again after so many ms, then after
+#: twice as many, and so on; after so many times (two minutes) no more, until something changes.
+RETRY_MS, MAX_TRIES = 500, 8
 
 #: Makes the picture of that frame, at most so many px wide and high; None where it cannot be had now.
 Maker = Callable[[int, int], Any]
@@ -39,6 +42,8 @@ class FilmStrip(QtWidgets.QSlider):
         self._cells: tuple[Cell, ...] = ()
         self._first = 0  # the one at the left edge
         self._pictures: dict[int, QtGui.QPixmap] = {}
+        self._stale: set[int] = set()  # of the pictures, those to be taken anew
+        self._tries: dict[int, int] = {}  # key → how often it could not be had
         self._loading = QtCore.QTimer(self)
         self._loading.setSingleShot(True)
         self._loading.timeout.connect(self._load)
@@ -57,6 +62,15 @@ class FilmStrip(QtWidgets.QSlider):
         self.setValue(chosen)
         self.blockSignals(blocked)
         self._keep_in_view()
+
+    def renew(self) -> None:
+        """Take all pictures anew, those in sight first; until then the earlier ones are shown."""
+        self._stale = set(self._pictures)
+        self._start()
+
+    def _start(self) -> None:
+        self._tries.clear()
+        self._loading.start(LOADING_MS)
 
     def sizeHint(self) -> QtCore.QSize:
         return QtCore.QSize(2 * CELL, HEIGHT + self.fontMetrics().height() + 4)
@@ -78,7 +92,7 @@ class FilmStrip(QtWidgets.QSlider):
         self._first = min(self._first, max(0, self.value() - beside))
         self._first = max(self._first, min(self.value() + beside, last) - room + 1)
         self._first = max(0, min(self._first, last - room + 1))
-        self._loading.start(LOADING_MS)
+        self._start()
         self.update()
 
     def _moved(self, index: int) -> None:
@@ -89,21 +103,29 @@ class FilmStrip(QtWidgets.QSlider):
         return range(self._first, min(len(self._cells), self._first + self._room()))
 
     def _load(self) -> None:
-        """Take one of the pictures that are missing."""
-        missing = [self._cells[index] for index in self._seen()]
-        missing = [cell for cell in missing if cell.has_picture and cell.key not in self._pictures]
-        if not missing or not self.isVisible():
+        """Take one of the pictures that are missing or stale, the one that has been asked for least."""
+        seen = [self._cells[index] for index in self._seen()]
+        wanted = [cell.key for cell in seen if cell.has_picture and self._is_wanted(cell.key)]
+        tries, key = min(((self._tries.get(key, 0), key) for key in wanted), default=(MAX_TRIES, 0))
+        if tries == MAX_TRIES or not self.isVisible():
             return
         # No larger than it is shown: Krita takes the time of each of its pixels.
-        image = self._maker(missing[0].key, round(WIDTH * self.devicePixelRatioF()))
-        if image is not None:
-            self._pictures[missing[0].key] = QtGui.QPixmap.fromImage(image)
-            self.update()
-        self._loading.start(LOADING_MS if image is not None else RETRY_MS)
+        image = self._maker(key, round(WIDTH * self.devicePixelRatioF()))
+        if image is None:
+            self._tries[key] = tries + 1
+            self._loading.start(RETRY_MS << tries)
+            return
+        self._pictures[key] = QtGui.QPixmap.fromImage(image)
+        self._stale.discard(key)
+        self.update()
+        self._loading.start(LOADING_MS)
+
+    def _is_wanted(self, key: int) -> bool:
+        return key not in self._pictures or key in self._stale
 
     def showEvent(self, event: QtGui.QShowEvent) -> None:
         super().showEvent(event)
-        self._loading.start(LOADING_MS)
+        self._start()
 
     def paintEvent(self, _event: QtGui.QPaintEvent) -> None:
         painter = QtGui.QPainter(self)

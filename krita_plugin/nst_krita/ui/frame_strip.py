@@ -46,6 +46,7 @@ class FrameStrip(QtWidgets.QWidget):
         column.addWidget(self._film)
         column.addWidget(self._fetch)
         bind(self, job, self._refresh, "inserted", "left_out")
+        bind(self, job, self._film.renew, "looks")
 
     def _refresh(self) -> None:
         job = self._job

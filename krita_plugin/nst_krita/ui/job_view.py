@@ -65,7 +65,7 @@ class JobView(QtWidgets.QFrame):
         job = self._job
         busy = not job.has_ended
         self._fold.setVisible(not busy)
-        hint = tr("Show its frames") if job.is_folded else tr("Show one line of it")
+        hint = tr("Show its frames") if job.is_folded else tr("Fold to one line")
         self._fold.say("closed" if job.is_folded else "open", hint)
         self._body.setVisible(not job.is_folded)
         self._more.setVisible(not job.is_folded)

@@ -5,14 +5,17 @@ from __future__ import annotations
 from ..model.root import Root
 from ..model.words import tr
 from ..qt import QtCore, QtGui, QtWidgets
-from .theme import GAP
+from .theme import GAP, bind
 
 #: Of the accent, in per cent: buttons are drawn lighter than their colour, and white text shall be readable.
 DARKER = 135
 
 
 class StartButton(QtWidgets.QWidget):
-    """The button, and an arrow with a menu: continue from the active layer, recolour it, use its settings."""
+    """The button, and an arrow with a menu: continue from the active layer, recolour it, use its settings.
+
+    While a layer is being read neither can be pressed.
+    """
 
     def __init__(self, root: Root) -> None:
         super().__init__()
@@ -23,6 +26,7 @@ class StartButton(QtWidgets.QWidget):
         start.setToolTip(tr("Paint the active layer, or its selected part, in these styles."))
         start.clicked.connect(lambda *_: root.start())
         self._start = start
+        self._focused: QtWidgets.QWidget | None = None  # where the focus of the disabled button went
         more = QtWidgets.QToolButton()
         more.setObjectName("nst_start_menu")
         more.setToolTip(tr("More to do with the active layer"))
@@ -38,6 +42,18 @@ class StartButton(QtWidgets.QWidget):
         line.addWidget(start, 1)
         line.addWidget(more)
         self._colour()
+        bind(self, root.reading, self._show_reading, "is_reading")
+
+    def _show_reading(self) -> None:
+        is_reading, had_focus = self._root.reading.is_reading, self._start.hasFocus()
+        self.setEnabled(not is_reading)
+        self._start.setText(tr("Reading the layer") if is_reading else tr("Start"))
+        # Qt passes the focus on; a painter who uses the keyboard finds it where he left it.
+        focused = QtWidgets.QApplication.focusWidget()
+        if is_reading:
+            self._focused = focused if had_focus else None
+        elif self._focused is not None and focused is self._focused:
+            self._start.setFocus()
 
     def _colour(self) -> None:
         """The docker's one button that stands out, in the theme's own accent."""

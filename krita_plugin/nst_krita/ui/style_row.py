@@ -107,7 +107,10 @@ class StyleRow(QtWidgets.QWidget):
         region = style.region
         self._name.say(f"{style.name} · {region.words}" if region is not None else style.name)
         self._name.setToolTip(style.path or style.name)
-        where = tr("Paints only {}.").format(region.words) if region is not None else ""
+        where = ""
+        if region is not None:
+            part = f"{region.words} ({region.colour})" if region.colour else region.words
+            where = tr("Paints only {}.").format(part)
         self._picture.setToolTip(where or tr("Drag to change the order."))
         self.setAccessibleDescription(where)
         self._show_picture()

@@ -1,0 +1,81 @@
+"""What the watch on the painter's hand remembers, with stand-ins for Qt and Krita."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import Mock
+
+import pytest
+
+SPACE = "space"
+
+
+class Hand:
+    """A painter at the canvas of ``document``; the watch that sees what he does."""
+
+    def __init__(self, pen: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.document, self.known, self.now = "a", {"a"}, 0.0
+        application = SimpleNamespace(allWindows=list)
+        keys = SimpleNamespace(Key_Space=SPACE, Key_Return="return")
+        types = SimpleNamespace(KeyPress="key down", KeyRelease="key up")
+        monkeypatch.setattr(pen, "_Type", types)
+        monkeypatch.setattr(pen, "_PRESSES", ("press",))
+        monkeypatch.setattr(pen, "_MOVES", ("move",))
+        monkeypatch.setattr(pen, "QtGui", SimpleNamespace(QGuiApplication=application))
+        monkeypatch.setattr(pen, "QtCore", SimpleNamespace(Qt=SimpleNamespace(Key=keys)))
+        monkeypatch.setattr(pen, "current", lambda: SimpleNamespace(id=self.document))
+        monkeypatch.setattr(pen, "is_known", lambda name: name in self.known)
+        monkeypatch.setattr(pen, "_pressed_widget", lambda _press: "canvas")
+        monkeypatch.setattr(pen, "_is_canvas", lambda widget: widget == "canvas")
+        monkeypatch.setattr(pen, "_chosen_tools", frozenset)
+        self.watch = pen.PenWatch(lambda: self.now)
+        self.watch.pressed = Mock()
+
+    def does(self, *kinds: str) -> None:
+        for kind in kinds:
+            self.now += 1
+            event = SimpleNamespace(type=lambda kind=kind: kind, key=lambda: SPACE)
+            self.watch.eventFilter(None, event)
+
+    def has_painted(self, document: str = "a", since: float = 0.0) -> bool:
+        """As the watch tells."""
+        found: bool = self.watch.has_painted(SimpleNamespace(id=document), since)
+        return found
+
+
+@pytest.fixture
+def hand(part: Any, monkeypatch: pytest.MonkeyPatch) -> Hand:
+    return Hand(part("host.pen"), monkeypatch)
+
+
+def test_the_canvas_that_is_moved_is_not_painted_on(hand: Hand) -> None:
+    hand.does("key down", "press", "move", "key up")
+    assert not hand.has_painted()
+    hand.does("press", "move")
+    assert hand.has_painted() and not hand.has_painted(since=hand.now)
+
+
+@pytest.mark.parametrize("happens", ["_take_in", "stop"])
+def test_a_key_that_is_let_go_where_nobody_looks_is_not_held_for_ever(hand: Hand, happens: str) -> None:
+    hand.does("key down")
+    getattr(hand.watch, happens)()
+    hand.does("press", "move")
+    assert hand.has_painted()
+
+
+def test_a_stroke_that_nobody_saw_the_end_of_is_forgotten(hand: Hand) -> None:
+    hand.does("press")
+    hand.watch.stop()
+    hand.does("move")
+    assert not hand.has_painted()
+
+
+def test_documents_that_are_closed_are_forgotten(hand: Hand) -> None:
+    for hand.document in ("a", "b"):
+        hand.does("press", "move")
+    assert hand.has_painted("b") and not hand.has_painted("c")
+    assert list(hand.watch._painted) == ["a", "b"]
+    hand.document, hand.known = "c", {"b", "c"}
+    hand.does("press", "move")
+    assert list(hand.watch._painted) == ["b", "c"]
