@@ -1,14 +1,12 @@
 """The real worker behind a real server, on images so small that seconds do."""
 
-import http.server
 import os
 import secrets
 import signal
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pytest
@@ -85,49 +83,6 @@ def test_a_job_from_first_to_last(client: RawClient, job: str) -> None:
     assert progress[-1]["iteration"] == 6
     prepared = [m["state"] for m in client.log if m.type == "state"]
     assert prepared[-1] == "running"
-
-
-class Mirror(http.server.BaseHTTPRequestHandler):
-    """Serves what is no weights file under every name, and writes down who asked."""
-
-    asked: ClassVar[list[str]] = []
-
-    def do_GET(self) -> None:
-        self.asked.append(self.path)
-        self.send_response(200)
-        self.send_header("Content-Length", "5")
-        self.end_headers()
-        self.wfile.write(b"empty")
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
-@pytest.fixture
-def mirror(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    serving = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Mirror)
-    threading.Thread(target=serving.serve_forever, args=(0.01,)).start()
-    monkeypatch.setenv("NST_WEIGHTS_URL", f"http://127.0.0.1:{serving.server_port}/weights/")
-    Mirror.asked.clear()
-    yield Mirror.asked
-    serving.shutdown()
-    serving.server_close()
-
-
-def test_weights_are_downloaded_only_for_a_job_that_agrees(mirror: list[str], tmp_path: Path) -> None:
-    with ServerProcess(tmp_path, "--device", "cpu") as process:
-        client = process.client()
-        client.send("credit", bytes=PLENTY)
-        client.submit("silent", iterations=1, encoder="auto", **SHALLOW)
-        assert client.expect("done", job="silent", seconds=PATIENCE)["notes"] == []
-        assert mirror == []
-        client.submit("agreed", more={"download": True}, iterations=1, encoder="auto", **SHALLOW)
-        done = client.expect("done", job="agreed", seconds=PATIENCE)
-    assert mirror == ["/weights/vgg19-dcbb9e9d.pth"]
-    assert done["encoder"] == "built-in"
-    assert "VGG19 could not be had" in done["notes"][0]
-    steps = [m["what"] for m in client.log if m.type == "state" and m["job"] == "agreed" and m.get("what")]
-    assert "downloading VGG19" in steps
 
 
 def test_the_same_seed_gives_the_same_bytes(client: RawClient, job: str) -> None:
