@@ -31,7 +31,7 @@ CROPS: dict[str, tuple[str, Box | None]] = {
 def dialog() -> Box:
     """Where the question of history/asked.png is, with a little around it."""
     found = json.loads((SCREENSHOTS / "history" / "result.json").read_text(encoding="utf-8"))
-    left, top, width, height = found["asked_at"]
+    left, top, width, height = found["results"]["asked_at"]
     return left - EDGE, top - EDGE, left + width + EDGE, top + height + EDGE
 
 
