@@ -175,14 +175,15 @@ def test_transparency_is_that_of_source_and_selection(name: str, found: Found) -
 
 
 @pytest.mark.parametrize(
-    ("name", "rough"), [("linear", 3), ("float", 3), ("lab", 3), ("cmyk", 10), ("grey", 12)]
+    ("name", "rough"), [("linear", 3), ("float", 3), ("lab", 3), ("cmyk", 14), ("grey", 12)]
 )
 def test_it_looks_the_same_in_other_colours(
     name: str, rough: float, result: Result, profile: Profile
 ) -> None:
     """Like that of the 8-bit document, in the mean and the spread of each channel.
 
-    Not pixel by pixel: the built-in encoder is another one for each content.
+    Not pixel by pixel: the built-in encoder is another one for each content. Krita's CMYK lacks some blues,
+    in 6.0 more of them than before.
     """
     looks = [Found(each, result, profile).screen("final")[..., :3] for each in ("file", name)]
     if name == "grey":
