@@ -183,7 +183,7 @@ def test_it_looks_the_same_in_other_colours(
     """Like that of the 8-bit document, in the mean and the spread of each channel.
 
     Not pixel by pixel: the built-in encoder is another one for each content. Krita's CMYK lacks some blues,
-    in 6.0 more of them than before.
+    from 5.3 on more of them than before.
     """
     looks = [Found(each, result, profile).screen("final")[..., :3] for each in ("file", name)]
     if name == "grey":
