@@ -90,16 +90,22 @@ def test_a_job_that_has_ended_is_told(server: ServerProcess, nst: Terminal, job:
     assert code == 1 and told.startswith(f"nst: {job} has ended: done.")
 
 
+def queued(server: ServerProcess, job: str) -> RawClient:
+    """A client whose ``job`` waits behind another of its own."""
+    client = server.client()
+    client.submit("first", seed=1)
+    client.submit(job)
+    client.expect("accepted", job=job)
+    return client
+
+
 @pytest.mark.parametrize("command", ["stop", "cancel"])
 def test_a_job_that_vanishes_meanwhile_is_not_called_cancelled(
     nst: Terminal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, job: str, command: str
 ) -> None:
     with ServerProcess(tmp_path, worker=SCRIPT) as server:
         nst.at(server)
-        other = server.client()
-        other.submit("first", seed=1)
-        other.submit(job)
-        other.expect("accepted", job=job)
+        other = queued(server, job)
 
         def forgotten_first(client: Client, job: str) -> None:
             client._lose("The connection is lost.")
@@ -189,10 +195,7 @@ def test_weights_for_styles_that_there_are_not(server: ServerProcess, nst: Termi
 def test_a_job_without_a_picture_is_only_ended(nst: Terminal, tmp_path: Path, job: str) -> None:
     with ServerProcess(tmp_path, worker=SCRIPT) as server:
         nst.at(server)
-        client = server.client()
-        client.submit("first", seed=1)
-        client.submit(job)
-        client.expect("accepted", job=job)
+        queued(server, job)
         assert nst("pause", job) == (0, f"{job}: paused")
         assert nst("resume", job) == (0, f"{job}: queued")
         assert nst("stop", job) == (0, f"{job}: cancelled")

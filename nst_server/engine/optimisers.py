@@ -253,9 +253,9 @@ class Adam:
         self.evaluations = 0
         self.setbacks = 0
         self.trouble = ""
+        self._steps = 0
         if resume is None:
-            self._steps, self._second = 0, torch.zeros_like(self.image)
-            self.follow(objective)
+            self.follow(objective, afresh=True)
             return
         self.objective = objective
         self.here, self._best_here = _evaluation(resume, "here"), _evaluation(resume, "best")

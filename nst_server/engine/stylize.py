@@ -121,16 +121,20 @@ def stylize(
     if "image" in params.start_shares and start is None:
         raise ValueError("There is no image to start from. Give one, or start from content, noise or style.")
     check_scales((content.shape[2], content.shape[1]), params)
+
+    def ready(image: Tensor | None) -> Tensor | None:
+        return None if image is None else image.to(device, torch.float32)
+
     scene = Scene(
         content.to(device, torch.float32),
         [style.to(device, torch.float32) for style in styles],
         encoder,
         params,
-        start=None if start is None else start.to(device, torch.float32),
-        start_alpha=None if start_alpha is None else start_alpha.to(device, torch.float32),
-        influence=None if influence is None else influence.to(device, torch.float32),
+        start=ready(start),
+        start_alpha=ready(start_alpha),
+        influence=ready(influence),
         regions=None if regions is None else regions.to(device),
-        style_alphas=[None if alpha is None else alpha.to(device, torch.float32) for alpha in style_alphas],
+        style_alphas=list(map(ready, style_alphas)),
     )
     run = _Run(scene, control or Control(params), device, resume, continues, earlier)
     # This frame outlives what the run forgets of them.

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from nst_server.engine.state import Parts, State
+from nst_server.engine.state import State
 from nst_server.wire.params import Params
 from nst_server.wire.pixels import Pixels
 
@@ -38,7 +38,7 @@ class Memory:
         """Remember the last ``state`` of ``job``."""
         tensors = state.optimiser.tensors
         if sum(tensor.nbytes for tensor in tensors.values()) > _MOST_BYTES:
-            state = replace(state, optimiser=Parts({}, {"image": state.image}))
+            state = replace(state.afresh(), curvature=state.curvature)
         self._kept = job, loss, state.on("cpu")
 
     def take(self, job: str | None, loss: Loss) -> State | None:
