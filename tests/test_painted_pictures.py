@@ -7,6 +7,7 @@ on the better side of what earlier faults gave.
 import numpy as np
 import pytest
 import torch
+from engine_helpers import picture as clouds
 
 from nst_server.compare import measures
 from nst_server.demo import inputs
@@ -87,3 +88,20 @@ def test_the_border_is_painted_like_the_rest(painted, strength):
     steps = painted[strength].diff(dim=1).abs().mean((0, 2))
     # The content's sky is at the top, where a frame would show.
     assert 0.4 < float(steps[:3].mean() / steps[6:30].mean()) < 1.6
+
+
+def finest(image):
+    """How strong the detail of ``image`` [3, h, w] is that is lost at half its size."""
+    size = image.shape[2], image.shape[1]
+    return float((image - resize(resize(image, (size[0] // 2, size[1] // 2)), size)).std())
+
+
+def test_what_is_smooth_gets_the_grain_of_the_style():
+    """Not the style's energy as contrast where there are edges, and a smooth rest."""
+    content = torch.linspace(0.3, 0.7, 256).expand(3, 96, 256).clone()
+    content[:, 30:80, 180:220], content[:, 30:80:6, 180:220] = 0.1, 0.9
+    noise = torch.randn(1, 120, 256, generator=torch.Generator().manual_seed(1))
+    style = (clouds(256, 120, smooth=8) * 0.6 + 0.2 + 0.08 * noise).clamp(0, 1)
+    encoder = build_encoder(content, [style])
+    *_, final = stylize(content, [style], encoder, Params(iterations=20), device=torch.device("cpu"))
+    assert finest(final.image[:, :, :160]) == pytest.approx(finest(style), rel=0.25)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nst_server.engine.losses import Statistics
 from nst_server.engine.luminance import luminance, with_luminance
-from nst_server.engine.noise import random_texture, white_noise
+from nst_server.engine.noise import random_grain, random_texture, white_noise
 from nst_server.engine.objective import Objective, style_part, style_shares, used_layers
 from nst_server.engine.palette import Moments, in_histogram, in_moments, moments_of, pooled
 from nst_server.engine.pyramid import fill_transparent, fit_image, resize, resize_map
@@ -202,6 +202,7 @@ class View:
         )
         self._statistics: list[dict[str, Statistics]] | None = None
         self._division: Division | None = None
+        self._grain: Tensor | None = None
 
     @property
     def previous(self) -> Tensor | None:
@@ -222,7 +223,8 @@ class View:
         target = None
         if self._previous is not None:
             enlarged = self._enlarged(self._previous, reference, 1 - params.strength)
-            target = torch.lerp(reference, enlarged, _HOLD * style_part(params.strength))
+            held = torch.lerp(reference, enlarged, _HOLD * style_part(params.strength))
+            target = self._grained(held, params)
         return Objective(
             scene.encoder,
             reference,
@@ -262,6 +264,7 @@ class View:
         shares = style_shares(params, len(self.scene.styles))
         if self._division is None or self._division.shares != shares:
             self._division = Division.of(shares, self.regions)
+            self._grain = None
         return self._division
 
     def beginning(self, params: Params, earlier: State | None = None) -> Tensor:
@@ -275,9 +278,8 @@ class View:
         reference = scene.reference(self.content, params, division)
         shares = params.start_shares
         if self._previous is not None:
-            return self._enlarged(
-                self._previous, reference, shares.get("content", 0.0) * (1 - params.strength)
-            )
+            detail = shares.get("content", 0.0) * (1 - params.strength)
+            return self._grained(self._enlarged(self._previous, reference, detail), params)
         below = reference if earlier is None else resize(earlier.image, self.size)
         images = [
             share * self._image(name, params, below if name == "image" else reference, division)
@@ -338,6 +340,25 @@ class View:
         coarse = resize(resize(reference, (picture.shape[2], picture.shape[1])), self.size)
         return (resize(picture, self.size) + detail * (reference - coarse)).clamp(0, 1)
 
+    def _grained(self, picture: Tensor, params: Params) -> Tensor:
+        """``picture`` [3, h, w], with the styles' detail that the scale before had no room for, at random.
+
+        Where a picture is smooth nothing tells the style loss which way grain would lie, and it answers with
+        more contrast where there are edges already.
+        """
+        if self._previous is None:
+            return picture
+        if self._grain is None:
+            before = self._previous.shape[2], self._previous.shape[1]
+            styles, alphas = zip(*map(self._scaled, range(len(self.scene.styles))), strict=True)
+
+            def grain(shares: Sequence[float]) -> Tensor:
+                found = random_grain(styles, shares, self.size, before, params.seed, alphas)
+                return found.to(picture)
+
+            self._grain = self._painted_over(torch.zeros_like(picture), self._divided(params), grain)
+        return (picture + style_part(params.strength) * self._grain).clamp(0, 1)
+
     def extended(self, picture: Tensor) -> Tensor:
         """``picture`` [3, h, w] fit to be enlarged: where no style acts, with colours from around."""
         return picture if self.regions is None else self.regions.extended(picture)
@@ -378,7 +399,7 @@ class View:
         previous = None if self._previous is None else scene.finished(self._previous)
         scene.take_colours(params)
         self.content = resize(scene.content, self.size)
-        self._statistics = None
+        self._statistics = self._grain = None
         if previous is not None:
             coarser = View(scene, (previous.shape[2], previous.shape[1]))
             self._previous = scene.taken_up(previous, params, coarser._divided(params))
