@@ -157,5 +157,6 @@ def _decoded_png(pixels: Pixels, data: bytes) -> Numbers:
     try:
         numbers: Numbers = imagecodecs.png_decode(data)
     except (imagecodecs.PngError, ValueError) as error:
-        raise ImageError("encoding", f"the PNG file is damaged ({error}).", hint) from error
+        reason = f" ({error})" if str(error) else ""
+        raise ImageError("encoding", f"the PNG file is damaged{reason}.", hint) from error
     return numbers.reshape(*numbers.shape[:2], -1)

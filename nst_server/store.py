@@ -7,8 +7,8 @@
     jobs/<job>/checkpoint.npz    where the worker goes on after an interruption; gone when the job has ended
     jobs/<job>/end.json          the terminal message
 
-A file appears whole or not at all: it is written under another name and then renamed. Those of jobs are
-flushed to the disk before, so that it holds even if the machine stops.
+What is in a job's folder holds even if the machine stops (see ``durable``). Images are not waited for until
+they are on the disk, which can take seconds; whoever reads them compares their SHA-256.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ import logging
 import os
 import shutil
 import time
-from array import array
 from collections import Counter, deque
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
+from nst_server import durable
+from nst_server.frame_log import FrameLog
 from nst_server.jobs import (
     ACCEPTED,
     ACKNOWLEDGED,
@@ -48,8 +49,12 @@ MIN_FREE = 500 * 10**6
 #: Jobs that ended longer ago are removed, in seconds; so are folders of jobs that cannot be read.
 KEEP_SECONDS = 14 * 24 * 3600
 _TRASH = ".trash"
-#: What the files of a job raise where they are damaged, or somebody has edited them.
-_UNREADABLE = (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
+#: What the files of a job raise where they are damaged, missing, or somebody has edited them. Any other
+#: OSError proves nothing: the disk may be read the next time.
+_DAMAGED = (
+    *(FileNotFoundError, NotADirectoryError, IsADirectoryError),
+    *(ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError),
+)
 
 
 class DiskFull(Exception):
@@ -103,7 +108,7 @@ class Store:
         self._blobs = root / "blobs"
         self._jobs = root / "jobs"
         self._held: Counter[str] = Counter()
-        self._lines: dict[str, array[int]] = {}
+        self._frames = FrameLog(self._jobs)
         self._trash: deque[Path] = deque()
         for folder in (root, self._blobs, self._jobs):
             private_dir(folder)
@@ -116,37 +121,37 @@ class Store:
         Except where one was begun again and again, or its images are gone: that is failed, "interrupted".
         """
         jobs = []
-        oldest = time.time() - KEEP_SECONDS
+        all_read = True
         for folder in sorted(self._jobs.iterdir()):
             if not is_job(folder.name):
                 self._trash.append(folder)
                 continue
             try:
                 job = self._load(folder)
-            except _UNREADABLE as error:
+            except _DAMAGED as error:
                 log.warning("job %s cannot be read: %s", folder.name, error)
-                if folder.lstat().st_mtime < oldest:
+                if _is_older(folder):
                     self._trash.append(folder)
-                continue
-            if self.is_old(job.id):
-                self._trash.append(folder)
-                continue
-            self.hold(job)
-            jobs.append(job)
+            except OSError as error:
+                log.error("job %s cannot be read at the moment and is left alone: %s", folder.name, error)
+                all_read = False
+            else:
+                if self.is_old(job.id):
+                    self._trash.append(folder)
+                else:
+                    self.hold(job)
+                    jobs.append(job)
         for path in self._blobs.iterdir():
             if path.suffix == ".part" and path.is_file():
                 path.unlink()
-            else:
+            elif all_read:
+                # Otherwise one that could not be read may need any of them.
                 self._trash.append(path)
         return sorted(jobs, key=lambda job: job.created)
 
     def is_old(self, job: str) -> bool:
         """Whether the job ended so long ago that it can go."""
-        try:
-            ended = (self._jobs / job / "end.json").stat().st_mtime
-        except FileNotFoundError:
-            return False
-        return ended < time.time() - KEEP_SECONDS
+        return _is_older(self._jobs / job / "end.json")
 
     def _load(self, folder: Path) -> Job:
         values = _read_json(folder / "job.json")
@@ -171,22 +176,21 @@ class Store:
             stopping=bool(values.get("stopping", False)),
             beginnings=int(values.get("beginnings", 0)),
         )
-        end = folder / "end.json"
-        if end.exists():
-            fields = _read_json(end)
-            kind = fields.pop("type")
-            if kind not in ENDINGS:
-                raise ValueError(f"{kind!r} is not an ending")
-            job.kept_frames = int(fields["kept_frames"])
-            job.ending = Message(kind, fields)
-        else:
+        try:
+            fields = _read_json(folder / "end.json")
+        except FileNotFoundError:
             self._revive(job, folder)
+            return job
+        kind = fields.pop("type")
+        if kind not in ENDINGS:
+            raise ValueError(f"{kind!r} is not an ending")
+        job.kept_frames = int(fields["kept_frames"])
+        job.ending = Message(kind, fields)
         return job
 
     def _revive(self, job: Job, folder: Path) -> None:
         """Make a job that has not ended ready to go on; end it where it cannot."""
-        self._cut_torn_line(job.id)
-        job.kept_frames = len(self._index(job.id))
+        job.kept_frames = self._frames.mend(job.id)
         job.acknowledged = min(job.acknowledged, job.kept_frames)
         job.saved = self.checkpoint_path(job.id).exists()
         if job.cancelling:
@@ -199,8 +203,8 @@ class Store:
 
     def _has_images(self, job: Job) -> bool:
         images = job.images.values()
-        profiles = all(self.has_blob(image.icc, None) for image in images if image.icc)
-        return profiles and all(self.has_blob(image.digest, image.bytes) for image in images)
+        profiles = all(self._blob_size(image.icc) > 0 for image in images if image.icc)
+        return profiles and all(self._blob_size(image.digest) == image.bytes for image in images)
 
     def record(self, change: Change) -> None:
         """Write a change down. Raises OSError."""
@@ -209,9 +213,11 @@ class Store:
         if change.kind == ACCEPTED:
             # What can lie there is an earlier submission of this job that could not be read.
             self._discard(folder)
+            self._frames.forget(job.id)
             try:
                 (folder / "frames").mkdir(parents=True)
                 self._write_job(job)
+                durable.sync_folder(self._jobs)
             except OSError:
                 shutil.rmtree(folder, ignore_errors=True)
                 raise
@@ -219,10 +225,7 @@ class Store:
         elif change.kind in (UPDATED, ACKNOWLEDGED):
             self._write_job(job)
         elif change.kind == FRAME:
-            with (folder / "frames.jsonl").open("ab") as file:
-                start = file.tell()
-                file.write(json.dumps(dict(change.fields)).encode() + b"\n")
-            self._index(job.id, start)
+            self._frames.append(job.id, change.fields)
         elif change.kind == ENDED:
             try:
                 _write_json(folder / "end.json", dict(change.fields))
@@ -232,7 +235,7 @@ class Store:
                 _write_json(folder / "end.json", dict(change.fields))
             self._drop_checkpoint(job.id)
         elif change.kind == FORGOTTEN:
-            self._lines.pop(job.id, None)
+            self._frames.forget(job.id)
             self.release(job)
             self._discard(folder)
 
@@ -270,14 +273,11 @@ class Store:
             file.unlink(missing_ok=True)
 
     def frame(self, job: str, sequence: int) -> dict[str, Any]:
-        """The record of a kept frame: its header, and "file", the name of its pixels. Raises KeyError."""
-        lines = self._index(job)
-        if not 1 <= sequence <= len(lines):
-            raise KeyError(sequence)
-        with (self._jobs / job / "frames.jsonl").open("rb") as file:
-            file.seek(lines[sequence - 1])
-            record: dict[str, Any] = json.loads(file.readline())
-        return record
+        """The record of a kept frame: its header, and "file", the name of its pixels.
+
+        Raises KeyError where there is none, OSError and ValueError where it cannot be read.
+        """
+        return self._frames.record(job, sequence)
 
     def frame_path(self, job: str, record: Mapping[str, Any]) -> Path:
         """The file with the pixels of a kept frame."""
@@ -302,35 +302,6 @@ class Store:
             return pixels
         return None
 
-    def _cut_torn_line(self, job: str) -> None:
-        """Let the records of frames end with a whole line, so that more can follow."""
-        lines = self._index(job)
-        path = self._jobs / job / "frames.jsonl"
-        if path.exists():
-            with path.open("rb+") as file:
-                file.seek(lines[-1] if lines else 0)
-                if lines:
-                    file.readline()
-                file.truncate()
-
-    def _index(self, job: str, appended: int | None = None) -> array[int]:
-        """Where in frames.jsonl the line of each frame starts; a broken line ends the list."""
-        lines = self._lines.get(job)
-        if lines is None:
-            lines = self._lines[job] = array("Q")
-            path = self._jobs / job / "frames.jsonl"
-            if path.exists():
-                start = 0
-                with path.open("rb") as file:
-                    for line in file:
-                        if not line.endswith(b"}\n"):
-                            break
-                        lines.append(start)
-                        start += len(line)
-        elif appended is not None:
-            lines.append(appended)
-        return lines
-
     # -- blobs
 
     def blob_path(self, digest: str) -> Path:
@@ -340,10 +311,17 @@ class Store:
     def has_blob(self, digest: str, size: int | None) -> bool:
         """Whether the blob is here whole; ``size`` in bytes, None if it is not known."""
         try:
-            found = self.blob_path(digest).stat().st_size
+            found = self._blob_size(digest)
         except OSError:
             return False
         return found > 0 if size is None else found == size
+
+    def _blob_size(self, digest: str) -> int:
+        """Its bytes, 0 where it is not there. Raises OSError where that cannot be told."""
+        try:
+            return self.blob_path(digest).stat().st_size
+        except FileNotFoundError:
+            return 0
 
     def begin_blob(self, digest: str) -> Part:
         """Start to receive a blob."""
@@ -383,7 +361,12 @@ class Store:
                         continue
                     path.unlink(missing_ok=True)
                     return True
-                inner = next((p for p in path.rglob("*") if not p.is_dir()), None)
+                if path.is_symlink() or not path.is_dir():
+                    # What a link leads to is somebody else's.
+                    self._trash.popleft()
+                    path.unlink(missing_ok=True)
+                    return True
+                inner = next((p for p in path.rglob("*") if p.is_symlink() or not p.is_dir()), None)
                 if inner is not None:
                     inner.unlink()
                     return True
@@ -435,9 +418,12 @@ def _read_json(path: Path) -> Any:
 
 
 def _write_json(path: Path, values: Mapping[str, Any]) -> None:
-    temporary = path.with_suffix(".tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        json.dump(values, file)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    durable.write_whole(path, json.dumps(values).encode())
+
+
+def _is_older(path: Path) -> bool:
+    """Whether it was last changed longer ago than jobs are kept; False where that cannot be told."""
+    try:
+        return path.lstat().st_mtime < time.time() - KEEP_SECONDS
+    except OSError:
+        return False

@@ -21,14 +21,16 @@ SERVER = {
     "__main__": {"cli"},
     "wire": set(),
     "jobs": {"wire"},
-    "store": {"jobs", "wire"},
+    "durable": set(),
+    "frame_log": {"durable"},
+    "store": {"durable", "frame_log", "jobs", "wire"},
     "broker": {"jobs", "store", "executors", "wire"},
     "executors": {"jobs", "wire"},
     "demo": {"wire"},
     "weights": {"wire"},
     "device": {"wire"},
     "engine": {"weights", "device", "raster", "wire"},
-    "worker": {"engine", "weights", "device", "wire"},
+    "worker": {"engine", "weights", "device", "durable", "wire"},
     "raster": {"wire"},
     "compare": {"engine", "weights", "wire"},
     "bench": {"engine", "weights", "device", "wire"},
@@ -193,3 +195,7 @@ def test_project_speaks_of_itself_alone() -> None:
         ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.split()
     assert not [name for name in tracked if name.endswith(".lock")]
+
+
+def test_options_of_pytest_are_told_in_one_place() -> None:
+    assert [f.name for f in (ROOT / ".ci").iterdir() if "addopts" in f.read_text("utf-8")] == []

@@ -23,7 +23,7 @@ from nst_server.worker.job import Run
 def state(iteration: int = 7) -> State:
     generator = torch.Generator().manual_seed(iteration)
     image = torch.rand(3, 5, 8, generator=generator)
-    image[0, 0, 0] = float("nan")
+    image[0, 0, 0] = 1e-45  # the smallest number that there is
     return State(
         iteration=iteration,
         evaluations=iteration + 2,

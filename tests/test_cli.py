@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -17,7 +18,8 @@ from PIL import Image
 from server_process import SCRIPT, ServerProcess
 
 from nst_server import raster
-from nst_server.cli import main, pictures
+from nst_server.cli import main, outputs, pictures
+from nst_server.wire.connection import Connection
 from nst_server.wire.params import FIELDS
 
 
@@ -63,6 +65,40 @@ def test_stylize_writes_picture_and_frames(
     assert not alpha[:, :9].any()
     assert (alpha[:, 11:] == 255).all()
     assert sorted(f.name for f in frames.iterdir()) == [f"iteration-000{i}.png" for i in (1, 2, 3)]
+
+
+def test_what_a_picture_goes_on_from_is_told_where_it_is_not_known(
+    server: ServerProcess, images: tuple[Path, Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "out.png"
+    small = ("--iterations", 2, "--size", 32, "--encoder", "built-in")
+    run = nst(server, "stylize", *images, "-o", out, *small)
+    job = run.stderr.split()[1]
+    on = ("stylize", *images, "-o", tmp_path / "on.png", "--start", out, *small, "--continues")
+    # The server has forgotten it, but what has painted it has not.
+    assert "nothing is known" not in nst(server, *on, job).stdout
+    run = nst(server, *on, "no-such-job")
+    note = "nothing is known of job no-such-job: it went on from the picture alone"
+    assert run.returncode == 0
+    assert f"note: {note}\n" in run.stdout
+    # While it is painted, too.
+    assert f"{note}\n" in run.stderr
+
+
+def test_a_job_is_forgotten_with_its_picture_written_unless_it_shall_be_kept(
+    server: ServerProcess, images: tuple[Path, Path], tmp_path: Path
+) -> None:
+    small = ("-o", tmp_path / "out.png", "--iterations", 1, "--size", 32, "--encoder", "built-in")
+    jobs = [
+        nst(server, "stylize", *images, *small, *more).stderr.split()[1] for more in ((), ("--keep-job",))
+    ]
+    listed = nst(server, "jobs").stdout
+    assert [job in listed for job in jobs] == [False, True]
+    run = nst(server, "attach", jobs[1], "--frames-dir", tmp_path / "frames")
+    assert run.returncode == 0, run.stderr
+    assert [f.name for f in (tmp_path / "frames").iterdir()] == ["iteration-0001.png"]
+    run = nst(server, "stylize", *images, *small, "--keep-job", "--device", "cpu")
+    assert (run.returncode, "ends with the call" in run.stderr) == (2, True)
 
 
 def test_mask_limits_where_it_paints(
@@ -117,6 +153,48 @@ def test_a_gradient_of_16_bits_stays_one_and_keeps_profile_and_untouched_bits(
         assert len(np.unique(numbers[:, 32:, 1])) > 1000
     frame = pictures.read(tmp_path / "frames" / "iteration-0001.png", "frame")
     assert (frame.depth, frame.profile) == (16, profile)
+
+
+def test_no_name_of_a_file_or_folder_is_in_the_way(images: tuple[Path, Path], tmp_path: Path) -> None:
+    strange = os.fsencode(tmp_path) + b"/\xff \xf0\x9f\x8e\xa8.png"
+    images[0].rename(os.fsdecode(strange))
+    (tmp_path / "link.png").symlink_to("picture.png")
+    command = [sys.executable, "-m", "nst_server", "stylize", strange, str(images[1])]
+    command += ["-o", "link.png", "--iterations", "1", "--size", "32", "--encoder", "built-in"]
+    # The server that it starts works in another folder.
+    environment = {**os.environ, "NST_DATA_DIR": "data", "PYTHONPATH": str(Path(__file__).parent.parent)}
+
+    def run(*words: str | bytes) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, check=False)
+
+    try:
+        painted = run(*command)
+        assert painted.returncode == 0, painted.stderr
+        assert (tmp_path / "link.png").is_symlink()
+        assert pictures.read(tmp_path / "picture.png", "result").size == (50, 40)
+        assert b"no jobs" in run(*command[:3], "jobs").stdout
+    finally:
+        ended = run(*command[:3], "serve", "--stop")
+    assert b"has ended" in ended.stdout
+
+
+def test_a_picture_that_finds_no_room_leaves_the_one_before(
+    images: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture = pictures.read(images[0], "content")
+    outputs.write(tmp_path / "out.png", picture, 8)
+    before = (tmp_path / "out.png").read_bytes()
+
+    def fill(path: Path, data: bytes) -> int:
+        with path.open("wb") as file:
+            file.write(data[: len(data) // 2])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", fill)
+    with pytest.raises(OSError, match="No space"):
+        outputs.write(tmp_path / "out.png", picture, 8)
+    assert (tmp_path / "out.png").read_bytes() == before
+    assert {file.name for file in tmp_path.iterdir()} == {"content.png", "style.jpg", "out.png"}
 
 
 @pytest.mark.parametrize(
@@ -271,16 +349,25 @@ def test_jobs_attach_and_cancel(server: ServerProcess, tmp_path: Path) -> None:
     assert nst(server, "cancel", "never-was").returncode == 1
 
 
-def test_no_server_says_how_to_start_one(tmp_path: Path) -> None:
-    run = subprocess.run(
-        [sys.executable, "-m", "nst_server", "jobs"],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "NST_DATA_DIR": str(tmp_path)},
-        check=False,
-    )
-    assert run.returncode == 1
-    assert "nst serve" in run.stderr
+@pytest.mark.parametrize("was_killed", [False, True])
+def test_no_server_says_how_to_start_one(tmp_path: Path, was_killed: bool) -> None:
+    if was_killed:
+        ended = subprocess.run(
+            [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True
+        )
+        Connection("ipc:///nowhere", int(ended.stdout)).write(tmp_path / "run" / "server.json")
+    said = "No server is running."
+    for command, code in (("jobs", 0), ("attach", 1)):
+        run = subprocess.run(
+            [sys.executable, "-m", "nst_server", command, *(["a-job"] if code else [])],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "NST_DATA_DIR": str(tmp_path)},
+            check=False,
+        )
+        hint = "Start one with: nst serve"
+        told = ("", f"nst: {said}\n     {hint}\n") if code else (f"{said} {hint}\n", "")
+        assert (run.returncode, run.stdout, run.stderr) == (code, *told)
 
 
 def test_a_server_that_was_killed_is_not_waited_for(images: tuple[Path, Path], tmp_path: Path) -> None:

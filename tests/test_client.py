@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import signal
 import time
@@ -14,6 +15,7 @@ from server_process import SCRIPT, ServerProcess
 
 from nst_server.wire.client import WINDOW_BYTES, Client, Image, KeptFrame
 from nst_server.wire.connection import Connection, NoConnection
+from nst_server.wire.messages import BadMessage
 from nst_server.wire.params import Params
 from nst_server.wire.pixels import Pixels, digest_of
 
@@ -147,11 +149,45 @@ def test_rejection_names_the_field(client: Client) -> None:
     assert ending["hint"]
 
 
+@pytest.mark.parametrize("is_connected", [True, False])
+def test_a_message_that_no_server_would_take_is_refused_at_once(
+    client: Client, tmp_path: Path, is_connected: bool
+) -> None:
+    if not is_connected:
+        client = Client(lambda: Connection.read(tmp_path / "none"))
+    frames = ",".join(map(str, range(1, 20_000)))
+    with pytest.raises(BadMessage, match=r"'submit' has 10\d{4} bytes.* The limit is 65536"):
+        client.submit("long", Params(iterations=30_000, frames=frames), picture(24, 24), [picture(20, 20)])  # type: ignore[arg-type]
+    if is_connected:
+        # It is as if that had not been tried.
+        client.submit("long", Params(iterations=1, **FAST), picture(24, 24), [picture(20, 20)])  # type: ignore[arg-type]
+        assert [e.type for e in client.follow("long")][-1] == "done"
+    else:
+        client.close()
+
+
 def test_no_server_is_said_in_words(tmp_path: Path) -> None:
     client = Client(lambda: Connection.read(tmp_path / "server.json"))
     with pytest.raises(NoConnection, match="No server is running"):
         client.wait_connected(0.3)
     client.close()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({"endpoint": "http://x"}, {"endpoint": 1}, {"endpoint": "ipc:///\ud800"}),
+        *({"pid": "1"}, {"pid": -1}, {"pid": 2**70}, {"pid": 1.5}, {"pid": True}, {"version": 1}),
+        *({"server_key": 5}, {"server_key": "short"}, {"server_key": "k" * 40}),
+    ],
+)
+def test_a_file_that_is_none_of_a_server_is_said_to_be_so(tmp_path: Path, change: dict[str, object]) -> None:
+    file = tmp_path / "server.json"
+    Connection("ipc:///somewhere", 1, "1").write(file)
+    assert Connection.read(file).endpoint == "ipc:///somewhere"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **change}))
+    with pytest.raises(NoConnection, match="is not a connection file"):
+        Connection.read(file)
 
 
 def test_a_client_finds_a_server_that_was_started_again(tmp_path: Path) -> None:

@@ -20,6 +20,16 @@ def test_resize_stays_in_range_and_does_not_alias():
     assert float(large.min()) >= 0 and float(large.max()) <= 1
 
 
+def test_a_column_becomes_a_row_without_what_both_span():
+    # That would be 65535 × 65535 pixels: 51 GB.
+    slope = torch.linspace(0, 1, 65_535)[None, :, None].expand(3, -1, 1)
+    row = resize(slope, (65_535, 1))
+    torch.testing.assert_close(row, torch.full((3, 1, 65_535), 0.5), atol=1e-4, rtol=0)
+    image = picture(9, 40)
+    turned = resize(image.transpose(1, 2), (11, 30)).transpose(1, 2)
+    torch.testing.assert_close(resize(image, (30, 11)), turned, atol=1e-6, rtol=0)
+
+
 def test_resize_map_keeps_the_mean():
     mask = torch.zeros(32, 32)
     mask[:, :8] = 1

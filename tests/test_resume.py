@@ -178,7 +178,15 @@ def test_afresh_goes_on_from_the_picture_alone():
     assert rest[-1].losses["total"] < whole[11].losses["total"]
 
 
-@pytest.mark.parametrize("broken", ["no image", "other size", "no number", "params"])
+@pytest.mark.parametrize(
+    "broken",
+    [
+        *("no image", "other size", "no number", "params"),
+        *({"left": -1}, {"left": "3"}, {"iteration": 1.5}, {"full": [0, 20]}, {"tile": True}),
+        *({"queue": [[64, 20]]}, {"queue": [[64, 20, -2]]}, {"seconds_per_pixel": "fast"}),
+        *(float("nan"), float("inf"), "flat"),
+    ],
+)
 def test_what_is_no_state_is_refused(broken):
     parts = run(replace(QUICK, iterations=4))[0].state.parts()
     values, tensors = dict(parts.values), dict(parts.tensors)
@@ -188,6 +196,13 @@ def test_what_is_no_state_is_refused(broken):
         tensors["optimiser.image"] = torch.zeros(3, 4, 4)
     elif broken == "no number":
         del values["left"]
+    elif isinstance(broken, dict):
+        values.update(broken)
+    elif isinstance(broken, float):
+        tensors["optimiser.image"] = tensors["optimiser.image"].clone()
+        tensors["optimiser.image"][0, 0, 0] = broken
+    elif broken == "flat":
+        tensors["previous"] = torch.zeros(20, 64)
     else:
         values["params"] = {"strength": "much"}
     with pytest.raises(ValueError):

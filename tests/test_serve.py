@@ -1,6 +1,7 @@
 """The server as a process: starting, one for each user, who may talk to it, restarting, ending."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -15,8 +16,10 @@ from server_process import ROOT, SCRIPT, RawClient, ServerProcess
 
 from nst_server.broker import server as broker_module
 from nst_server.broker.endpoint import Endpoint, runtime_dir
+from nst_server.cli import main, serve
 from nst_server.store import Store
 from nst_server.wire.connection import Connection, private_dir
+from nst_server.wire.messages import PROTOCOL_VERSION
 
 
 def loaded(pid: int, library: str) -> bool:
@@ -165,17 +168,115 @@ def test_a_socket_at_a_path_of_ones_own_is_private(tmp_path: Path) -> None:
         assert path.stat().st_mode & 0o777 == 0o600
 
 
+def nst(data: Path, *arguments: str) -> tuple[int, str]:
+    """Exit code of that command, and what it says."""
+    run = subprocess.run(
+        [sys.executable, "-m", "nst_server", *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "NST_DATA_DIR": str(data)},
+        cwd=ROOT,
+        check=False,
+    )
+    return run.returncode, run.stdout + run.stderr
+
+
+def test_a_server_is_ended_from_a_terminal_and_its_jobs_go_on(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path, worker=SCRIPT) as server:
+        assert server.process is not None
+        client = server.client()
+        client.submit("ended", iterations=1)
+        client.expect("done")
+        client.submit("unfinished", iterations=100_000)
+        client.expect("progress")
+        told = nst(server.data, "serve", "--stop")
+        goes_on = "unfinished jobs that go on when one is started again: 1"
+        assert told == (0, f"The server (pid {server.process.pid}) has ended; {goes_on}.\n")
+        assert server.process.wait(5) == 0
+        server.start()
+        again = server.client()
+        again.send("attach", job="unfinished")
+        again.expect("progress")
+
+
+def test_more_clients_than_a_shell_allows_files_do_not_end_the_server(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (128, hard))
+    try:
+        server = ServerProcess(tmp_path, worker=SCRIPT)
+        server.start()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    with ExitStack() as stack:
+        stack.callback(server.__exit__)
+        for _ in range(150):
+            server.client(hello=False).send("hello", protocol=list(PROTOCOL_VERSION))
+        for client in server.clients[1:]:
+            client.expect("welcome")
+
+
+def test_a_folder_that_cannot_be_written_is_said_to_be_so(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    code, words = nst(tmp_path / "file", "serve")
+    assert (code, words.splitlines()[0]) == (
+        1,
+        f"nst: The server cannot write in {tmp_path / 'file'}: Not a directory.",
+    )
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "server.json").mkdir()
+    code, words = nst(tmp_path, "serve")
+    assert (code, words.splitlines()[0]) == (
+        1,
+        f"nst: The server cannot write in {tmp_path / 'run'}: Is a directory.",
+    )
+
+
+def test_a_server_that_hangs_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serve, "END_SECONDS", 1.0)
+    with ServerProcess(tmp_path, worker=SCRIPT) as server:
+        assert server.process is not None
+        monkeypatch.setenv("NST_DATA_DIR", str(server.data))
+        server.process.send_signal(signal.SIGSTOP)
+        assert main(["jobs"]) == 1
+        assert main(["serve", "--stop"]) == 0
+        assert server.process.wait(5) == -signal.SIGKILL
+        server.start()
+
+
+def test_where_no_server_runs_none_is_ended(tmp_path: Path) -> None:
+    assert nst(tmp_path, "serve", "--stop") == (0, "No server is running.\n")
+    with ServerProcess(tmp_path, worker=SCRIPT) as server:
+        server.stop(signal.SIGKILL)
+        # The connection file that is left may name anybody by now: this process, say.
+        server.file.write_text(server.file.read_text().replace(str(server.process.pid), str(os.getpid())))  # type: ignore[union-attr]
+        assert nst(server.data, "serve", "--stop") == (0, "No server is running.\n")
+
+
+def test_the_server_of_another_data_folder_is_not_ended(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path, worker=SCRIPT) as server:
+        told = nst(tmp_path / "other", "serve", "--stop", "--connection-file", str(server.file))
+        assert (told[0], "does not belong to" in told[1]) == (1, True)
+        server.client()
+
+
+def test_a_server_waits_for_the_one_that_is_ending(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path, worker=SCRIPT) as server:
+        assert server.process is not None
+        client = server.client()
+        client.submit("hangs", seed=1, iterations=2)
+        client.expect("progress")
+        # Its worker does not listen, and is given 8 s to write down where the job is.
+        server.process.send_signal(signal.SIGTERM)
+        time.sleep(0.5)
+        ending = server.process
+        server.start()
+        assert ending.wait(0) == 0
+        server.client()
+
+
 def test_ended_jobs_can_be_forgotten_from_a_terminal(tmp_path: Path) -> None:
     def forget(*arguments: str) -> tuple[int, str]:
-        run = subprocess.run(
-            [sys.executable, "-m", "nst_server", "forget", *arguments],
-            capture_output=True,
-            text=True,
-            env={**os.environ, "NST_DATA_DIR": str(server.data)},
-            cwd=ROOT,
-            check=False,
-        )
-        return run.returncode, run.stdout + run.stderr
+        return nst(server.data, "forget", *arguments)
 
     with ServerProcess(tmp_path, worker=SCRIPT) as server:
         client = server.client()

@@ -1,13 +1,19 @@
 """What reaches a client, when, and how much of it: credit, previews, attaching, steering."""
 
+import json
 import time
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
+import zmq
 from server_process import RawClient, ServerProcess, connected, new_job, scripted_server
 
+from nst_server.broker.sessions import Sessions
+from nst_server.jobs import Change, Job, Jobs
 from nst_server.wire.messages import CHUNK_BYTES, Message
 from nst_server.wire.params import Params
-from nst_server.wire.pixels import digest_of
+from nst_server.wire.pixels import Pixels, digest_of
 
 FLOOD, PREVIEWS = 3, 5
 PLENTY = 10**9
@@ -327,3 +333,82 @@ def test_a_client_that_never_reads_costs_little_and_holds_up_nobody(
     assert slowest < 1.0
     assert server.rss() - before < 40 * 2**20
     lazy.close()
+
+
+# -- the order of what waits for a client that does not read
+
+
+class Pipe:
+    """Stands in for the clients' socket: takes nothing until it is opened."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, Any]] = []
+        self.is_open = False
+
+    def send_multipart(self, parts: list[bytes], _flags: int) -> None:
+        if not self.is_open:
+            raise zmq.Again
+        header = json.loads(parts[1])
+        self.sent.append((header["type"], header.get("state", header.get("iteration"))))
+
+
+class Slow:
+    """A client that follows a running job and has not read anything yet."""
+
+    def __init__(self) -> None:
+        self.pipe = Pipe()
+        self.jobs = Jobs(self._announce)
+        self.sessions = Sessions(self.pipe, self.jobs, None)  # type: ignore[arg-type]
+        self.session = self.sessions.open(b"slow", "slow")
+        image = Pixels("0" * 64, 1, 1, 4)
+        self.job = Job("a", Params(), image, (image,))
+        self.jobs.accept(self.job)
+        self.sessions.follow(self.session, self.job, kept=True, previews=False, after=0)
+        self.jobs.begin(self.job, {})
+        self.jobs.run(self.job, {})
+        self.now = 1.0
+
+    def _announce(self, change: Change) -> None:
+        self.sessions.announce(change)
+
+    def step(self, iteration: int) -> None:
+        """An iteration, and a try to send."""
+        self.jobs.progress(self.job, {"job": "a", "iteration": iteration})
+        self.now += 0.01
+        self.sessions.flush(self.now)
+
+    def read(self) -> list[tuple[str, Any]]:
+        """All that comes from now on."""
+        self.pipe.is_open = True
+        self.sessions.flush(self.now)
+        self.sessions.flush(self.now + 1)
+        return self.pipe.sent
+
+
+@pytest.fixture
+def slow() -> Iterator[Slow]:
+    yield Slow()
+
+
+def test_no_progress_comes_after_cancelling(slow: Slow) -> None:
+    slow.step(1)
+    slow.step(2)
+    slow.jobs.cancel(slow.job)
+    slow.step(3)
+    assert slow.read() == [("state", "cancelling")]
+
+
+def test_what_was_computed_before_a_pause_is_told_before_it(slow: Slow) -> None:
+    for iteration in (1, 2, 3):
+        slow.step(iteration)
+    slow.jobs.pause(slow.job, True)
+    assert slow.read() == [("progress", 3), ("state", "paused")]
+
+
+def test_after_an_ending_nothing_is_told_of_how_it_came_there(slow: Slow) -> None:
+    slow.step(1)
+    slow.jobs.end(slow.job, Message("done", {}))
+    assert slow.read() == [("state", "running"), ("progress", 1), ("done", None)]
+    slow.pipe.sent.clear()
+    slow.sessions.follow(slow.session, slow.job, kept=True, previews=False, after=0)
+    assert slow.read() == [("done", None)]

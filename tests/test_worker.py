@@ -336,6 +336,23 @@ def test_an_image_that_cannot_be_read_fails_its_job_alone(client: RawClient, job
     finish(client, job + "x")
 
 
+def test_an_image_that_was_damaged_on_the_disk_is_not_painted_but_asked_for_anew(
+    server: ServerProcess, client: RawClient, job: str
+) -> None:
+    more = {"styles": [client.image(20, 20, seed=77)]}
+    client.submit(job, iterations=1, more=more, **SHALLOW)
+    finish(client, job)
+    digest = more["styles"][0]["digest"]
+    (server.data / "blobs" / digest).write_bytes(bytes(len(client.blobs[digest])))
+    client.submit(job + "x", iterations=1, more=more, **SHALLOW)
+    failed = client.expect("failed", job=job + "x", seconds=PATIENCE)
+    assert (failed["code"], failed["field"]) == ("bad_image", "styles[0]")
+    assert "not those that were sent" in failed["message"]
+    client.submit(job + "y", iterations=1, more=more, **SHALLOW)
+    assert client.expect("need", job=job + "y", seconds=PATIENCE)["digest"] == digest
+    finish(client, job + "y")
+
+
 def test_transparent_pixels_of_a_style_influence_nothing(client: RawClient, job: str) -> None:
     seen = [bytes([200, 60 + 4 * i % 80, 20, 255]) for i in range(16 * 20)]
     opaque = send_image(client, b"".join(seen), 16, 20)

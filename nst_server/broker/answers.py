@@ -8,11 +8,18 @@ from typing import Any
 
 from nst_server.broker.submission import culprit
 from nst_server.jobs import Job
-from nst_server.wire.messages import FROM_CLIENT, HEADER_BYTES, QUEUED, BadMessage, Message, is_job
+from nst_server.wire.messages import (
+    FROM_CLIENT,
+    HEADER_BYTES,
+    QUEUED,
+    TEXT_LENGTH,
+    BadMessage,
+    Message,
+    is_job,
+)
 
 #: A listing longer than this continues in the next message, in bytes: headers have a limit.
 _PAGE_BYTES = HEADER_BYTES // 2
-_TEXT = 2000
 
 
 def unreadable(parts: Sequence[bytes], problem: BadMessage) -> Message:
@@ -39,7 +46,7 @@ def error_about(of: Message, code: str, field: str, message: str, hint: str) -> 
 
 def _clipped(**texts: str) -> dict[str, str]:
     """Texts within the protocol's limit; what a client wrote into them may be anything."""
-    return {name: text[:_TEXT].encode("utf-8", "replace").decode() for name, text in texts.items()}
+    return {name: text[:TEXT_LENGTH].encode("utf-8", "replace").decode() for name, text in texts.items()}
 
 
 def _lenient(parts: Sequence[bytes]) -> Mapping[str, Any]:

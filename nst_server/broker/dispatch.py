@@ -12,13 +12,12 @@ from nst_server.broker.sessions import Sessions
 from nst_server.executors import Executor
 from nst_server.jobs import Job, Jobs
 from nst_server.store import MIN_FREE, Store
-from nst_server.wire.messages import FAILED, Message
+from nst_server.wire.messages import FAILED, TEXT_LENGTH, Message
 from nst_server.wire.params import ENCODERS
 from nst_server.wire.pixels import Pixels
 
 log = logging.getLogger(__name__)
 
-_TEXT = 2000
 _STARTING = {"what": "starting"}
 _DISK_FULL = {
     "code": "disk_full",
@@ -134,7 +133,7 @@ class Dispatcher:
             if fields.get("code") == "worker_died" and self._jobs.queue_again(job):
                 log.warning("%s waits for another process", job.id)
                 return
-            texts = {k: str(fields[k])[:_TEXT] for k in ("message", "hint") if k in fields}
+            texts = {k: str(fields[k])[:TEXT_LENGTH] for k in ("message", "hint") if k in fields}
             self._jobs.end(job, Message(kind, {**fields, **texts}))
         else:
             log.warning("the worker reports %r, which is not known", kind)
@@ -151,6 +150,7 @@ class Dispatcher:
             "mask": self._image(job.mask),
             "start": self._image(job.start),
             "continues": job.continues,
+            "continues_unknown": job.continues is not None and self._jobs.get(job.continues) is None,
             "download": job.request.get("download"),
             "folder": str(self._store.frames_folder(job.id)),
             "min_free": MIN_FREE,

@@ -58,6 +58,17 @@ class Lock:
         """Let another server start."""
         self._file.close()
 
+    @classmethod
+    def holder(cls, path: Path) -> int | None:
+        """The process that holds the lock at ``path``, 0 if that cannot be told; None where nobody does."""
+        if not path.exists():
+            return None
+        try:
+            cls(path).release()
+        except AlreadyRunning as running:
+            return running.pid
+        return None
+
 
 def _lock(file: IO[str]) -> None:
     if sys.platform == "win32":

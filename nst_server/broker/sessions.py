@@ -128,6 +128,8 @@ class Sessions:
             log.warning("client %r does not read; its session is closed", session.client)
             self.close(session.identity)
             return
+        # Its successor takes the last place: what it says came after all that waits.
+        session.replies.pop(key, None)
         session.replies[key or object()] = message
         self._dirty[session] = None
 
@@ -162,6 +164,7 @@ class Sessions:
         session.follows[job.id] = follow
         self._followers.setdefault(job.id, {})[session] = follow
         if job.ending is not None:
+            follow.progress = job.progress
             self.send(session, job.ending)
         else:
             self.send(session, job.state_message(), ("state", job.id))
@@ -191,6 +194,9 @@ class Sessions:
             if change.kind == STATE:
                 if job.cancelling:
                     self._silence(session, follow)
+                else:
+                    # It is of the state before.
+                    self._send_progress(session, follow)
                 self.send(session, job.state_message(), ("state", job.id))
             elif change.kind in (PROGRESS, FRAME, PREVIEW):
                 self._touch(session, follow)
@@ -222,6 +228,7 @@ class Sessions:
         follow.kept = follow.previews = False
         follow.fetch.clear()
         follow.progress = follow.job.progress
+        session.replies.pop(("progress", follow.job.id), None)
         if session.transfer is not None and session.transfer.job is follow.job:
             self._end_transfer(session)
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
 
 from nst_server import __version__
 from nst_server.cli.errors import CliError
+from nst_server.wire.messages import BadMessage
 
 COMMANDS = (
     *("demo", "serve", "stylize", "jobs", "attach", "pause", "resume", "update", "stop", "cancel", "forget"),
@@ -42,6 +44,9 @@ def _module_of(command: str) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``nst`` with ``argv``; returns the exit code: 0 done, 1 failed, 2 wrong input, 130 interrupted."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Not every terminal can show every file's name, nor has every name characters.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         return _run(sys.argv[1:] if argv is None else argv)
     except KeyboardInterrupt:
@@ -63,6 +68,11 @@ def _run(argv: Sequence[str]) -> int:
         if error.hint:
             print(f"     {error.hint}", file=sys.stderr)
         return error.code
+    except BadMessage as error:
+        if arguments.debug:
+            raise
+        print(f"nst: {error}", file=sys.stderr)
+        return EXIT_USAGE
     except BrokenPipeError:
         # The reader of our output has gone (nst jobs | head); Python would complain once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

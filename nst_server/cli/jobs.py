@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from nst_server.cli.errors import CliError
-from nst_server.cli.server import add_connection, running
+from nst_server.cli.server import NoServer, add_connection, running
 from nst_server.cli.terminal import in_one_line
 from nst_server.wire.client import Client
 from nst_server.wire.events import Event
@@ -23,8 +23,13 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the subcommand; returns the exit code."""
-    with running(arguments, "nst jobs") as client:
-        status, jobs = listing(client)
+    try:
+        with running(arguments, "nst jobs") as client:
+            status, jobs = listing(client)
+    except NoServer as error:
+        # That is an answer to what the server is doing.
+        print(f"{error} {error.hint}")
+        return 0
     devices = ", ".join(device["name"] or device["id"] for device in status["devices"])
     print(f"server {status['server']}, pid {status['pid']}, on {devices}")
     if not jobs:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,7 +44,8 @@ def check_writable(option: str, file: Path, endings: Collection[str] = ()) -> No
     except OSError as error:
         raise CliError(f"{option}: {file} cannot be written: {error.strerror}.") from error
     if not was_there:
-        file.unlink()
+        # What has been made, and not a link to it.
+        file.resolve().unlink()
 
 
 def make_folder(option: str, folder: Path) -> None:
@@ -86,7 +88,20 @@ def depth_for(arguments: argparse.Namespace, like: Picture, *, is_transparent: b
 
 
 def write(file: Path, picture: Picture, depth: int) -> None:
-    """Write ``picture`` with ``depth`` bits per channel and its profile; without alpha if all is opaque."""
+    """Write ``picture`` with ``depth`` bits per channel and its profile; without alpha if all is opaque.
+
+    Raises OSError; what was there stays then.
+    """
+    file = file.resolve()
+    draft = file.with_name(f".{os.getpid()}-{file.name}")
+    try:
+        _write(draft, picture, depth)
+        draft.replace(file)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _write(file: Path, picture: Picture, depth: int) -> None:
     from nst_server import raster
     from nst_server.cli.pictures import in_depth
 

@@ -5,16 +5,25 @@ from __future__ import annotations
 import argparse
 import logging
 import logging.handlers
+import os
 import signal
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nst_server.cli.errors import CliError
 from nst_server.cli.server import add_connection, add_worker, weights_option
 
+if TYPE_CHECKING:
+    from nst_server.broker.endpoint import Lock
+
 IDLE_SECONDS = 600.0
+#: A server that ends lets its workers write down where their jobs are first: that may take 8 s.
+END_SECONDS = 15.0
+#: Files and connections that may be open at once; shells allow 1024, or 256 on macOS.
+CONNECTIONS = 65_536
 
 
 def add_parser(commands: Any) -> None:
@@ -23,6 +32,11 @@ def add_parser(commands: Any) -> None:
         "serve",
         help="run the server",
         description="Run the server until Ctrl-C, or until nobody has needed it for a while.",
+    )
+    parser.add_argument(
+        "--stop",
+        action="store_true",
+        help="end the one that runs instead; jobs that it has go on with the next one",
     )
     add_connection(parser)
     parser.add_argument(
@@ -49,7 +63,6 @@ def run(arguments: argparse.Namespace) -> int:
         AlreadyRunning,
         Endpoint,
         EndpointError,
-        Lock,
         runtime_dir,
     )
     from nst_server.broker.server import Broker
@@ -63,25 +76,30 @@ def run(arguments: argparse.Namespace) -> int:
         private_dir,
     )
 
+    if arguments.stop:
+        return _stop(arguments)
     weights = weights_option(arguments)
     if arguments.idle_exit < 0:
         raise CliError("--idle-exit: a number of seconds from 0 is needed.")
     data = data_dir()
+    file = arguments.connection_file or connection_file()
     try:
         logs = private_dir(data / "logs")
-        lock = Lock(private_dir(data / "run") / "lock")
+        lock = _lock(private_dir(data / "run") / "lock", file)
         run_dir = runtime_dir(data)
     except AlreadyRunning as running:
-        print(f"nst serve: {running}")
+        print(f"nst serve: {running}; end it with: nst serve --stop")
         return 0
     except NoConnection as error:
         raise CliError(str(error)) from error
+    except OSError as error:
+        raise _unwritable(data, error) from error
     _start_log(logs / "server.log")
+    _allow_connections()
     try:
         endpoint = Endpoint(run_dir, arguments.bind)
     except EndpointError as error:
         raise CliError(f"--bind: {error}") from error
-    file = arguments.connection_file or connection_file()
     executors = [
         LocalExecutor(
             endpoint.context,
@@ -100,7 +118,10 @@ def run(arguments: argparse.Namespace) -> int:
             signal.signal(getattr(signal, name), lambda *_: broker.stop())
 
     def ready() -> None:
-        endpoint.connection.write(file)
+        try:
+            endpoint.connection.write(file)
+        except OSError as error:
+            raise _unwritable(file.parent, error) from error
         logging.info("serving at %s, data in %s", endpoint.connection.endpoint, data)
 
     try:
@@ -112,6 +133,87 @@ def run(arguments: argparse.Namespace) -> int:
         endpoint.close()
         lock.release()
         logging.info("ended")
+    return 0
+
+
+def _unwritable(folder: Path, error: OSError) -> CliError:
+    hint = "Make room there, or set NST_DATA_DIR to another folder."
+    return CliError(f"The server cannot write in {folder}: {error.strerror}.", hint, 1)
+
+
+def _allow_connections() -> None:
+    """Let as many clients connect as the system allows: at the limit, libzmq ends the whole process."""
+    if sys.platform == "win32":
+        return  # there it is 2^24
+    import resource
+
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    enough = CONNECTIONS if most == resource.RLIM_INFINITY else min(CONNECTIONS, most)
+    # macOS names no limit, and takes no number above another one that it does not name here.
+    for number in (enough, min(enough, 10_240)):
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (number, most))
+            return
+
+
+def _lock(path: Path, file: Path) -> Lock:
+    """The lock, once a server that is ending has let go of it. Raises AlreadyRunning where one stays."""
+    from nst_server.broker.endpoint import AlreadyRunning, Lock
+    from nst_server.wire.launch import running_server
+
+    deadline = time.monotonic() + END_SECONDS
+    while True:
+        try:
+            return Lock(path)
+        except AlreadyRunning:
+            # One that is ending hears nobody; one that is starting soon does.
+            if time.monotonic() > deadline or running_server(file) is not None:
+                raise
+            time.sleep(0.05)
+
+
+def _stop(arguments: argparse.Namespace) -> int:
+    """End the server of this user, if one runs. Raises CliError where it cannot be ended."""
+    from nst_server.broker.endpoint import Lock
+    from nst_server.cli.jobs import listing
+    from nst_server.cli.server import running
+    from nst_server.wire.connection import Connection, NoConnection, data_dir
+    from nst_server.wire.messages import ENDINGS
+
+    # The lock says for certain which process it is: a connection file may be a copy, or left by one that
+    # was killed, and its process id another program's by now.
+    lock = data_dir() / "run" / "lock"
+    pid = Lock.holder(lock)
+    if arguments.connection_file is not None:
+        try:
+            named = Connection.read(arguments.connection_file).pid
+        except NoConnection as error:
+            raise CliError(str(error), code=1) from error
+        if named != pid:
+            problem = f"{arguments.connection_file} names a server that does not belong to {data_dir()}."
+            raise CliError(problem, "End it on the computer, and with the NST_DATA_DIR, of its start.", 1)
+    if pid is None:
+        print("No server is running.")
+        return 0
+    unfinished = 0
+    with suppress(CliError), running(arguments, "nst serve --stop") as client:
+        unfinished = sum(job["state"] not in ENDINGS for job in listing(client)[1])
+    # What hangs is killed: a job goes on from its last checkpoint whatever way its server ends.
+    for how in (signal.SIGTERM, getattr(signal, "SIGKILL", signal.SIGTERM)):
+        try:
+            if pid:
+                os.kill(pid, how)
+        except OSError as error:
+            raise CliError(f"The server (pid {pid}) cannot be ended: {error.strerror}.", code=1) from error
+        deadline = time.monotonic() + END_SECONDS
+        while Lock.holder(lock) == pid and time.monotonic() < deadline:
+            time.sleep(0.05)
+        if Lock.holder(lock) != pid:
+            break
+    else:
+        raise CliError(f"The server (pid {pid}) does not end.", "End that process by hand.", 1)
+    more = f"; unfinished jobs that go on when one is started again: {unfinished}" if unfinished else ""
+    print(f"The server (pid {pid}) has ended{more}.")
     return 0
 
 

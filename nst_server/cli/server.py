@@ -21,6 +21,13 @@ IDLE_SECONDS = 30
 CONNECT_SECONDS = 20.0
 
 
+class NoServer(CliError):
+    """No server of this user is running."""
+
+    def __init__(self) -> None:
+        super().__init__("No server is running.", "Start one with: nst serve", code=1)
+
+
 def add_connection(parser: argparse.ArgumentParser) -> None:
     """Add the option that says which server is meant."""
     parser.add_argument(
@@ -59,8 +66,11 @@ def weights_option(arguments: argparse.Namespace) -> list[str]:
 
 @contextmanager
 def running(arguments: argparse.Namespace, name: str) -> Iterator[Client]:
-    """A client of the server that is running. Raises CliError if there is none."""
-    with _client(arguments.connection_file or connection_file(), name, "Start one with: nst serve") as client:
+    """A client of the server that is running. Raises NoServer if there is none, else CliError."""
+    file = arguments.connection_file or connection_file()
+    if arguments.connection_file is None and not file.exists():
+        raise NoServer
+    with _client(file, name) as client:
         yield client
 
 
@@ -86,15 +96,17 @@ def for_call(arguments: argparse.Namespace, name: str) -> Iterator[Client]:
 
 
 @contextmanager
-def _client(file: Path, name: str, hint: str = "") -> Iterator[Client]:
+def _client(file: Path, name: str) -> Iterator[Client]:
     client = Client(lambda: _find(file, known), name=name)
+    hint = "Start a server with: nst serve"
     try:
         known = Connection.read(file)  # without one there is nobody to wait for
+        hint = "It may be hung: end it with nst serve --stop, then try again."
         if not _has_ended(known):
             client.wait_connected(5)
             yield client
             return
-        raise NoConnection("No server is running: the one that was has ended without a word.")
+        raise NoServer
     except NoConnection as error:
         raise CliError(str(error), hint, code=1) from error
     finally:

@@ -51,6 +51,12 @@ def add_parser(commands: Any) -> None:
         help="the job that painted the image of --start, painted over since or not: go on as it would have",
     )
     parser.add_argument(
+        "--keep-job",
+        action="store_true",
+        help="leave the job with the server for `nst attach`, until `nst forget` or for 14 days; else it is "
+        "forgotten when its picture is written",
+    )
+    parser.add_argument(
         "--frames-dir",
         type=Path,
         metavar="DIR",
@@ -68,6 +74,9 @@ def run(arguments: argparse.Namespace) -> int:
     params, start = _params_and_start(arguments)
     if arguments.continues and not start:
         raise CliError("--continues: there is no picture to go on from.", "Name it with --start.")
+    if arguments.keep_job and (arguments.device or arguments.weights):
+        problem = "--keep-job: the server that --device or --weights starts ends with the call."
+        raise CliError(problem, "Leave one out, or start a server of its own: nst serve --device …")
     content = pictures.read(arguments.content, "content")
     styles = [pictures.read(path, "style") for path in arguments.styles]
     text = arguments.style_masks
@@ -107,7 +116,8 @@ def run(arguments: argparse.Namespace) -> int:
         # Not before the end: the job may still be cancelled, and the picture of an earlier run stays then.
         for picture in final:
             outputs.write(arguments.output, picture, depth)
-        client.forget(job)
+        if not arguments.keep_job:
+            client.forget(job)
     for note in done["notes"]:
         print(f"note: {note}")
     stopped = f"stopped after {done['iteration']} iterations; " if done["reason"] == "stopped" else ""

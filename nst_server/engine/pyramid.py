@@ -20,9 +20,13 @@ def resize(image: Tensor, size: Size) -> Tensor:
     """``image`` [C, H, W] in [0, 1] at ``size``: bicubic, low-passed when it shrinks, clamped to [0, 1]."""
     if (image.shape[2], image.shape[1]) == tuple(size):
         return image
-    resized = interpolate(
-        image[None], size=(size[1], size[0]), mode="bicubic", align_corners=False, antialias=True
-    )
+    resized = image[None]
+    # PyTorch widens before it lowers: of 1 × 65535 px brought to 65535 × 1, it would make 65535² of them.
+    lowers = image.shape[1] > size[1] and image.shape[2] < size[0]
+    for width in (image.shape[2], size[0]) if lowers else (size[0],):
+        resized = interpolate(
+            resized, size=(size[1], width), mode="bicubic", align_corners=False, antialias=True
+        )
     return resized[0].clamp(0, 1)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
@@ -93,6 +94,7 @@ class State:
                 raise ValueError(f"it has {', '.join(strange)} in it, not only float32")
             if state.image.shape != (3, state.size[1], state.size[0]):
                 raise ValueError(f"the picture is {tuple(state.image.shape)}, not {state.size}")
+            _check_numbers(state)
         except (KeyError, TypeError, AttributeError, IndexError) as error:
             raise ValueError(f"not a state: {error!r}") from error
         return state
@@ -100,6 +102,24 @@ class State:
 
 _TENSORS = ("previous", "curvature")
 _PLAIN = tuple(f.name for f in fields(State) if f.name not in (*_TENSORS, "params", "optimiser"))
+
+
+def _check_numbers(state: State) -> None:
+    """Raise ValueError for numbers that no run leaves."""
+    sides = [*state.size, *state.full, *(side for scale in state.queue for side in scale[:2])]
+    counts = [state.iteration, state.evaluations, state.asked, state.left, state.tile]
+    counts += [iterations for _, _, iterations in state.queue]
+    for least, numbers in ((1, sides), (0, counts)):
+        if strange := [n for n in numbers if type(n) is not int or n < least]:
+            raise ValueError(f"{strange[0]!r} is none of its numbers")
+    seconds = state.seconds_per_pixel
+    if seconds is not None and not (isinstance(seconds, (int, float)) and 0 <= seconds < math.inf):
+        raise ValueError(f"an iteration takes {seconds!r}")
+    if state.previous is not None and (state.previous.dim() != 3 or state.previous.shape[0] != 3):
+        raise ValueError(f"the picture before is {tuple(state.previous.shape)}")
+    for name, tensor in state.parts().tensors.items():
+        if not bool(tensor.isfinite().all()):
+            raise ValueError(f"{name} is not finite")
 
 
 def _tuples(value: Any) -> Any:

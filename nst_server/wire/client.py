@@ -28,7 +28,9 @@ from .messages import (
     CHUNK_BYTES,
     ENDINGS,
     FROM_SERVER,
+    HEADER_BYTES,
     PROTOCOL_VERSION,
+    TEXT_LENGTH,
     BadMessage,
     Message,
 )
@@ -114,6 +116,7 @@ class Client:
         ``style_masks``: where each style acts, None for everywhere; empty: all everywhere.
         ``download``: whether missing weights may be fetched for it; None leaves that to the server.
         ``profiles``: ICC profiles by digest. Sent again, the same job is attached to, never duplicated.
+        Raises BadMessage where its parameters are too long for one message, as a list of frames can be.
         """
         images = [content, *styles]
         others = (mask, start, *style_masks)
@@ -124,7 +127,7 @@ class Client:
             "params": params.to_header(),
             "content": content[0].to_header(),
             "styles": [style[0].to_header() for style in styles],
-            "title": title,
+            "title": _text(title),
             "kept": kept,
             "previews": previews,
         }
@@ -139,8 +142,8 @@ class Client:
         if continues is not None:
             fields["continues"] = continues
         message = Message("submit", fields)
-        self._jobs[job] = _Followed(message, kept, previews, blobs)
         self._send(message)
+        self._jobs[job] = _Followed(message, kept, previews, blobs)
 
     def attach(self, job: str, *, after: int = 0, kept: bool = True, previews: bool = False) -> None:
         """Follow a job of any client; kept frames with a sequence above ``after`` are sent."""
@@ -291,11 +294,16 @@ class Client:
         return [Event("disconnected", {"reason": reason})] if was_connected else []
 
     def _send(self, message: Message, early: bool = False) -> None:
-        """Send, or leave it to the re-attachment after the next welcome."""
+        """Send, or leave it to the re-attachment after the next welcome. Raises BadMessage."""
+        parts = encode(message)
+        if len(parts[0]) > HEADER_BYTES:
+            # The server could not even say whose it was.
+            problem = f"{message.type!r} has {len(parts[0])} bytes beside its pixels."
+            raise BadMessage("", problem, f"The limit is {HEADER_BYTES}: shorten its lists.")
         if self._dealer is None or (self.welcome is None and not early):
             return
         try:
-            self._dealer.send(encode(message))
+            self._dealer.send(parts)
         except zmq.Again:
             self._reason = "The server does not take messages."
 
@@ -420,6 +428,11 @@ class Client:
             return []
         followed.ended = True
         return [Event(message.type, message.fields)]
+
+
+def _text(text: str) -> str:
+    """As much of it as a message can say: names of files and of layers may be anything."""
+    return text[:TEXT_LENGTH].encode("utf-8", "replace").decode("utf-8")
 
 
 def _unreadable(error: BadMessage) -> dict[str, Any]:

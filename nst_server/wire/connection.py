@@ -23,7 +23,7 @@ def data_dir() -> Path:
     """
     override = os.environ.get("NST_DATA_DIR")
     if override:
-        return Path(override)
+        return Path(override).absolute()
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "nst-krita"
     if sys.platform == "darwin":
@@ -34,11 +34,18 @@ def data_dir() -> Path:
 def connection_file() -> Path:
     """Where the running server of this user says how to reach it; NST_CONNECTION_FILE overrides it."""
     override = os.environ.get("NST_CONNECTION_FILE")
-    return Path(override) if override else data_dir() / "run" / "server.json"
+    return Path(override).absolute() if override else data_dir() / "run" / "server.json"
 
 
 def private_dir(path: Path) -> Path:
     """Make ``path`` a folder only this user can enter. Raises NoConnection if it is someone else's."""
+    try:
+        # Paths travel in messages, too.
+        str(path).encode("utf-8")
+    except UnicodeEncodeError:
+        raise NoConnection(
+            f"The name of the folder {str(path)!r} is not Unicode. Set NST_DATA_DIR to another place."
+        ) from None
     path.mkdir(parents=True, exist_ok=True, mode=0o700)
     if os.name == "posix":
         info = path.lstat()
@@ -80,6 +87,22 @@ class Connection:
             raise NoConnection(f"No server is running: {path} is not there.") from None
         except (OSError, ValueError) as error:
             raise NoConnection(f"{path} cannot be read: {error}.") from error
-        if not isinstance(values, dict) or not isinstance(values.get("endpoint"), str):
-            raise NoConnection(f"{path} is not a connection file.")
-        return cls(**{name: values[name] for name in cls.__dataclass_fields__ if name in values})
+        if isinstance(values, dict) and "endpoint" in values:
+            connection = cls(**{name: values[name] for name in cls.__dataclass_fields__ if name in values})
+            if connection._is_sound:
+                return connection
+        raise NoConnection(f"{path} is not a connection file.")
+
+    @property
+    def _is_sound(self) -> bool:
+        """Whether a client can make use of it; it may be anybody's file."""
+        keys = (self.server_key, self.client_key, self.client_secret)
+        return (
+            isinstance(self.endpoint, str)
+            and self.endpoint.startswith(("ipc://", "tcp://"))
+            and self.endpoint.encode("utf-8", "ignore").decode("utf-8") == self.endpoint
+            and type(self.pid) is int
+            and 0 <= self.pid < 2**31
+            and isinstance(self.version, str)
+            and (keys == (None, None, None) or all(isinstance(key, str) and len(key) == 40 for key in keys))
+        )

@@ -146,12 +146,17 @@ def start_server(
 
 
 def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """``environment`` without what Krita sets for its own Python and libraries."""
+    """``environment`` without what Krita sets for its own Python and libraries.
+
+    Our own folders by their whole paths: what is started works in another folder.
+    """
     dropped = {"PYTHONPATH", "PYTHONHOME", "PYTHONNOUSERSITE"}
     if "APPDIR" in environment:
         # Inside an AppImage the library path leads to Krita's libraries, not the system's.
         dropped.add("LD_LIBRARY_PATH")
-    return {name: value for name, value in environment.items() if name not in dropped}
+    kept = {name: value for name, value in environment.items() if name not in dropped}
+    folders = ("NST_DATA_DIR", "NST_CONNECTION_FILE", "NST_WEIGHTS_DIR")
+    return {**kept, **{name: str(Path(kept[name]).absolute()) for name in folders if kept.get(name)}}
 
 
 def _detached() -> dict[str, Any]:

@@ -17,6 +17,8 @@ PROTOCOL_VERSION = (1, 2)
 CHUNK_BYTES = 1024 * 1024
 #: Largest header, in bytes: the longest legitimate one (16 styles, all layers weighted) is below 16 KiB.
 HEADER_BYTES = 64 * 1024
+#: Longest text, in characters.
+TEXT_LENGTH = 2000
 
 QUEUED, PREPARING, RUNNING, PAUSED, CANCELLING = "queued", "preparing", "running", "paused", "cancelling"
 DONE, CANCELLED, FAILED = "done", "cancelled", "failed"
@@ -303,7 +305,9 @@ _CHECKS: Mapping[str, Any] = {
     ),
     "digest": lambda v: "" if is_digest(v) else "must be a SHA-256 in 64 lower-case hex digits.",
     "text": lambda v: (
-        "" if isinstance(v, str) and len(v) <= 2000 else "must be a text of at most 2000 characters."
+        ""
+        if isinstance(v, str) and len(v) <= TEXT_LENGTH
+        else f"must be a text of at most {TEXT_LENGTH} characters."
     ),
     "bool": lambda v: "" if isinstance(v, bool) else "must be true or false.",
     "count": lambda v: "" if _is_count(v) else "must be a whole number from 0.",

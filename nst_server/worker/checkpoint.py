@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from nst_server import durable
 from nst_server.engine.state import Parts, State
 
 VERSION = 1
@@ -89,7 +90,7 @@ def write(path: Path, checkpoint: Checkpoint, check: Callable[[], None] = lambda
             check()
             os.fsync(file.fileno())
             size = file.tell()
-        temporary.replace(path)
+        durable.rename(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from nst_server import device as devices
+from nst_server import durable
 from nst_server.engine import images
 from nst_server.engine.objective import used_layers
 from nst_server.engine.palette import recoloured
@@ -24,7 +25,7 @@ from nst_server.engine.state import State
 from nst_server.engine.stylize import Step, stylize
 from nst_server.engine.vgg import Encoder
 from nst_server.wire.messages import Message
-from nst_server.wire.pixels import Pixels
+from nst_server.wire.pixels import Pixels, digest_of
 from nst_server.wire.scales import fit_longest
 from nst_server.worker import checkpoint as checkpoints
 from nst_server.worker.checkpoint import Checkpoint, Keeper, Unreadable
@@ -70,6 +71,8 @@ class Run:
         #: Regions and content at the size of a preview.
         self._small: tuple[Regions, Tensor] | None = None
         self._sequence = 0
+        #: A note that the next progress tells.
+        self._unsaid = ""
         self._preview_at = 0.0
         self._began = time.monotonic()
         self._file = Path(task["checkpoint"])
@@ -111,6 +114,9 @@ class Run:
         resume = self._resumed(encoder) if self._task["again"] else None
         continues = self._task["continues"]
         earlier = self._memory.take(continues, self._loss(encoder))
+        if self._task["continues_unknown"] and earlier is None and resume is None:
+            self._unsaid = f"nothing is known of job {continues}: it went on from the picture alone"
+            self._reins.notes.append(self._unsaid)
         self._link.send("running", job=self._job, device=device, encoder=encoder.name)
         steps = stylize(
             content.rgb,
@@ -240,8 +246,9 @@ class Run:
             evaluations=step.evaluations,
             losses=dict(step.losses),
             seconds_left=step.seconds_left,
-            note=step.note,
+            note=step.note or self._unsaid,
         )
+        self._unsaid = ""
         common.update(encoder=encoder, final=step.final)
         if step.final or self._reins.params.frames.keeps(step.iteration):
             self._keep(step.whole(), common)
@@ -334,7 +341,7 @@ class Run:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self._sequence += 1
         name = f"{self._sequence:06d}.bin"
-        _write(self._folder / name, data)
+        durable.write_whole(self._folder / name, data)
         self._link.send(
             "frame", **common, sequence=self._sequence, kept=True, pixels=pixels.to_header(), file=name
         )
@@ -358,7 +365,7 @@ class Run:
     def _read(self, field: str, image: Mapping[str, Any]) -> images.Picture:
         self._reins.check()
         try:
-            data = Path(image["file"]).read_bytes()
+            data = _bytes_of(image)
             return images.from_blob(Pixels.from_header(image["pixels"]), data, _profile(image))
         except images.ImageError as error:
             raise BadImage(field, error) from error
@@ -378,9 +385,7 @@ class Run:
 
     def _read_mask(self, field: str, image: Mapping[str, Any]) -> Tensor:
         try:
-            return images.mask_from_blob(
-                Pixels.from_header(image["pixels"]), Path(image["file"]).read_bytes()
-            )
+            return images.mask_from_blob(Pixels.from_header(image["pixels"]), _bytes_of(image))
         except images.ImageError as error:
             raise BadImage(field, error) from error
 
@@ -402,15 +407,17 @@ class Run:
         return Regions.of(masks, size) if masks else None
 
 
+def _bytes_of(image: Mapping[str, Any]) -> bytes:
+    """The blob of an image. Raises ImageError, with the file removed, where it is not what was sent."""
+    path = Path(image["file"])
+    data = path.read_bytes()
+    if digest_of(data) != image["pixels"]["digest"]:
+        # Else the next job would not be asked for it.
+        path.unlink()
+        problem = "Its bytes on the disk are not those that were sent, perhaps after a power failure."
+        raise images.ImageError("", problem, "Start the job again: the image is sent anew.")
+    return data
+
+
 def _profile(image: Mapping[str, Any]) -> bytes | None:
     return Path(image["profile"]).read_bytes() if image["profile"] else None
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Write a file that is whole, or not there, even if the machine stops now."""
-    temporary = path.with_suffix(".part")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)

@@ -7,6 +7,7 @@ the server. Then the earlier environment is removed.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -147,12 +148,7 @@ class Installation:
         uv = self._own_uv()
         env = server_folder() / f"env-{time.time_ns():x}"
         try:
-            if self.update:
-                self._copy_environment(self.update, env)
-            else:
-                self._make_environment(uv, env)
-            self._install_wheel(uv, env)
-            device = self._try(env)
+            device = self._make(uv, env)
             with _only_one("switch"):
                 self.retire(self.cancelled, self._report)
                 self._record(env)
@@ -164,6 +160,22 @@ class Installation:
         # Its files are also those of the environment; alone they would take their room once more.
         shutil.rmtree(str(server_folder() / "cache"), ignore_errors=True)
         return device
+
+    def _make(self, uv: Path, env: Path) -> str:
+        """Make the environment and try it; returns the device. A copy that does not run is made anew."""
+        if self.update:
+            try:
+                self._copy_environment(self.update, env)
+                self._install_wheel(uv, env)
+                return self._try(env)
+            except SetupFailed:
+                # The fault may be that of the earlier one, which would then stay for ever.
+                shutil.rmtree(str(env), ignore_errors=True)
+                self.update = None
+                self._check_space(needed_bytes(self.cpu_only))
+        self._make_environment(uv, env)
+        self._install_wheel(uv, env)
+        return self._try(env)
 
     def _check_space(self, needed: int) -> None:
         if self.update:
@@ -286,11 +298,15 @@ def _record_file() -> Path:
 
 
 def _sweep(keep: Path | None) -> None:
-    """Remove environments that are not in use, be they half made or replaced."""
+    """Remove what is not in use: environments half made or replaced, files half written before a kill."""
     for env in server_folder().glob("env-*"):
         # Resolved: the folder may be reached by another way than when it was recorded.
         if keep is None or env.resolve() != keep.resolve():
             shutil.rmtree(str(env), ignore_errors=True)
+    record = _record_file()
+    for half in (*server_folder().glob(".uv*.[0-9]*"), *record.parent.glob(record.name + ".[0-9]*")):
+        with contextlib.suppress(OSError):
+            half.unlink()
     _sweep_downloads()
 
 

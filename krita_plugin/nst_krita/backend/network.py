@@ -268,21 +268,25 @@ class Network(QtCore.QThread):
         content, mask, start, *styles = images
         regions = [_image(region, profiles, -1) for region in request.style_masks]
         client = self._connect()
+        try:
+            client.submit(
+                request.job,
+                request.params,
+                content,
+                styles,
+                mask=mask,
+                start=start,
+                continues=request.continues,
+                profiles=profiles,
+                title=request.title,
+                download=request.download,
+                previews=True,
+                style_masks=regions,
+            )
+        except wire.messages.BadMessage as error:
+            self._say("rejected", job=request.job, field="params", message=error.problem, hint=error.hint)
+            return
         self._jobs.add(request.job)
-        client.submit(
-            request.job,
-            request.params,
-            content,
-            styles,
-            mask=mask,
-            start=start,
-            continues=request.continues,
-            profiles=profiles,
-            title=request.title,
-            download=request.download,
-            previews=True,
-            style_masks=regions,
-        )
 
     def _attach(self, job: str, after: int) -> None:
         if not self._quitting:
