@@ -28,7 +28,7 @@ FOLDER = PLUGIN / "translations"
 TEMPLATE = FOLDER / "nst_krita.pot"
 PRESETS = PLUGIN / "presets" / "presets.json"
 #: The functions that translate, and which of their arguments are texts.
-KEYWORDS = {"tr": None, "tr_n": (1, 2)}
+KEYWORDS = {"tr": None, "tr_n": (1, 2), "_said": None}
 WIDTH = 110
 _HEADER = "# Texts of the Neural Style Transfer plugin for Krita; made by: python -m krita_plugin.translate"
 # Headers that differ from run to run, or say nothing.

@@ -142,7 +142,7 @@ def test_another_server_that_does_not_know_a_job_does_not_close_it(part: Any) ->
 
 def test_a_frame_that_is_fetched_twice_is_one_layer(part: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     model, network, inserter = part("model.document_model"), Mock(), Mock(inserted=[], gone=None)
-    inserter.is_aside = False
+    inserter.is_aside = inserter.is_out_of_sight = False
     monkeypatch.setattr(
         model.host, "FrameInserter", lambda *_, **more: inserter.__dict__.update(more) or inserter
     )
@@ -168,7 +168,7 @@ def test_a_frame_that_is_fetched_twice_is_one_layer(part: Any, monkeypatch: pyte
 def animated(part: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A job whose frames become an animation: its ``insertion``, its ``inserter``, ``frame`` to send."""
     model, inserter = part("model.document_model"), Mock(inserted=[], gone=None, is_animating=False)
-    inserter.is_aside = False
+    inserter.is_aside = inserter.is_out_of_sight = False
     monkeypatch.setattr(
         model.host, "FrameInserter", lambda *_, **more: inserter.__dict__.update(more) or inserter
     )
@@ -358,6 +358,28 @@ def test_a_job_that_another_server_does_not_know_stays_open_in_the_document(root
     root.dismiss(root.jobs[0])
     root.look()
     assert root.documents.offers == ()
+
+
+def test_a_job_lost_to_a_server_that_does_not_answer_is_offered_again(root: Any, part: Any) -> None:
+    root.jobs[0].left_out = ()
+    tell(root, part, "unreachable", reason="The server did not answer.")
+    assert root.jobs[0].has_ended and root.documents.offers == ()
+    root.dismiss(root.jobs[0])
+    tell(root, part, "not_running")
+    assert [(offer.job, offer.verb) for offer in root.offers] == [("a", "Insert")]
+
+
+def test_a_message_does_not_outlast_the_document_that_it_was_about(
+    root: Any, part: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root.message = "“a” is hidden."
+    root.look()
+    assert root.message
+    other = a_document()
+    other.id = "other"
+    monkeypatch.setattr(part("model.root").host, "current", lambda: other)
+    root.look()
+    assert root.message == ""
 
 
 def test_a_job_is_sent_even_if_the_document_cannot_remember_it(

@@ -7,6 +7,7 @@ import ast
 import errno
 import json
 import os
+import re
 import shutil
 import sys
 import time
@@ -331,3 +332,41 @@ def test_refusals_are_found() -> None:
     words = [_text(call.values[0].args[0]) or "" for call in refusals()]
     for expected in ("is empty.", "The selection holds nothing of", "cannot be read as a picture"):
         assert any(expected in text for text in words), expected
+
+
+# In the painter's language.
+
+
+def test_what_the_server_says_is_still_what_the_plugin_knows() -> None:
+    """Each text that the plugin translates stands in the server's code, with anything for its {}."""
+    spoken = []
+    for path in (PLUGIN.parent / "nst_server").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                spoken.append(re.escape(node.value))
+            elif isinstance(node, ast.JoinedStr):
+                parts = [part.value if isinstance(part, ast.Constant) else "" for part in node.values]
+                if any(len(str(words).split()) > 1 for words in parts) or parts[0] == "downloading ":
+                    spoken.append(".*".join(re.escape(str(words)) for words in parts))
+    pattern = re.compile("|".join(spoken))
+    unknown = [text for text in part("model.server_words").SAID if not pattern.fullmatch(text)]
+    assert unknown == []
+
+
+def test_what_the_server_says_is_told_in_the_painters_language() -> None:
+    told_in = part("model.server_words").told
+    translation = part("translation")
+    memory, died = "There is not enough memory for this job.", "The process that computes died: {x} and {}."
+    assert (told_in(memory), told_in(died), told_in("What?")) == (memory, died, "What?")
+    translation.use(["de"])
+    try:
+        assert told_in(memory) != memory and told_in(memory).endswith(".")
+        assert "{x} and {}" in told_in(died) and told_in(died) != died
+        assert told_in("What?") == "What?"
+        job = new_job()
+        job.handle(
+            "state", {"state": "preparing", "what": "downloading VGG19", "done": 2**20, "total": 2**21}
+        )
+        assert "downloading" not in job.words and "VGG19" in job.words
+    finally:
+        translation.use([])

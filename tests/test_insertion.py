@@ -20,6 +20,7 @@ class Painted:
     ) -> None:
         self.part, self.network, self.pen = part, Mock(), Mock()
         self.inserter = Mock(inserted=[], gone=None, is_animating=False, is_aside=False, is_shown=True)
+        self.inserter.is_out_of_sight = False
         self.inserter.id_of, self.inserter.group_id = lambda sequence: f"{{{sequence}}}", "{group}"
         self.inserter.show = lambda sequence: sequence in self.inserter.inserted
         self.opened: list[dict[str, Any]] = []
@@ -64,6 +65,30 @@ class Painted:
 @pytest.fixture
 def painted(part: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     return lambda *arguments, **more: Painted(part, monkeypatch, *arguments, **more)
+
+
+def test_the_document_remembers_a_layer_before_krita_adds_it(painted: Any) -> None:
+    made = painted()
+    made.come(1)
+    made.inserter.on_made(1)  # which takes Krita a while, in which the painter may save
+    remembered = [frame.sequence for frame in made.record.frames.values()]
+    assert (remembered, made.record.seen, made.job.inserted) == ([1], [1], ())
+    made.insertion._write.assert_called_once_with()
+    made.inserter.inserted = [1]
+    made.inserter.on_inserted(1)
+    assert made.job.inserted == (1,)
+    made.insertion._write.assert_called_once_with()
+
+
+def test_frames_that_an_isolated_layer_keeps_out_of_sight_are_told_of(painted: Any) -> None:
+    made = painted()
+    made.become_layers(1)
+    made.inserter.is_out_of_sight = True
+    made.has(1)
+    assert "Isolate Active Layer" in made.job.frames_note
+    made.inserter.is_out_of_sight = False
+    made.has(1)
+    assert made.job.frames_note == ""
 
 
 def test_a_frame_that_was_undone_can_be_fetched_and_comes_back_with_redo(painted: Any) -> None:

@@ -66,6 +66,11 @@ def sent_by(colours: Result, found: dict) -> tuple[Pixels, bytes, bytes | None]:
     return received(description, data, base64.b64decode(profile) if profile else None)
 
 
+def test_kritas_usual_16_bits_travel_by_name(colours: Result) -> None:
+    assert colours["documents"]["RGBA U16"]["sent"]["colour_space"] == "linear-srgb"
+    assert colours["documents"]["RGBA F16"]["sent"]["colour_space"] == "icc", "numbers below 0 are kept"
+
+
 def test_krita_has_no_other_documents(colours: Result) -> None:
     assert sorted(colours["documents"]) == sorted(EVERY_DOCUMENT)
     assert {found["profile"] for name, found in colours["documents"].items() if name.startswith("YCbCr")} == {
@@ -153,11 +158,12 @@ def test_colours_beyond_white_and_srgb_are_kept(colours: Result) -> None:
     np.testing.assert_allclose(np.frombuffer(returned, "<f4"), np.frombuffer(data, "<f4"), atol=1e-6)
 
 
-@pytest.mark.parametrize("document", ["CMYKA U8", "RGBA F32", "RGBA U8"])
+@pytest.mark.parametrize("document", ["CMYKA U8", "RGBA F32", "RGBA U8", "RGBA U16"])
 def test_frames_of_another_document_are_converted(colours: Result, document: str) -> None:
-    plain, clay, unknown = colours["foreign"][document]
+    *plain, clay, unknown = colours["foreign"][document]
     rough = 16 if document == "CMYKA U8" else 1
-    assert np.abs(np.array(plain) - (0, 128, 255, 255)).max() <= rough
+    for known in plain:  # in sRGB, in linear sRGB by its profile and by its name
+        assert np.abs(np.array(known) - (0, 128, 255, 255)).max() <= rough
     # (64, 144, 32) of that profile; sRGB has no such red.
     assert np.abs(np.array(clay) - (0, 145, 0, 255)).max() <= (45 if document == "CMYKA U8" else 1)
     told, added = unknown

@@ -25,6 +25,8 @@ LOOKS = (
     "jobs",
     "unfolded",
     "low",
+    "lowest",
+    "lean",
     "other",
     "advice",
     "advanced_dark",
@@ -110,6 +112,22 @@ def test_rows_and_layers_are_dragged(usual: Result) -> None:
     assert "washes" in usual["layer_dropped"]
 
 
+def test_a_picture_file_is_dropped_onto_the_styles(usual: Result) -> None:
+    assert usual["file_dropped"] == [True, ""]
+
+
+def test_the_painters_presets_are_kept_by_the_gallery(docker: Result) -> None:
+    assert docker["presets"] == [
+        [["Mine"], "Mine", 0.25],
+        [["Ours"], "Ours", 0.25],
+        [["Ours"], "Ours (changed)", 0.75],
+        [["Ours"], "Ours", 0.75],
+        [["Ours"], "Balanced", 0.5],
+        [["Ours"], "Ours", 0.75],
+        [[], "Presets", 0.75],
+    ]
+
+
 def test_the_gallery_offers_presets_and_saving(usual: Result) -> None:
     assert len(usual["menu_presets"]) > 5
     assert any("Save" in entry for entry in usual["menu_presets"])
@@ -134,6 +152,41 @@ def test_the_scrubber_runs_over_all_kept_frames(docker: Result) -> None:
 def test_start_cannot_be_pressed_while_a_layer_is_read(docker: Result) -> None:
     reading, after = docker["reading"]
     assert reading == [False, False, "Reading the layer"] and after == [True, True, "Start"]
+
+
+@pytest.mark.parametrize(
+    ("tool", "step"),
+    [
+        ("KisToolPath", "Draw Bezier Curve"),
+        ("KisToolPolygon", "Draw Polygon"),
+        ("KisToolSelectMagnetic", "Magnetic Selection"),
+        ("KisToolCrop", "Crop Image"),
+    ],
+)
+def test_start_ends_nothing_that_a_tool_has_begun(usual: Result, tool: str, step: str) -> None:
+    assert usual["starting"][tool] == [[], True, step], "it is read, and what was begun can be finished"
+
+
+def test_start_waits_for_a_transformation_that_has_been_begun(usual: Result) -> None:
+    found = usual["starting"]["transform"]
+    assert found["chosen"] == [[], True]
+    is_waiting, button, words, requests = found["begun"]
+    assert (is_waiting, button, requests) == (True, "Don't start", 0)
+    assert words.startswith("Finish the transformation (Return) or cancel it (Escape)")
+    assert found["given up"] == [False, "Start", "", 0]
+    assert found["finished"] == [["Transform"], True, ""], "it has started by itself, with what came of it"
+
+
+def test_a_moved_layer_is_read_as_it_lies(usual: Result) -> None:
+    assert usual["starting"]["move"] == [[], True, "Move"]
+
+
+def test_neither_start_nor_a_frame_closes_a_filters_window(usual: Result) -> None:
+    found = usual["starting"]["filter"]
+    (is_waiting, _, words, requests), inserted, is_open, undo = found["open"]
+    assert is_waiting and words.startswith("Press OK or Cancel in the filter's window")
+    assert (requests, inserted, is_open, undo) == (0, [], True, [])
+    assert found["closed"] == [True, [1], ["Add Layer"]]
 
 
 def test_running_jobs_stay_in_sight_and_ended_ones_fold(docker: Result) -> None:

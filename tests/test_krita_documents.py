@@ -33,8 +33,8 @@ DOCUMENTS = {
     "regions": ("RGBA", "U8"),
     "wide": ("RGBA", "U8"),
 }
-#: Where each frame takes the place of the one before.
-IN_PLACE = ("lab",)
+#: Where the final frame alone is left: each takes the place of the one before, or no other becomes a layer.
+FINAL_ALONE = ("lab", "grey")
 CHANNELS = {"RGBA": 4, "CMYKA": 5, "GRAYA": 2, "LABA": 4}
 NUMBERS = {"U8": "u1", "U16": "<u2", "F32": "<f4"}
 LUMA = np.array([0.2126, 0.7152, 0.0722])
@@ -117,7 +117,7 @@ def test_frames_are_layers_above_their_source(name: str, found: Found) -> None:
     beside = found["beside"]
     assert beside.index(found["group"]) == beside.index(found["source"]) + 1
     frames = found["frames"]
-    names = ["final"] if name in IN_PLACE else ["iteration 2", "final"]
+    names = ["final"] if name in FINAL_ALONE else ["iteration 2", "final"]
     assert [frame[0] for frame in frames] == names
     assert [frame[-1] for frame in frames] == [each == "final" for each in names]
     for _, colours, (x, y, width, height), _ in frames:
@@ -134,7 +134,7 @@ def test_nothing_else_has_changed(name: str, found: Found) -> None:
 
 @each_document
 def test_undo_brings_the_document_back(name: str, found: Found) -> None:
-    assert found["undo"] == ["Add Layer"] * (1 if name in IN_PLACE else 2)
+    assert found["undo"] == ["Add Layer"] * (1 if name in FINAL_ALONE else 2)
     assert found["undone"]
 
 

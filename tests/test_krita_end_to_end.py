@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import packed_plugin
 import pytest
 from PIL import Image
 from real_krita import Profile, Result, run_probe
-from server_process import serving
+from server_process import SCRIPT, ServerProcess, serving
 
 from krita_plugin import package
 from nst_server.demo import inputs
@@ -53,8 +54,18 @@ def data(imported: Result, profile: Profile, tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.fixture(scope="module")
-def result(data: Path, profile: Profile, environment: dict[str, str]) -> Result:
+def studio(profile: Profile, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A server of another computer, as far as Krita can see: it has its connection file and its address."""
+    folder = tmp_path_factory.mktemp("studio")
+    with ServerProcess(folder, "--bind", "tcp://127.0.0.1:*", worker=SCRIPT) as server:
+        shutil.copy(server.file, profile.outside / "studio.json")
+        yield server
+
+
+@pytest.fixture(scope="module")
+def result(data: Path, studio: ServerProcess, profile: Profile, environment: dict[str, str]) -> Result:
     script = HERE / "real_krita/end_to_end_probe.py"
+    environment = {**environment, "NST_TEST_STUDIO": str(profile.inside / "studio.json")}
     return run_probe(script, env=environment, profile=profile, timeout=700)
 
 
@@ -150,6 +161,23 @@ def test_what_cannot_be_done_is_said_in_words(result: Result) -> None:
     assert "no such file.png" in result["unreadable_style"]
     assert result["message_cleared"] == ""
     assert "is hidden. Show it" in result["hidden_layer"]
+
+
+def test_restart_server_starts_another_one(result: Result, profile: Profile) -> None:
+    if profile.root:  # its Krita does not see this Python, and starts no server
+        assert result["restarted"] is None
+        return
+    message, words = result["restarted"]
+    assert message == "" and words.startswith("local server")
+
+
+def test_a_job_is_done_on_the_server_of_a_connection_file(result: Result, studio: ServerProcess) -> None:
+    message, before, meanwhile, job, layers = result["elsewhere"]
+    assert message == "" and before == "remote server studio"
+    assert meanwhile.startswith("remote server studio · script")
+    assert (studio.data / "jobs" / job).is_dir()
+    assert layers == ["Background", ["style · none", ["iteration 1", "final"]]]
+    assert result["local_again"] == ["", False]
 
 
 def test_frames_of_a_killed_krita_are_offered_and_fetched(

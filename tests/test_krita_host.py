@@ -111,6 +111,12 @@ def test_a_layer_is_read_in_small_parts_and_as_it_was(reading: Result, depth: st
     assert found["turns"] >= 2048 * 2048 * size // limit - 1
 
 
+@pytest.mark.parametrize("kind", ["copied", "clone layer"])
+def test_a_whole_document_is_read_in_small_parts_and_as_it_was(reading: Result, kind: str) -> None:
+    is_as_drawn, has_changed_meanwhile, turns, has_same_history = reading["strips"][kind]
+    assert is_as_drawn and has_changed_meanwhile and turns >= 3 and has_same_history
+
+
 def test_a_document_closed_while_it_is_read(reading: Result) -> None:
     assert reading["strips"]["closed"] == ["The document has been closed.", "Open it again first."]
 

@@ -28,7 +28,8 @@ class Hand:
         monkeypatch.setattr(pen, "is_known", lambda name: name in self.known)
         monkeypatch.setattr(pen, "_pressed_widget", lambda _press: "canvas")
         monkeypatch.setattr(pen, "_is_canvas", lambda widget: widget == "canvas")
-        monkeypatch.setattr(pen, "_chosen_tools", frozenset)
+        self.tools: frozenset[str] = frozenset()
+        monkeypatch.setattr(pen, "chosen_tools", lambda: self.tools)
         self.watch = pen.PenWatch(lambda: self.now)
         self.watch.pressed = Mock()
 
@@ -54,6 +55,16 @@ def test_the_canvas_that_is_moved_is_not_painted_on(hand: Hand) -> None:
     assert not hand.has_painted()
     hand.does("press", "move")
     assert hand.has_painted() and not hand.has_painted(since=hand.now)
+
+
+@pytest.mark.parametrize("tool", ["PanTool", "ZoomTool", "KisToolSelectElliptical"])
+def test_what_only_looks_or_selects_is_no_stroke(hand: Hand, tool: str) -> None:
+    hand.tools = frozenset((tool,))
+    hand.does("press", "move")
+    assert not hand.has_painted()
+    hand.tools |= {"KritaShape/KisToolBrush"}  # of another window: which of the two was used is not known
+    hand.does("press", "move")
+    assert hand.has_painted()
 
 
 @pytest.mark.parametrize("happens", ["_take_in", "stop"])

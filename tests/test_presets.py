@@ -144,6 +144,26 @@ def test_presets_are_renamed_and_deleted_and_names_stay_unique() -> None:
     assert [preset.name for preset in Desk().presets.saved] == ["One"]
 
 
+def test_the_chosen_preset_stays_chosen_in_another_language(monkeypatch: pytest.MonkeyPatch) -> None:
+    def german(words: str) -> str:
+        return {"Balanced": "Ausgewogen", "Fine detail": "Feinheiten"}.get(words, words)
+
+    desk = Desk()
+    desk.presets.choose(desk.preset("Fine detail"))
+    with monkeypatch.context() as in_german:
+        in_german.setattr(part("model.presets"), "tr", german)
+        assert Desk().presets.current.name == "Feinheiten"
+        for earlier in ("Balanced", "Ausgewogen"):  # names, as earlier versions remembered them
+            desk.settings.set("preset", earlier)
+            assert Desk().presets.current.name == "Ausgewogen"
+        here = Desk()
+        assert here.presets.save("Balanced") == "", "in German that name is free"
+        assert here.presets.chosen == Desk().presets.current.id == "Balanced"
+    assert Desk().presets.current in Desk().presets.saved
+    desk.settings.set("preset", "gone")
+    assert Desk().presets.current is None
+
+
 def test_damaged_presets_of_the_settings_file_do_no_harm() -> None:
     settings = part("settings").Settings()
     good = {"name": "Good", "values": {"strength": 0.2, "iterations": "many", "seed": 4}, "styles": [1]}
@@ -278,7 +298,7 @@ def a_forecast(options: Any) -> Any:
 
 def test_no_figure_before_there_is_one(clock: Clock) -> None:
     options = part("model.options").Options()
-    forecast, unknown = a_forecast(options), "up to 57 MB · time is known after the first job"
+    forecast, unknown = a_forecast(options), "up to 57 MB · time not known yet"
     assert forecast.expect(0, 0).words == "", "no document"
     assert forecast.expect(200, 100).words == unknown, "memory can be told at once"
     run_job(forecast, clock, seconds=20, reason="stopped")
@@ -327,7 +347,7 @@ def test_a_large_picture_on_a_processor_had_better_begin_with_a_draft(clock: Clo
     assert forecast.expect(1000, 1500).advice == ""
     assert "long on a processor" in forecast.expect(2000, 3000).advice
     options.spend("draft")
-    assert forecast.expect(2000, 3000) == ("up to 500 MB · time is known after the first job", "")
+    assert forecast.expect(2000, 3000) == ("up to 500 MB · time not known yet", "")
 
 
 def test_damaged_measurements_are_passed_over(clock: Clock) -> None:

@@ -177,3 +177,67 @@ def test_a_frame_that_is_gone_on_with_names_the_job_that_made_it(
     assert (begun.request.start, begun.request.continues) == ("start", "a-job")
     assert begun.request.params.style_weights == (1.0, 0.5) and len(begun.request.styles) == 2
     assert desk.root.reading.anew().request.continues is None
+
+
+class Canvas:
+    """What is under way in each document, by id; ``look`` lets the docker ask again."""
+
+    def __init__(self, desk: Desk, part: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.under_way: dict[str, str] = {}
+        self.asked: list[str] = []
+        monkeypatch.setattr(part("host"), "to_finish", self.answer)
+        self.look = desk.root.waiting._look
+
+    def answer(self, document: Any, _waited: float) -> str | None:
+        self.asked.append(document.id)
+        return self.under_way.get(document.id)
+
+
+@pytest.fixture
+def canvas(desk: Desk, part: Any, monkeypatch: pytest.MonkeyPatch) -> Canvas:
+    return Canvas(desk, part, monkeypatch)
+
+
+def test_start_waits_until_nothing_is_under_way_and_then_begins_by_itself(desk: Desk, canvas: Canvas) -> None:
+    root, submit = desk.root, desk.root._network.submit
+    canvas.under_way["document"] = "Finish the transformation."
+    root.start()
+    canvas.look()
+    assert (root.waiting.is_waiting, root.message) == (True, "Finish the transformation.")
+    assert submit.call_count == 0 and not root.reading.is_reading
+    root.options["strength"] = 0.9
+    canvas.under_way.clear()
+    canvas.look()
+    assert (root.waiting.is_waiting, root.message) == (False, "")
+    assert desk.request.params.strength == 0.9, "as it is when it begins"
+
+
+def test_start_waits_for_the_documents_of_styles_too(desk: Desk, canvas: Canvas) -> None:
+    desk.root.styles.styles[0].document = desk.documents["other"]
+    canvas.under_way["other"] = ""
+    desk.root.start()
+    assert desk.root.waiting.is_waiting and canvas.asked == ["document", "other"]
+    desk.documents["other"].is_open = False
+    canvas.look()
+    assert desk.request.styles == ["picture a", "picture b"], "what was closed keeps nothing waiting"
+
+
+@pytest.mark.parametrize(
+    ("leave", "words"),
+    [
+        (lambda desk: desk.root.start(), ""),
+        (lambda desk: desk.view("other"), "Not started, as you went to another document."),
+        (lambda desk: desk.root.close(), ""),
+    ],
+)
+def test_a_start_that_waits_can_be_left(
+    desk: Desk, canvas: Canvas, leave: Callable[[Desk], None], words: str
+) -> None:
+    root = desk.root
+    canvas.under_way["document"] = "Finish the transformation."
+    root.start()
+    leave(desk)
+    if root.waiting.is_waiting:
+        canvas.look()
+    assert (root.waiting.is_waiting, root.message, root._network.submit.call_count) == (False, words, 0)
+    assert root.waiting._timer.stop.called

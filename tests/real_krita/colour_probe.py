@@ -4,6 +4,7 @@ import base64
 import hashlib
 import resource
 import struct
+from dataclasses import replace
 
 from krita import InfoObject, Selection
 from nst_probe.inserting import Calm
@@ -270,18 +271,26 @@ def bright_colours(probe, host, sent):
 
 def foreign_frames(probe, host):
     """Frames that were made in another document: in sRGB, in another profile, in one that Krita lacks."""
+    from nst_krita.host.colour import Colours, profile_of
+
     found = {}
+    # Before this space had a name on the wire, frames of 16 bits came with its profile.
+    linear = profile_of(Colours("RGBA", "U16", "sRGB-elle-V2-g10.icc"))
+    named = host.PixelBlock(struct.pack("<4H", 0, 14149, 65535, 65535) * 64, 8, 8, dtype="uint16")
+    digest = hashlib.sha256(linear).hexdigest()
+    earlier = replace(named, colour_space="icc", icc_digest=digest)
+    now = replace(named, colour_space="linear-srgb")
     handle = yield from probe.opened((8, 8), profile="ClayRGB-elle-V2-g22.icc")
     handle.activeNode().setPixelData(b"\x20\x90\x40\xff" * 64, 0, 0, 8, 8)
     clay = frame_of(host, host.read_content(host.current(), host.current().source()).pixels)
     yield from probe.closed(handle)
     plain = host.PixelBlock(b"\x00\x80\xff\xff" * 64, 8, 8)
     unknown = host.PixelBlock(b"\x00\x80\xff\xff" * 64, 8, 8, colour_space="icc", icc_digest="0" * 64)
-    for model, depth in (("CMYKA", "U8"), ("RGBA", "F32"), ("RGBA", "U8")):
+    for model, depth in (("CMYKA", "U8"), ("RGBA", "F32"), ("RGBA", "U8"), ("RGBA", "U16")):
         handle = yield from probe.opened((8, 8), model=model, depth=depth)
         layer = host.current().source()
         results = []
-        for block in (plain, clay, unknown):
+        for block in (plain, earlier, now, clay, unknown):
             before = len(frames(handle))
             node, told = yield from inserted(host, host.current(), layer, block)
             if told == ["one"] and node is not None:

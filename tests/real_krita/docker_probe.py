@@ -6,6 +6,7 @@ import struct
 from nst_probe.docker import floating, key
 from nst_probe.job_rows import advice, scrubbing
 from nst_probe.looking import looks
+from nst_probe.starting import starts
 
 STYLES = 3
 
@@ -33,6 +34,8 @@ def steps(probe):
     if not is_scaled:  # the mouse counts in the screen's own pixels
         yield from row_drag(probe, root, docker)
         yield from layer_drag(probe, root, docker, handle)
+        yield from file_drag(probe, root, docker)
+    yield from presets(probe, root, docker)
     yield from scrubbing(probe, root, docker)
     yield from advice(probe, root, docker)
     advanced = docker.findChild(probe.QtWidgets.QToolButton, "nst_advanced")
@@ -51,6 +54,9 @@ def steps(probe):
     docker.raise_()
     yield 0.5
     probe.screenshot("docked")
+    if not is_scaled:
+        docker.setFloating(True)
+        yield from starts(probe, root, docker, handle)
     probe.QtCore.QTimer.singleShot(0, root.close)
     yield 2.0
 
@@ -211,6 +217,76 @@ def layer_drag(probe, root, docker, handle):
     root.styles.remove(root.styles.styles[-1])
     layers.setFloating(was_floating)
     yield 0.3
+
+
+def file_drag(probe, root, docker):
+    """A picture file, as a file manager lets it be dragged, onto the styles."""
+    style = root.styles.styles[0]
+    root.styles.remove(style)
+
+    class Manager(probe.QtWidgets.QLabel):
+        def mousePressEvent(self, _event):
+            data = probe.QtCore.QMimeData()
+            data.setUrls([probe.QtCore.QUrl.fromLocalFile(style.path)])
+            drag = probe.QtGui.QDrag(self)
+            drag.setMimeData(data)
+            (drag.exec if hasattr(drag, "exec") else drag.exec_)(probe.QtCore.Qt.DropAction.CopyAction)
+
+    manager = Manager("a file", probe.window)
+    manager.setGeometry(700, 300, 120, 60)
+    manager.show()
+    manager.raise_()
+    yield 0.5
+    shown = _rows(probe, docker)[0]
+    start = manager.mapToGlobal(manager.rect().center())
+    yield from _drag(probe, start, shown.mapToGlobal(shown.rect().center()))
+    yield lambda: len(root.styles.styles) == STYLES
+    probe.record(file_dropped=[root.styles.styles[-1].path == style.path, root.message])
+    manager.deleteLater()
+    yield 0.3
+
+
+def presets(probe, root, docker):
+    """The painter's own, by the docker's button: saved, renamed, changed, saved again, deleted."""
+    button = docker.findChild(probe.QtWidgets.QPushButton, "nst_presets")
+    found = []
+
+    def tell():
+        names = [preset.name for preset in root.presets.saved]
+        found.append([names, button.accessibleDescription(), root.options["strength"]])
+
+    root.options["strength"] = 0.25
+    yield from _preset(probe, button, "Save these settings", "Mine")
+    tell()
+    yield from _preset(probe, button, "Rename", "Ours")
+    tell()
+    root.options["strength"] = 0.75
+    yield 0.2
+    tell()
+    yield from _preset(probe, button, "Save the changes")
+    tell()
+    yield from _preset(probe, button, "Balanced")
+    tell()
+    yield from _preset(probe, button, "Ours")
+    tell()
+    yield from _preset(probe, button, "Delete")
+    tell()
+    probe.record(presets=found)
+    root.options["strength"] = 0.5
+
+
+def _preset(probe, button, words, name=""):
+    """Choose that entry of the gallery, and give the name that its question asks for."""
+    menu = button.menu()
+    menu.aboutToShow.emit()
+    chosen = next(entry for entry in menu.actions() if entry.text().startswith(words))
+    probe.QtCore.QTimer.singleShot(0, chosen.trigger)  # the question runs its own event loop
+    yield 0.5
+    if name:
+        question = probe.QtWidgets.QApplication.activeModalWidget()
+        question.setTextValue(name)
+        question.accept()
+        yield 0.5
 
 
 def menus(probe, docker):

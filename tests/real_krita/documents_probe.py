@@ -208,7 +208,7 @@ DOCUMENTS = {
     "linear": plain("RGBA", "U16"),
     "float": sunny,
     "cmyk": plain("CMYKA", "U8"),
-    "grey": plain("GRAYA", "U16"),
+    "grey": plain("GRAYA", "U16", layers="final"),
     "lab": plain("LABA", "U16", layers="newest"),
     "group": group,
     "hole": hole,

@@ -35,6 +35,8 @@ def steps(probe):
     yield from cancel_and_remove(probe, root, handle)
     yield from selection(probe, root, handle)
     yield from refused(probe, root)
+    yield from restarted(probe, root)
+    yield from elsewhere(probe, root)
     yield from killed(probe, root)
 
 
@@ -194,6 +196,46 @@ def refused(probe, root):
     probe.record(hidden_layer=root.message)
     probe.screenshot("refused")
     yield from probe.closed(handle)
+
+
+def restarted(probe, root):
+    """*Restart server*, where this Krita can start one."""
+    from nst_krita.backend import wire
+
+    def pid():
+        try:
+            return wire.connection.Connection.read(wire.connection.connection_file()).pid
+        except wire.connection.NoConnection:
+            return None
+
+    if not (wire.connection.data_dir() / "installed.json").exists():
+        probe.record(restarted=None)
+        return
+    before = pid()
+    entry(probe, "nst_server_restart").trigger()
+    yield (lambda: pid() not in (None, before) and root.connection.link.value == "connected", 30)
+    probe.record(restarted=[root.message, root.connection.words])
+
+
+def entry(probe, name):
+    """An entry of the server's menu."""
+    return docker.find(probe).findChild(probe.QtCore.QObject, name)
+
+
+def elsewhere(probe, root):
+    """A job on the server of a connection file, and back to the local one."""
+    handle = yield from probe.opened(os.environ["NST_TEST_CONTENT"])
+    root.server.choose(os.environ["NST_TEST_STUDIO"])
+    yield 0.5
+    before, root.options["iterations"] = root.connection.words, 2
+    probe.trigger("nst_start")
+    yield (lambda: docker.has_final(handle), 60)
+    found = [root.message, before, root.connection.words, root.jobs[-1].id, docker.layers(handle)]
+    yield from probe.closed(handle)
+    yield lambda: not root.unfinished
+    entry(probe, "nst_server_local").trigger()
+    yield 0.5
+    probe.record(elsewhere=found, local_again=[root.message, root.server.is_remote])
 
 
 def killed(probe, root):

@@ -119,6 +119,7 @@ class Profile:
             "undoing.py",
             "job_rows.py",
             "looking.py",
+            "starting.py",
         ):
             shutil.copy(HERE / module, package)
         (package / "__init__.py").write_text(

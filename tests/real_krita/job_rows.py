@@ -131,6 +131,7 @@ def several_jobs(probe, root, docker, ended, frames):
     yield 0.6
     found["in_sight"] = in_sight(probe, docker, "nst_pause")
     looks(probe, docker, "low")
+    yield from with_little_room(probe, root, docker)
     root.options["keep_colours"] = "luminance"
     docker.setGeometry(20, 30, 330, 860)
     root.rows.viewed = "another"
@@ -147,6 +148,19 @@ def several_jobs(probe, root, docker, ended, frames):
         root.rows.dismiss(job)
     docker.setGeometry(20, 30, 330, 860)
     yield 0.3
+
+
+def with_little_room(probe, root, docker):
+    """A low docker with a message, and a narrow one with a question."""
+    root.message = "A message of some length, which takes several lines where the docker is so narrow."
+    docker.setGeometry(20, 30, 260, 220)
+    yield 0.6
+    looks(probe, docker, "lowest")
+    root.message, root.download.offered = "", "vgg19"
+    docker.setGeometry(20, 30, 220, 420)
+    yield 0.6
+    looks(probe, docker, "lean")
+    root.download.offered = ""
 
 
 def advice(probe, root, docker):

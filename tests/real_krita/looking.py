@@ -1,5 +1,7 @@
 """Runs inside Krita, for probes: pictures of the docker, and what a careful eye would complain of."""
 
+import itertools
+
 
 def looks(probe, docker, name):
     """A picture, and what a careful eye would complain of."""
@@ -17,11 +19,21 @@ def faults(probe, panel):
     start = panel.findChild(probe.QtWidgets.QPushButton, "nst_start")
     if not panel.rect().contains(start.mapTo(panel, start.rect().bottomRight())):
         found.append("Start is out of sight")
+    found += overlapping(probe, panel)
     for widget in panel.findChildren(probe.QtWidgets.QWidget):
         if widget.isVisible():
             who = f"{type(widget).__name__} {widget.objectName() or widget.accessibleName()}"
             found += [f"{who}: {fault}" for fault in (*cut_off(probe, widget), *unreachable(probe, widget))]
     return found
+
+
+def overlapping(probe, panel):
+    """The panel's parts that lie over each other."""
+    parts = [part for part in panel.children() if isinstance(part, probe.QtWidgets.QWidget)]
+    for one, other in itertools.combinations([part for part in parts if part.isVisible()], 2):
+        if one.geometry().intersects(other.geometry()):
+            names = (part.objectName() or type(part).__name__ for part in (one, other))
+            yield " over ".join(names)
 
 
 def cut_off(probe, widget):

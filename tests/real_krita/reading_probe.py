@@ -306,10 +306,48 @@ def strips(probe, host):
             yield from probe.closed(handle)
     for undo in restore:
         undo()
+    yield from composed(probe, host, turned, found)
     reading.give_way = colour.give_way = give_way
     yield from converting(probe, host, colour, found)
     found["strip_bytes"] = reading.STRIP_BYTES
     probe.record(strips=found)
+
+
+def composed(probe, host, turned, found):
+    """A document that is drawn from several layers; also one with a layer that is not copied."""
+    side = 2048
+    handle = yield from probe.opened((side, side))
+    document, root, node = host.current(), handle.rootNode(), handle.activeNode()
+    node.setPixelData(bytes((20, 30, 40, 255)) * side * side, 0, 0, side, side)
+    group = handle.createGroupLayer("group")
+    root.addChildNode(group, None)
+    inner = handle.createNode("inner", "paintlayer")
+    inner.setPixelData(bytes((200, 30, 40, 128)) * 900 * 900, 500, 500, 900, 900)
+    group.addChildNode(inner, None)
+    chosen = Selection()
+    chosen.select(0, 0, 1000, side, 255)
+    group.addChildNode(handle.createFilterMask("inverted", probe.app.filter("invert"), chosen), None)
+    for kind in ("copied", "clone layer"):
+        if kind == "clone layer":
+            root.addChildNode(handle.createCloneLayer(kind, inner), None)
+        handle.refreshProjection()
+        yield 1.0
+        undo, turns = probe.undo_texts(), []
+        drawn = root.projectionPixelData(0, 0, side, side).data()
+
+        def paint(turns=turns, value=3 if kind == "copied" else 7):
+            turns.append(1)
+            if len(turns) == 1:
+                node.setPixelData(bytes((value, 0, 0, 255)) * side * side, 0, 0, side, side)
+                handle.refreshProjection()
+
+        turned(paint)
+        whole = host.read_style(host.StyleChoice(document, None))
+        turned()
+        yield 1.0
+        now = root.projectionPixelData(0, 0, side, side).data()
+        found[kind] = [whole.data == drawn, now != drawn, len(turns), probe.undo_texts() == undo]
+    yield from probe.closed(handle)
 
 
 def converting(probe, host, colour, found):

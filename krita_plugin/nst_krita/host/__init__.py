@@ -18,6 +18,7 @@ from .layers import Layer
 from .pen import PenWatch
 from .reading import Content, PixelBlock, read_content, read_start, read_style
 from .regions import extent, read_alpha, read_colours, read_selection, sample_colours
+from .under_way import to_finish
 
 __all__ = [
     "ANIMATED",
@@ -52,6 +53,7 @@ __all__ = [
     "read_style",
     "sample_colours",
     "styles",
+    "to_finish",
     "write_annotation",
     "write_masks",
 ]

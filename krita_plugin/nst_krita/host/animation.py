@@ -57,7 +57,7 @@ class Animating(QtCore.QObject):
         self._before = self._siblings()
         is_locked = all(node.locked() for node in group.childNodes())
         self._look = group.opacity(), group.blendingMode(), group.visible(), is_locked
-        self._kept = document.handle.activeNode()
+        self._kept = document.active
         self._is_running, self._turns = False, 0
         document.handle.setActiveNode(group)
         self._wait()
@@ -88,7 +88,7 @@ class Animating(QtCore.QObject):
         # The action is about the active layer of the document in front.
         if not self._document.is_in_front or not self._pen.is_calm():
             return False
-        active, action = self._document.handle.activeNode(), Krita.instance().action(ACTION)
+        active, action = self._document.active, Krita.instance().action(ACTION)
         is_active = active is not None and active.uniqueId().toString() == self._group_id
         return is_active and action is not None and action.isEnabled()
 

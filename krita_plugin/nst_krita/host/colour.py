@@ -31,6 +31,9 @@ FORMATS = {
 }
 # Krita's names for sRGB with its own tone curve; the server needs no profile for these.
 SRGB = ("sRGB built-in", "sRGB-elle-V2-srgbtrc.icc", "sRGB-elle-V4-srgbtrc.icc", "sRGB IEC61966-2.1")
+# The same primaries without a tone curve: Krita's usual 16 bits. With a profile the server would take five
+# times as long, but then it keeps what floats have below 0.
+LINEAR_SRGB = ("sRGB-elle-V2-g10.icc", "sRGB-elle-V4-g10.icc")
 # The space of all that has no format on the wire: wide enough for print, and Krita and the server convert
 # its linear curve without tables, back and forth to the very same numbers.
 EXCHANGE = "Rec2020-elle-V4-g10.icc"
@@ -63,7 +66,7 @@ def must_have_colour(colours: Colours) -> None:
 def exchange(colours: Colours) -> Colours:
     """In which colours pixels and frames of a document with ``colours`` travel; always the same ones."""
     has_format = (colours.model, colours.depth) in FORMATS and colours.profile != PQ
-    if has_format and (colours.profile in SRGB or _profile(colours.model, colours.profile) is not None):
+    if has_format and (named(colours) or profile_of(colours) is not None):
         return colours
     # In 16 bits Krita converts several times as fast, but they end at white.
     ends_at_white = colours.depth.startswith("U") and colours.model not in ("XYZA", "YCbCrA")
@@ -71,19 +74,35 @@ def exchange(colours: Colours) -> Colours:
 
 
 def colour_space(colours: Colours) -> tuple[str, bytes | None]:
-    """("srgb", None), or "icc" and the profile's bytes. Raises HostError where Krita does not show them.
+    """("srgb" or "linear-srgb", None), or "icc" and the profile's bytes.
 
+    Raises HostError where Krita does not show them.
     ``colours``: such as ``exchange`` returns. Takes Krita 0.1 s once for each profile.
     """
-    if colours.profile in SRGB and colours.model == "RGBA":
-        return "srgb", None
-    profile = _profile(colours.model, colours.profile)
+    name = named(colours)
+    if name:
+        return name, None
+    profile = profile_of(colours)
     if profile is None:
         raise HostError(
             tr("Krita does not hand out the colour profile “{}”.").format(colours.profile),
             tr("Convert the image to sRGB: Image ▸ Convert Image Colour Space…."),
         )
     return "icc", profile
+
+
+def named(colours: Colours) -> str:
+    """The wire's name of a colour space that needs no profile there; "" of others."""
+    if colours.model != "RGBA":
+        return ""
+    if colours.profile in SRGB:
+        return "srgb"
+    return "linear-srgb" if colours.profile in LINEAR_SRGB and colours.depth == "U16" else ""
+
+
+def profile_of(colours: Colours) -> bytes | None:
+    """The profile's bytes; None where Krita does not show them. Takes Krita 0.1 s once for each."""
+    return _profile(colours.model, colours.profile)
 
 
 class Converter:

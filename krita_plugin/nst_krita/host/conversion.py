@@ -9,7 +9,7 @@ from typing import Iterator
 from krita import Krita
 
 from ..translation import tr
-from .colour import FORMATS, SRGB, Converter, Strips, colour_space, exchange
+from .colour import FORMATS, Converter, Strips, exchange, named, profile_of
 from .document import Colours
 from .errors import HostError
 from .reading import PixelBlock
@@ -64,9 +64,13 @@ class Conversion:
 
 
 def _is_in(block: PixelBlock, colours: Colours) -> bool:
-    if FORMATS.get((colours.model, colours.depth)) != (block.channels, block.dtype):
+    form = FORMATS.get((colours.model, colours.depth))
+    if form != (block.channels, block.dtype) or exchange(colours) != colours:
         return False
-    return exchange(colours) == colours and _digests(colours) == (block.colour_space, block.icc_digest)
+    if block.colour_space != "icc":
+        return named(colours) == block.colour_space
+    profile = profile_of(colours)
+    return profile is not None and hashlib.sha256(profile).hexdigest() == block.icc_digest
 
 
 def _candidates(block: PixelBlock, colours: Colours) -> Iterator[Colours]:
@@ -75,10 +79,6 @@ def _candidates(block: PixelBlock, colours: Colours) -> Iterator[Colours]:
     for (model, depth), form in FORMATS.items():
         if form == (block.channels, block.dtype):
             for profile in Krita.instance().profiles(model, depth):
-                if (profile in SRGB) == (block.colour_space == "srgb"):
-                    yield Colours(model, depth, profile)
-
-
-def _digests(colours: Colours) -> tuple[str, str | None]:
-    space, icc = colour_space(colours)
-    return space, hashlib.sha256(icc).hexdigest() if icc is not None else None
+                candidate = Colours(model, depth, profile)
+                if block.colour_space in ("icc", named(candidate)):
+                    yield candidate

@@ -103,9 +103,17 @@ class KritaDocument(Document):
         return QtCore.QRect(0, 0, *self.size)
 
     @property
+    def selection(self) -> Any | None:
+        """What limits the painter's strokes: the active layer's own selection, else that of all layers."""
+        active = self.active
+        own = (node for node in active.childNodes() if node.type() == "selectionmask") if active else ()
+        mask = next((node for node in own if node.visible()), None)
+        return mask.selection() if mask is not None else self.handle.selection()
+
+    @property
     def selected(self) -> QtCore.QRect | None:
         """The selection's rectangle inside the canvas, feathering included; None without a selection."""
-        selection = self.handle.selection()
+        selection = self.selection
         if selection is None:
             return None
         area = QtCore.QRect(selection.x(), selection.y(), selection.width(), selection.height())
@@ -120,6 +128,29 @@ class KritaDocument(Document):
         """The root node. Never keep it: flattening the image replaces it."""
         return self.handle.rootNode()
 
+    @property
+    def views(self) -> list[Any]:
+        """Those of all windows, those behind another tab included."""
+        windows = Krita.instance().windows()
+        return [view for window in windows for view in window.views() if view.document() == self.handle]
+
+    @property
+    def active(self) -> Any | None:
+        """The node that is active where the painter works; None where no view shows the document."""
+        node = self.handle.activeNode()
+        if len(self.views) < 2:
+            return node
+        # Krita's answer is that of the first view, and each window has an active layer of its own.
+        view = Krita.instance().activeWindow().activeView()
+        chosen = view.selectedNodes() if view.document() == self.handle else []
+        return node if not chosen or node in chosen else chosen[0]
+
+    @property
+    def isolated(self) -> Any | None:
+        """The node that alone is seen, by *Isolate Active Layer*; None also for a document behind others."""
+        action = Krita.instance().action("isolate_active_layer")
+        return self.active if action is not None and action.isChecked() and self.is_in_front else None
+
     def source(self, layer_id: str | None = None) -> Layer:
         if not self.is_open:
             raise HostError(tr("The document has been closed."), tr("Open it again first."))
@@ -128,7 +159,7 @@ class KritaDocument(Document):
                 if layer.id == layer_id:
                     return layer
             raise HostError(tr("The layer is no longer there."), tr("Choose another layer."))
-        node = self.handle.activeNode()
+        node = self.active
         if node is None:
             raise HostError(tr("No layer is active."), tr("Choose a layer in the Layers docker."))
         return Layer(node)

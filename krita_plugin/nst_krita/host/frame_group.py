@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Mapping
+from typing import Any, Callable, Mapping
 
 from krita import Krita
 
@@ -50,9 +50,10 @@ class FrameGroup:
         locked: bool,
         group_id: str,
         layers: Mapping[str, Any],
+        on_made: Callable[[Any], None],
     ) -> None:
         self._document, self._source_id, self._name, self._colours = document, source.id, name, colours
-        self._replace, self._locked = replace, locked
+        self._replace, self._locked, self._on_made = replace, locked, on_made
         # Oldest first. A frame that was deleted and fetched has had two layers, and undoing brings each back.
         self._keys: dict[str, Any] = dict(layers)
         self.id, self.steps = group_id, 0
@@ -99,6 +100,15 @@ class FrameGroup:
         """Whether it came hidden, and nobody has shown it since."""
         group = self.node()
         return self._is_aside and group is not None and not group.visible()
+
+    @property
+    def is_out_of_sight(self) -> bool:
+        """Whether the painter sees another layer alone."""
+        group, alone = self.node(), self._document.isolated
+        if group is None or alone is None:
+            return False
+        mine, its = place_of(group), place_of(alone)
+        return mine[: len(its)] != its[: len(mine)]
 
     def would_hide(self, node: Any) -> bool:
         """Whether the group, once it comes, lies above ``node``."""
@@ -171,7 +181,7 @@ class FrameGroup:
         frames = [(_id_of(node), node.visible()) for node in nodes]
         is_visible = group is not None and group.visible()
         self._is_aside = self._is_aside and not is_visible
-        return frames, is_visible
+        return frames, is_visible, self.is_out_of_sight
 
     def _follow(self, nodes: list[Any]) -> None:
         present, visible = self._by_age(nodes), [_id_of(node) for node in nodes if node.visible()]
@@ -225,6 +235,7 @@ class FrameGroup:
             if not document.is_open:
                 return False
             self.id, self._is_aside = _id_of(group), aside
+            self._on_made(frame.key)
             root = document.root
             source = find(root, self._source_id)
             (source.parentNode() if source is not None else root).addChildNode(group, source)
@@ -242,6 +253,7 @@ class FrameGroup:
         # Hidden first, so that the update that comes with the new layer shows this as well.
         for hidden in [node] if self._is_hidden_by_painter else nodes:
             hidden.setVisible(False)
+        self._on_made(frame.key)
         # One that was fetched later lies where it belongs. Below all others Krita's scripting puts none: then
         # it is the second.
         group.addChildNode(node, (lower or nodes[:1] or [None])[-1])

@@ -17,6 +17,7 @@ from .errors import HostError
 from .frame_group import Frame, FrameGroup
 from .layers import Layer, find
 from .pen import PenWatch
+from .under_way import is_free
 
 MAX_STEPS = 20
 POLL_MS = 200
@@ -54,7 +55,8 @@ class FrameInserter(QtCore.QObject):
     when the painter redoes the group, or undoes the conversion, later frames go in again. So it is with
     the animated layer that ``animate`` makes of the group.
 
-    Callbacks, called in the GUI thread after the fact:
+    Callbacks, called in the GUI thread: ``on_made(key)`` just before the layer that ``id_of`` then tells is
+    added to the document; and after the fact:
     ``on_inserted(key)``; ``on_skipped(key)``: not put into the document, for the cap on steps, or because a
     newer one replaced it, or because group or document are gone; ``on_held(key, size)``: nor this one, for
     the cap on bytes, of which it would take so many; ``on_changed()``: frames were undone, redone, deleted,
@@ -77,6 +79,7 @@ class FrameInserter(QtCore.QObject):
         locked: bool = False,
         group_id: str = "",
         layers: Mapping[str, Any] | None = None,
+        on_made: Callable[[Any], None] = _ignore,
         on_inserted: Callable[[Any], None] = _ignore,
         on_skipped: Callable[[Any], None] = _ignore,
         on_held: Callable[[Any, int], None] = _ignore,
@@ -98,6 +101,7 @@ class FrameInserter(QtCore.QObject):
             locked=locked,
             group_id=group_id,
             layers=layers or {},
+            on_made=on_made,
         )
         self._on_inserted, self._on_skipped, self._on_gone = on_inserted, on_skipped, on_gone
         self._on_held, self._on_changed, self._on_animated = on_held, on_changed, on_animated
@@ -147,6 +151,11 @@ class FrameInserter(QtCore.QObject):
     def is_aside(self) -> bool:
         """Whether the group came hidden, as the painter was painting beneath it, and is so still."""
         return self._group.is_aside
+
+    @property
+    def is_out_of_sight(self) -> bool:
+        """Whether the painter sees a layer alone that is none of these."""
+        return self._group.is_out_of_sight
 
     @property
     def gone(self) -> str | None:
@@ -252,7 +261,7 @@ class FrameInserter(QtCore.QObject):
         if is_calm and self.pending:
             self._pen.start()
             self._advance()
-        elif is_calm and self._tries_left:
+        elif is_calm and self._tries_left and is_free(self._document):
             self._animate()
 
     def _skip_all(self, reason: str) -> None:
@@ -289,6 +298,8 @@ class FrameInserter(QtCore.QObject):
             self._convert(frame, conversion)
             # Everything is asked anew before the next step: the painter may have begun a stroke.
             self._timer.setInterval(0)
+            return
+        if not is_free(self._document):
             return
         self._coming = None
         self._insert(Frame(frame.key, frame.name, conversion.block, frame.final))
@@ -337,7 +348,7 @@ class FrameInserter(QtCore.QObject):
 
     def _insert(self, frame: Frame) -> None:
         self._busy = True
-        kept = self._document.handle.activeNode()
+        kept = self._document.active
         active = ActiveLayer(self._document, kept, self._group.has, self._pen)
         try:
             done = self._group.add(frame, aside=self._would_hide_strokes(kept))

@@ -23,6 +23,14 @@ _ENDS = (QtCore.Qt.Key.Key_Return, QtCore.Qt.Key.Key_Enter, QtCore.Qt.Key.Key_Es
 # Krita's widgets that take strokes, and its docker with the options of the tool.
 _CANVASES = ("KisOpenGLCanvas2", "KisQPainterCanvas")
 _OPTIONS = "sharedtooldocker"
+# Tools that leave the pixels as they are: what is dragged with them is no stroke that a frame could hide.
+_SELECTING = "KisToolSelect"
+_LOOKING = frozenset(
+    (
+        *("PanTool", "ZoomTool", "KisAssistantTool", "ToolReferenceImages"),
+        *("KritaSelected/KisToolColorSampler", "KritaShape/KisToolMeasure"),
+    )
+)
 
 
 class PenWatch(QtCore.QObject):
@@ -104,7 +112,7 @@ class PenWatch(QtCore.QObject):
             return False
         if application.mouseButtons() != QtCore.Qt.MouseButton.NoButton:
             return False
-        tools = _chosen_tools()
+        tools = chosen_tools()
         if tools != self._tools:
             self._tools, self._chosen_at = tools, now
         rests = tools.isdisjoint(RESTING) or min(quiet, now - self._chosen_at) >= REST_SECONDS
@@ -113,8 +121,8 @@ class PenWatch(QtCore.QObject):
     def _note_press(self, press: QtCore.QEvent) -> None:
         widget = _pressed_widget(press)
         is_on_canvas = _is_canvas(widget) and not self._moves_canvas
-        self._begins_stroke = is_on_canvas
-        tools = _chosen_tools()
+        tools = chosen_tools()
+        self._begins_stroke = is_on_canvas and (not tools or any(map(_paints, tools)))
         if tools.isdisjoint(IN_STEPS):
             return
         if is_on_canvas:
@@ -129,6 +137,10 @@ class PenWatch(QtCore.QObject):
             self._moves_canvas = is_down
         elif is_down and key.key() in _ENDS and _is_canvas(QtWidgets.QApplication.focusWidget()):
             self._unfinished.end()
+
+
+def _paints(tool: str) -> bool:
+    return tool not in _LOOKING and not tool.startswith(_SELECTING)
 
 
 def _pressed_widget(press: QtCore.QEvent) -> QtWidgets.QWidget | None:
@@ -155,15 +167,23 @@ def _is_among_options(widget: QtWidgets.QWidget | None) -> bool:
     return widget is not None
 
 
-def _chosen_tools() -> frozenset[str]:
+def chosen_tools() -> frozenset[str]:
+    """Krita's names of the chosen tools, of one in each window."""
+    buttons = (button for box in _dockers("ToolBox") for button in box.findChildren(QtWidgets.QToolButton))
+    return frozenset(button.objectName() for button in buttons if button.isChecked())
+
+
+def tool_options() -> list[QtWidgets.QWidget]:
+    """Of each window the docker with the options of its tool."""
+    return _dockers(_OPTIONS)
+
+
+def _dockers(name: str) -> list[QtWidgets.QWidget]:
+    # Searching the whole window takes 60 ms.
     here = QtCore.Qt.FindChildOption.FindDirectChildrenOnly
-    chosen = set()
-    for window in Krita.instance().windows():
-        # Searching the whole window takes 60 ms.
-        toolbox = window.qwindow().findChild(QtWidgets.QDockWidget, "ToolBox", here)
-        buttons = toolbox.findChildren(QtWidgets.QToolButton) if toolbox is not None else ()
-        chosen.update(button.objectName() for button in buttons if button.isChecked())
-    return frozenset(chosen)
+    windows = (window.qwindow() for window in Krita.instance().windows())
+    found = (window.findChild(QtWidgets.QDockWidget, name, here) for window in windows)
+    return [docker for docker in found if docker is not None]
 
 
 def _undo_words() -> str:

@@ -18,6 +18,12 @@ _BYTES = {"uint8": 1, "uint16": 2, "float16": 2, "float32": 4}
 # So many of them our own code copies in a few ms; a whole large layer at once costs Krita, too, several times
 # as long as its strips do.
 STRIP_BYTES = 4 << 20
+_COPIED = frozenset(
+    (
+        *("paintlayer", "grouplayer", "filterlayer", "filllayer"),
+        *("transparencymask", "filtermask", "selectionmask"),
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -67,7 +73,6 @@ def read_content(document: KritaDocument, layer: Layer) -> Content:
     if not layer.is_shown:
         raise HostError(tr("“{}” is hidden.").format(layer.name), tr("Show it, or choose a visible layer."))
     must_have_colour(document.colours)
-    document.handle.waitForDone()
     area = _content_area(document, layer)
     chosen = document.selected
     mask = None
@@ -88,7 +93,6 @@ def read_content(document: KritaDocument, layer: Layer) -> Content:
 def read_style(choice: StyleChoice) -> PixelBlock:
     """A layer, hidden or not, or a whole document, within its canvas. Raises HostError."""
     _must_be_open(choice.document)
-    choice.document.handle.waitForDone()
     if choice.layer is None:
         document = choice.document
         return _read(document, document.root, document.canvas, document.colours, shown=True)
@@ -104,7 +108,6 @@ def read_style(choice: StyleChoice) -> PixelBlock:
 def read_start(document: KritaDocument, layer: Layer, content: PixelBlock) -> PixelBlock:
     """The layer, hidden or not, on ``content``'s rectangle: what a job starts from. Raises HostError."""
     _must_be_a_layer(document, layer)
-    document.handle.waitForDone()
     area = QtCore.QRect(content.x, content.y, content.width, content.height)
     if not _content_area(document, layer).intersects(area):
         raise HostError(
@@ -116,7 +119,7 @@ def read_start(document: KritaDocument, layer: Layer, content: PixelBlock) -> Pi
 
 def coverage(document: KritaDocument, area: QtCore.QRect) -> PixelBlock:
     """The selection in ``area``, with its feathering; channels MASK. Only where something is selected."""
-    selection = document.handle.selection()
+    selection = document.selection
     data = to_bytes(selection.pixelData(area.x(), area.y(), area.width(), area.height()))
     return PixelBlock(data, area.width(), area.height(), area.x(), area.y(), channels="MASK")
 
@@ -178,22 +181,37 @@ def _read(
 def strips(document: KritaDocument, node: Any, area: QtCore.QRect, *, own: bool) -> Iterator[memoryview]:
     """The pixels that ``node`` has now, from top to bottom, STRIP_BYTES at most at a time.
 
-    ``own``: without its masks and children. Of a paint layer the event loop runs between them, and what the
-    painter does meanwhile changes nothing. Raises HostError where there are none, or the document is closed.
+    ``own``: without its masks and children. The event loop runs between them, and what the painter does
+    meanwhile changes nothing. Raises HostError where there are none, or the document is closed.
     """
     rows = max(1, STRIP_BYTES // max(1, area.width() * pixel_bytes(colours_of(node))))
-    # A copy costs Krita next to nothing until one of the two changes. That of a group has all its layers.
-    is_apart = node.type() == "paintlayer" and not node.animated()
+    tops = range(0, area.height(), rows)
+    is_apart = len(tops) > 1 and _can_be_copied(node)
     kept = node.duplicate() if is_apart else node
     pixels = kept.pixelData if own else kept.projectionPixelData
-    for top in range(0, area.height(), rows):
-        if top and is_apart:
-            give_way()
-            _must_be_open(document)
+
+    def read(top: int) -> memoryview:
         strip = pixels(area.x(), area.y() + top, area.width(), min(rows, area.height() - top))
         if strip.isEmpty():
             raise no_pixels(node)
-        yield view(strip)
+        return view(strip)
+
+    # Krita's part of what cannot be copied is done at once, and ours, which is more, a strip at a time.
+    made = [] if is_apart else [read(top) for top in tops]
+    for top in tops:
+        if top:
+            give_way()
+            _must_be_open(document)
+        yield read(top) if is_apart else made.pop(0)
+
+
+def _can_be_copied(node: Any) -> bool:
+    """Whether a copy of it, which costs Krita next to nothing until one of the two changes, does no more.
+
+    That of a file layer reads its file, that of a clone is one more clone of its source, that of an animated
+    layer has all its frames.
+    """
+    return node.type() in _COPIED and not node.animated() and all(map(_can_be_copied, node.childNodes()))
 
 
 def no_pixels(node: Any) -> HostError:

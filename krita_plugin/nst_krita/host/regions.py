@@ -35,7 +35,6 @@ def read_alpha(document: KritaDocument, layer: Layer) -> PixelBlock:
     Raises HostError.
     """
     layer = document.source(layer.id)
-    document.handle.waitForDone()
     area = layer.bounds.intersected(document.canvas)
     source, own = colours_of(layer.node), _has_own(layer)
     alpha = b"".join(
@@ -55,7 +54,6 @@ def read_colours(document: KritaDocument, layer: Layer, where: PixelBlock) -> Pi
     Raises HostError.
     """
     layer = document.source(layer.id)
-    document.handle.waitForDone()
     source, own = colours_of(layer.node), _has_own(layer)
     must_have_colour(source)
     area = QtCore.QRect(where.x, where.y, where.width, where.height)
@@ -68,7 +66,6 @@ def read_colours(document: KritaDocument, layer: Layer, where: PixelBlock) -> Pi
 def sample_colours(document: KritaDocument, layer: Layer) -> PixelBlock:
     """The same of at most SAMPLE_ROWS rows of what the layer has inside the canvas; 0 px of an empty one."""
     layer = document.source(layer.id)
-    document.handle.waitForDone()
     source, area = colours_of(layer.node), layer.bounds.intersected(document.canvas)
     must_have_colour(source)
     pixels = layer.node.pixelData if _has_own(layer) else layer.node.projectionPixelData

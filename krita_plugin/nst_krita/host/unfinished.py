@@ -20,6 +20,8 @@ CLOSED_BY_CLICK = frozenset(
     )
 )
 TRANSFORM = "KisToolTransform"
+# Drags follow each other as one step of undo, which is made with the next other thing that is done.
+MOVE = "KritaTransform/KisToolMove"
 # Numbers in the tool's options are a part of what is done.
 WITH_OPTIONS = frozenset(("KisToolCrop", TRANSFORM))
 IN_STEPS = CLOSED_BY_CLICK | WITH_OPTIONS

@@ -79,7 +79,7 @@ class Forecast(Observable):
             words = tr("{} · about {}").format(memory_size(memory), duration(seconds))
         else:
             memory = BYTES_PER_PIXEL * self._pixels(width, height)
-            words = tr("up to {} · time is known after the first job").format(memory_size(memory))
+            words = tr("up to {} · time not known yet").format(memory_size(memory))
         is_cpu = self._device.lower().startswith("cpu")
         is_long = is_cpu and self._side(width, height) > LONG_ON_CPU
         return Expectation(words, tr("That takes long on a processor.") if is_long else "")

@@ -202,6 +202,7 @@ class Insertion:
                 for layer, frame in self.record.frames.items()
                 if frame.sequence != ALL_FRAMES
             },
+            on_made=self._keep,
             on_inserted=self._on_inserted,
             on_skipped=self._on_skipped,
             on_held=self._on_held,
@@ -238,9 +239,13 @@ class Insertion:
         self._on_skipped(sequence)
 
     def _keep(self, sequence: int) -> None:
+        """Let the document remember which layer it is; it may be saved while Krita is still adding that."""
         if self._inserter is None:
             return
         layer_id, self.record.group = self._inserter.id_of(sequence), self._inserter.group_id
+        known = self.record.frames.get(layer_id)
+        if known is not None and known.sequence == sequence:
+            return
         iteration, revision = self._job.frames.get(sequence, 0), self._revisions.pop(sequence, 0)
         self.record.keep(layer_id, FrameRecord(sequence, iteration, revision))
         self._write()
@@ -275,7 +280,14 @@ class Insertion:
         job.frames_note = sentence(self._aside_words(len(there)), self._held_words())
 
     def _aside_words(self, count: int) -> str:
-        if self._inserter is None or not count or not self._inserter.is_aside:
+        if self._inserter is None or not count:
+            return ""
+        if self._inserter.is_out_of_sight:
+            return tr(
+                "You see one layer alone. To see the frames, right-click it in Krita's list of layers and "
+                "uncheck Isolate Active Layer."
+            )
+        if not self._inserter.is_aside:
             return ""
         return tr_n(
             "{} frame waits hidden, so that you see what you paint. Show it with the eye.",

@@ -10,6 +10,7 @@ from ..backend import wire
 from ..translation import tr_n
 from .options import LIVE, Layers
 from .properties import Observable, Property
+from .server_words import told
 from .words import about, amount, duration, encoder_name, sentence, tr
 
 #: Points of the loss curve that are kept: it is some 100 px wide.
@@ -169,7 +170,7 @@ class Job(Observable):
         self._on_state(fields)
 
     def _on_rejected(self, fields: Mapping[str, Any]) -> None:
-        self.fail(about(str(fields.get("field", "")), fields["message"]), fields["hint"])
+        self.fail(about(str(fields.get("field", "")), told(fields["message"])), told(fields["hint"]))
 
     def _on_state(self, fields: Mapping[str, Any]) -> None:
         try:
@@ -192,7 +193,7 @@ class Job(Observable):
             return tr_n("waiting behind {} job", "waiting behind {} jobs", ahead).format(ahead), None
         if state is JobState.PREPARING:
             done, total = fields.get("done"), fields.get("total")
-            parts = [fields.get("what") or tr("preparing")]
+            parts = [told(fields.get("what") or "") or tr("preparing")]
             if total and done is not None:
                 parts.append(amount(done, total, fields.get("unit") or ""))
             return ", ".join(parts), (done / total if total and done is not None else None)
@@ -211,7 +212,7 @@ class Job(Observable):
         if isinstance(loss, (int, float)):
             self.losses = (*self.losses, float(loss))[-MAX_LOSSES:]
         if fields.get("note"):
-            self.note = fields["note"]
+            self.note = told(fields["note"])
         if self.state is not JobState.PAUSED:
             self.words = self._iteration_words(fields.get("seconds_left"))
         self.fraction = self._share()
@@ -231,7 +232,7 @@ class Job(Observable):
         else:
             words = tr_n("{} iteration in {}", "{} iterations in {}", self.iteration)
             words = words.format(self.iteration, seconds)
-        notes = [str(note) for note in fields["notes"]]
+        notes = [told(str(note)) for note in fields["notes"]]
         self.note = sentence(self.note, *(note for note in notes if note != self.note))
         self.words, self.fraction = " · ".join(filter(None, (words, encoder_name(self.encoder)))), None
         self.state = JobState.DONE
@@ -241,7 +242,7 @@ class Job(Observable):
         self.state = JobState.CANCELLED
 
     def _on_failed(self, fields: Mapping[str, Any]) -> None:
-        self.fail(about(str(fields.get("field", "")), fields["message"]), fields["hint"])
+        self.fail(about(str(fields.get("field", "")), told(fields["message"])), told(fields["hint"]))
 
     def _share(self) -> float:
         return min(1.0, self.iteration / max(1, self.total))

@@ -17,6 +17,8 @@ from .words import tr
 LOOK = ("strength", "style_scale", "keep_colours", "luminance_space", "tv", "start", "coarse_to_fine")
 #: Options that cost time: what a preset does not name stays as the painter has it.
 EFFORT = ("size", "iterations")
+#: What the ids of those that come with the plugin begin with.
+BUILT_IN = "built-in:"
 FOLDER = Path(__file__).parent.parent / "presets"
 
 
@@ -25,6 +27,7 @@ class Preset:
     """``values``: options as JSON values. ``styles``: as a StyleList writes them; empty leaves them be.
 
     ``about``: what to expect of it, one sentence. ``picture``: path of a picture made with it, "" for none.
+    ``id``: what is remembered of it: of one of the painter's its name, else the same in every language.
     """
 
     name: str
@@ -32,7 +35,15 @@ class Preset:
     styles: Sequence[Mapping[str, Any]] = field(default=())
     about: str = ""
     picture: str = ""
-    is_built_in: bool = False
+    built_in_id: str = ""
+
+    @property
+    def is_built_in(self) -> bool:
+        return bool(self.built_in_id)
+
+    @property
+    def id(self) -> str:
+        return self.built_in_id or self.name
 
     def options(self) -> dict[str, Any]:
         """What it sets, by name."""
@@ -47,7 +58,7 @@ class Preset:
 class Presets(Observable):
     """The presets, and which one the settings come from.
 
-    ``saved``: the painter's. ``chosen``: the name of the latest chosen one, "" for none. ``is_changed``:
+    ``saved``: the painter's. ``chosen``: the id of the latest chosen one, "" for none. ``is_changed``:
     whether something that it sets has been changed since.
     """
 
@@ -59,7 +70,7 @@ class Presets(Observable):
         self._settings, self._options, self._styles = settings, options, styles
         self.built_in = built_in()
         self.saved = tuple(filter(None, map(_read, settings.get("presets", list))))
-        self.chosen = settings.get("preset", str)
+        self.chosen = self._known(settings.get("preset", str))
         options.observe(self._compare)
         styles.observe(self._compare)
 
@@ -71,13 +82,13 @@ class Presets(Observable):
     @property
     def current(self) -> Preset | None:
         """The chosen one."""
-        return next((preset for preset in self.all if preset.name == self.chosen), None)
+        return next((preset for preset in self.all if preset.id == self.chosen), None)
 
     def choose(self, preset: Preset, document: str = "") -> str:
         """Take over its settings in the document with that id; returns what could not be had, in words."""
         problem = self._styles.load(preset.styles, document) if preset.styles else ""
         self._options.load(preset.options())
-        self._choose(preset.name)
+        self._choose(preset.id)
         return problem
 
     def save(self, name: str) -> str:
@@ -106,7 +117,7 @@ class Presets(Observable):
         if any(other.name == name for other in self.all):
             return tr("There is a preset “{}” already. Choose another name.").format(name)
         renamed = Preset(name, preset.values, preset.styles)
-        was_chosen = self.chosen == preset.name
+        was_chosen = self.chosen == preset.id
         self._keep([renamed if known is preset else known for known in self.saved])
         if was_chosen:
             self._choose(name)
@@ -115,13 +126,20 @@ class Presets(Observable):
     def delete(self, preset: Preset) -> None:
         """Forget one of the painter's; the settings stay as they are."""
         self._keep([known for known in self.saved if known is not preset])
-        if self.chosen == preset.name:
+        if self.chosen == preset.id:
             self._choose("")
 
-    def _choose(self, name: str) -> None:
-        self.chosen = name
-        self._settings.set("preset", name)
+    def _choose(self, preset_id: str) -> None:
+        self.chosen = preset_id
+        self._settings.set("preset", preset_id)
         self._compare()
+
+    def _known(self, remembered: str) -> str:
+        """The id that was remembered; earlier versions remembered the name as the painter read it."""
+        if any(preset.id == remembered for preset in self.all):
+            return remembered
+        names = (remembered, BUILT_IN + remembered)
+        return next((preset.id for preset in self.built_in if {preset.name, preset.id} & {*names}), "")
 
     def _keep(self, presets: Sequence[Preset]) -> None:
         self.saved = tuple(sorted(presets, key=lambda preset: preset.name.lower()))
@@ -143,7 +161,7 @@ def built_in() -> tuple[Preset, ...]:
 
 
 def _built_in(name: str, about: str, picture: str, values: Mapping[str, Any]) -> Preset:
-    return Preset(tr(name), values, about=tr(about), picture=str(FOLDER / picture), is_built_in=True)
+    return Preset(tr(name), values, (), tr(about), str(FOLDER / picture), BUILT_IN + name)
 
 
 def _read(saved: Any) -> Preset | None:

@@ -29,6 +29,7 @@ from .server import Server
 from .settings_in_use import SettingsInUse
 from .style_list import StyleList
 from .styles import FileStyle, KritaStyle, open_style
+from .waiting import Waiting
 from .words import about, sentence, tr
 
 #: Settings are written when nothing has changed for so many ms.
@@ -64,6 +65,7 @@ class Root(Observable):
         self.forecast = Forecast(settings, self.options, self.connection)
         self._in_use = SettingsInUse(settings, self.options, self.styles, self.documents)
         self.reading = Reading(self.options, self.styles, self._in_use, self.documents, self.download)
+        self.waiting = Waiting(self._say)
         self.stops_at_quit = False
         self._earlier = Earlier(settings, self.documents)
         self._earlier.observe(self._show_offers, "offers")
@@ -139,7 +141,12 @@ class Root(Observable):
     def _begin(self, read: Callable[[], Begun]) -> None:
         if self.reading.is_reading:  # the painter's events come in between, and this is one of them
             return
-        self.message = ""
+        if self.waiting.is_waiting:  # pressed again: the painter has thought better of it
+            self.waiting.give_up()
+            return
+        self.waiting.do([host.current(), *self.styles.documents], lambda: self._read(read))
+
+    def _read(self, read: Callable[[], Begun]) -> None:
         try:
             begun = read()
         except (host.HostError, BadImage) as error:
@@ -171,8 +178,10 @@ class Root(Observable):
         self._remember()
 
     def dismiss(self, job: Job) -> None:
-        """Show an ended job no longer; its layers stay."""
+        """Show an ended job no longer; its layers stay. One that was lost to a server is offered again."""
         self.rows.dismiss(job)
+        if job.is_lost:
+            self.look()
 
     def insertion(self, job: Job) -> Insertion:
         """The way of the job's frames into its document."""
@@ -197,6 +206,7 @@ class Root(Observable):
         is_other = document.id != self.rows.viewed
         if is_other:
             self._live.leave()
+            self.message = ""  # which was about the document before
         self.rows.viewed = document.id
         self._retire()
         self.documents.look(document, [job.id for job in self.jobs if not self.rows.is_homeless(job)])
@@ -290,7 +300,7 @@ class Root(Observable):
             self.insertion(job).close()
             if job.owes_frames:
                 self._earlier.add(job.id, job.title)
-            self.dismiss(job)
+            self.rows.dismiss(job)
         self._remember()
 
     # What happens.
@@ -390,6 +400,7 @@ class Root(Observable):
 
     def close(self) -> None:
         """Krita quits: remember, let go. Jobs go on in the server, and their frames can be fetched later."""
+        self.waiting.give_up()
         self.reading.close()
         for job in self.unfinished:
             if self.stops_at_quit:

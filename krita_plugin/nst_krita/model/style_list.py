@@ -25,6 +25,8 @@ class Style(Observable):
     region = Property(None)
     path = ""
     name = ""
+    #: The document of Krita's that it is of; None of a file.
+    document: Any = None
 
     def thumbnail(self, side: int) -> Any:
         """A picture of it, at most ``side`` px wide and high; null if there is none any more.
@@ -56,6 +58,11 @@ class StyleList(Observable):
         if style not in self.styles:
             self._ends[id(style)] = style.observe(lambda: self.notify("details"))
             self.styles = (*self.styles, style)
+
+    @property
+    def documents(self) -> list[Any]:
+        """Those that styles are of."""
+        return [style.document for style in self.styles if style.document is not None]
 
     def remove(self, style: Style) -> None:
         self._ends.pop(id(style), lambda: None)()

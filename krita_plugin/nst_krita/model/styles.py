@@ -47,7 +47,7 @@ class KritaStyle(Style):
     """A layer, or another open document, as it is at the moment of Start."""
 
     def __init__(self, choice: host.StyleChoice) -> None:
-        self._choice = choice
+        self._choice, self.document = choice, choice.document
         kind = tr("layer “{}”") if choice.layer else tr("document “{}”")
         self.name = kind.format(choice.label)
 

@@ -16,7 +16,10 @@ class ExpectationView(QtWidgets.QWidget):
         self._root = root
         self._words = self._label()
         self._words.setToolTip(
-            tr("<p>Time as at your last jobs on this device; memory while it is painted.</p>")
+            tr(
+                "<p>Time as at your last jobs on this device, known after the first; "
+                "memory while it is painted.</p>"
+            )
         )
         self._advice = self._label()
         self._draft = QtWidgets.QPushButton(tr("Begin with a draft"))

@@ -26,8 +26,14 @@ ADVANCED = (
 )
 #: From this width on there is room for one column of labels, in px.
 ROOMY = 260
-#: Of the docker's height, what the jobs take at most.
+#: Of the height that settings and jobs share, what the jobs take where neither fits.
 JOBS_SHARE = 0.5
+#: In px: what a job is doing is seen in so much, and so much is left to the settings.
+JOBS_LEAST, SETTINGS_LEAST = 84, 40
+#: Between them, in px.
+LINE = 1
+#: The panel's height, in px, below which Krita does not make it unless texts wrap into more.
+LEAST = 200
 
 
 class Panel(QtWidgets.QWidget):
@@ -92,23 +98,39 @@ class Panel(QtWidgets.QWidget):
 
     def _share_room(self) -> None:
         """The jobs have what the settings leave, and so much at least; then the settings scroll."""
-        pinned = self._pinned.sizeHint().height() - self._work.sizeHint().height()
-        left = self.height() - pinned - self._form.needed
-        height = min(self._work.needed, max(left, round(JOBS_SHARE * self.height())))
-        self._work.setFixedHeight(height)
+        room = max(0, self._inside().height() - self._pinned_height())
+        share = max(round(JOBS_SHARE * room), min(JOBS_LEAST, room - SETTINGS_LEAST))
+        jobs = min(self._work.needed, max(room - self._form.needed, share))
+        self._work.setFixedHeight(jobs)
         # What is left over stands above the server's line, not between the settings and Start.
-        self._form.setMinimumHeight(min(self._form.needed, max(0, self.height() - pinned - height)))
+        self._form.setMinimumHeight(min(self._form.needed, room - jobs))
+
+    def _inside(self) -> QtCore.QRect:
+        return self.rect().marginsRemoved(self.layout().contentsMargins())  # Krita sets those
+
+    def _pinned_height(self) -> int:
+        """Of all but the settings and the jobs, in px, with its texts as they wrap now."""
+        layout = self._pinned
+        wrapped = layout.heightForWidth(self._inside().width()) if layout.hasHeightForWidth() else 0
+        return max(wrapped, layout.minimumSize().height()) - self._work.minimumHeight() + LINE
 
     def sizeHint(self) -> QtCore.QSize:
         return QtCore.QSize(280, 480)
 
     def minimumSizeHint(self) -> QtCore.QSize:
-        return QtCore.QSize(180, 200)
+        return QtCore.QSize(180, max(LEAST, self._pinned_height()))
 
     def resizeEvent(self, event: QtGui.QResizeEvent) -> None:
         super().resizeEvent(event)
         align(self._forms, together=self.width() >= ROOMY)
         self._share_room()
+
+    def event(self, event: QtCore.QEvent) -> bool:
+        is_done = super().event(event)
+        if event.type() == QtCore.QEvent.Type.LayoutRequest:  # a text came, went or wraps anew
+            self._share_room()
+            self.updateGeometry()
+        return is_done
 
     def enterEvent(self, event: QtCore.QEvent) -> None:
         # Krita tells nobody of another layer, another selection or another name of the document.
@@ -150,7 +172,7 @@ class Panel(QtWidgets.QWidget):
 def _line() -> QtWidgets.QFrame:
     """A light line between two sections."""
     line = QtWidgets.QFrame()
-    line.setFixedHeight(1)
+    line.setFixedHeight(LINE)
     line.setAutoFillBackground(True)
     line.setBackgroundRole(QtGui.QPalette.ColorRole.Mid)
     return line

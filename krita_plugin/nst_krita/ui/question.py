@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from typing import Callable
 
-from ..qt import QtWidgets
+from ..qt import QtCore, QtGui, QtWidgets
+
+_BESIDE = QtWidgets.QBoxLayout.Direction.LeftToRight
+_BELOW = QtWidgets.QBoxLayout.Direction.TopToBottom
 
 
 class Question(QtWidgets.QWidget):
-    """Words as wide as the docker is, and below them the two answers."""
+    """Words as wide as the docker is, and below them the answers, beside each other where there is room."""
 
     def __init__(self, words: str = "") -> None:
         super().__init__()
         self._words = QtWidgets.QLabel(words)
         self._words.setWordWrap(True)
-        self._answers = QtWidgets.QHBoxLayout()
+        self._answers = QtWidgets.QBoxLayout(_BESIDE)
+        self._buttons: list[QtWidgets.QPushButton] = []
         column = QtWidgets.QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(2)
@@ -30,5 +34,16 @@ class Question(QtWidgets.QWidget):
         button = QtWidgets.QPushButton(text)
         button.setToolTip(tool_tip)
         button.clicked.connect(lambda *_: pressed())
-        self._answers.addWidget(button, 0 if self._answers.count() else 1)
+        self._answers.addWidget(button, 0 if self._buttons else 1)
+        self._buttons.append(button)
         return button
+
+    def minimumSizeHint(self) -> QtCore.QSize:
+        widest = max((button.minimumSizeHint().width() for button in self._buttons), default=0)
+        return QtCore.QSize(widest, super().minimumSizeHint().height())
+
+    def resizeEvent(self, event: QtGui.QResizeEvent) -> None:
+        super().resizeEvent(event)
+        room = self.width() - self._answers.spacing() * (len(self._buttons) - 1)
+        has_room = sum(button.minimumSizeHint().width() for button in self._buttons) <= room
+        self._answers.setDirection(_BESIDE if has_room else _BELOW)

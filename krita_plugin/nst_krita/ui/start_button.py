@@ -14,7 +14,8 @@ DARKER = 135
 class StartButton(QtWidgets.QWidget):
     """The button, and an arrow with a menu: continue from the active layer, recolour it, use its settings.
 
-    While a layer is being read neither can be pressed.
+    While a layer is being read neither can be pressed. While a tool has something under way, pressing again
+    takes it back.
     """
 
     def __init__(self, root: Root) -> None:
@@ -23,7 +24,6 @@ class StartButton(QtWidgets.QWidget):
         start = QtWidgets.QPushButton(tr("Start"))
         start.setObjectName("nst_start")
         start.setMinimumHeight(start.sizeHint().height() + 2 * GAP)
-        start.setToolTip(tr("Paint the active layer, or its selected part, in these styles."))
         start.clicked.connect(lambda *_: root.start())
         self._start = start
         self._focused: QtWidgets.QWidget | None = None  # where the focus of the disabled button went
@@ -43,6 +43,7 @@ class StartButton(QtWidgets.QWidget):
         line.addWidget(more)
         self._colour()
         bind(self, root.reading, self._show_reading, "is_reading")
+        bind(self, root.waiting, self._show_waiting, "is_waiting")
 
     def _show_reading(self) -> None:
         is_reading, had_focus = self._root.reading.is_reading, self._start.hasFocus()
@@ -54,6 +55,12 @@ class StartButton(QtWidgets.QWidget):
             self._focused = focused if had_focus else None
         elif self._focused is not None and focused is self._focused:
             self._start.setFocus()
+
+    def _show_waiting(self) -> None:
+        is_waiting = self._root.waiting.is_waiting
+        self._start.setText(tr("Don't start") if is_waiting else tr("Start"))
+        paint = tr("Paint the active layer, or its selected part, in these styles.")
+        self._start.setToolTip(tr("Leave it, instead of waiting for the canvas.") if is_waiting else paint)
 
     def _colour(self) -> None:
         """The docker's one button that stands out, in the theme's own accent."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..model.jobs import JobState
 from ..model.root import Root
 from ..qt import QtWidgets
 from .download_question import DownloadQuestion
@@ -46,9 +47,12 @@ class WorkArea(FittedArea):
         self._arrange()
 
     def _arrange(self) -> None:
-        """Those under way first, folded ones last and with their document only; the latest before others."""
+        """Those under way first, then those in line, folded ones last and with their document only.
+
+        The latest stands before others.
+        """
         jobs = [job for job in self._root.jobs[::-1] if job in self._views]
-        wanted = sorted(jobs, key=lambda job: (job.is_folded, job.has_ended))
+        wanted = sorted(jobs, key=lambda job: (job.is_folded, job.has_ended, job.state is JobState.QUEUED))
         for index, job in enumerate(wanted):
             view = self._views[job]
             if self._rows.indexOf(view) != index:
