@@ -1,4 +1,7 @@
-"""Files that hold even if the machine stops: whole or not there at all, and once said to be there, there."""
+"""Files that hold even if the machine stops: whole or not there at all, and once said to be there, there.
+
+As far as ``fsync`` reaches: macOS leaves it to the drive when its cache is written.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,10 @@ from pathlib import Path
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file under another name, then give it its own. Raises OSError; what was there stays then."""
+    """Write a file under another name, then give it its own. Raises OSError; what was there stays then.
+
+    Unless it is the name alone that could not be made to hold: then the new file is there.
+    """
     temporary = path.with_suffix(".part")
     try:
         with temporary.open("wb") as file:

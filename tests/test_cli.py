@@ -182,7 +182,8 @@ def test_a_picture_that_finds_no_room_leaves_the_one_before(
     images: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     picture = pictures.read(images[0], "content")
-    outputs.write(tmp_path / "out.png", picture, 8)
+    outputs.write(tmp_path / f"{'n' * 251}.png", picture, 8)  # as long as a name can be
+    (tmp_path / f"{'n' * 251}.png").replace(tmp_path / "out.png")
     before = (tmp_path / "out.png").read_bytes()
 
     def fill(path: Path, data: bytes) -> int:

@@ -363,6 +363,11 @@ def test_what_the_server_says_is_told_in_the_painters_language() -> None:
         assert told_in(memory) != memory and told_in(memory).endswith(".")
         assert "{x} and {}" in told_in(died) and told_in(died) != died
         assert told_in("What?") == "What?"
+        notes = [f"worked at {side} of 512 px: not enough memory for more" for side in (256, 128)]
+        assert told_in("; ".join(notes)) == "; ".join(map(told_in, notes)), "each note by itself"
+        assert told_in(f"{notes[0]}; What?") == f"{notes[0]}; What?"
+        torn = "The process that computes died: one; two\nthree."
+        assert told_in(torn).endswith(": one; two\nthree.") and told_in(torn) != torn
         job = new_job()
         job.handle(
             "state", {"state": "preparing", "what": "downloading VGG19", "done": 2**20, "total": 2**21}

@@ -68,16 +68,16 @@ def painted(part: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_the_document_remembers_a_layer_before_krita_adds_it(painted: Any) -> None:
-    made = painted()
+    made, pending = painted(), []
+    made.insertion._write = lambda: pending.append(made.insertion.pending)
     made.come(1)
     made.inserter.on_made(1)  # which takes Krita a while, in which the painter may save
     remembered = [frame.sequence for frame in made.record.frames.values()]
     assert (remembered, made.record.seen, made.job.inserted) == ([1], [1], ())
-    made.insertion._write.assert_called_once_with()
     made.inserter.inserted = [1]
     made.inserter.on_inserted(1)
     assert made.job.inserted == (1,)
-    made.insertion._write.assert_called_once_with()
+    assert pending == [1, 0], "with the last frame of an ended job the document is told that none will come"
 
 
 def test_frames_that_an_isolated_layer_keeps_out_of_sight_are_told_of(painted: Any) -> None:

@@ -270,7 +270,7 @@ def test_a_server_waits_for_the_one_that_is_ending(tmp_path: Path) -> None:
         time.sleep(0.5)
         ending = server.process
         server.start()
-        assert ending.wait(0) == 0
+        assert ending.wait(5) == 0
         server.client()
 
 

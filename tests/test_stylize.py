@@ -189,6 +189,20 @@ def test_the_content_in_a_blend_brings_its_detail_along():
     assert kept["content:0.5+noise:0.5"] == pytest.approx(kept["content"] / 2, rel=0.1)
 
 
+def test_grain_is_for_what_is_enlarged_with_a_style():
+    rough = torch.rand(3, 64, 80, generator=torch.Generator().manual_seed(0))
+    flat, noise = torch.full((3, 32, 40), 0.5), replace(QUICK, start="noise")
+    scene = Scene(picture(), [rough], TinyEncoder(), noise)
+
+    def spread(size, params=noise):
+        return float(View(scene, size, flat).beginning(params).std())
+
+    assert spread((80, 64)) > 0.1
+    assert spread((80, 64), replace(noise, strength=0.0)) < 1e-6
+    # As after a retreat for want of memory.
+    assert spread((40, 32)) < 1e-6 and spread((20, 16)) < 1e-6
+
+
 def test_scales_grow_and_share_the_iterations():
     taken = steps(picture(400, 30), params=replace(QUICK, iterations=20))
     assert [s.iteration for s in taken] == list(range(1, 21))

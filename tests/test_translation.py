@@ -184,6 +184,11 @@ def test_a_catalogue_has_all_texts(catalog: Catalog) -> None:
     assert keys(catalog) == keys(translate.template()), RUN
 
 
+def test_german_lacks_nothing() -> None:
+    texts = {message.id: message for message in translate.read("de") if message.id}
+    assert [key for key, message in texts.items() if message.fuzzy or not "".join(message.string)] == []
+
+
 def entries(data: bytes | Path, folder: Path) -> dict[Any, str]:
     """The texts of a .mo file; its header, which tells of the program that wrote it, aside."""
     path = data if isinstance(data, Path) else folder / "compiled.mo"

@@ -12,9 +12,9 @@ from nst_server.wire.messages import (
     FROM_CLIENT,
     HEADER_BYTES,
     QUEUED,
-    TEXT_LENGTH,
     BadMessage,
     Message,
+    clipped,
     is_job,
 )
 
@@ -45,8 +45,7 @@ def error_about(of: Message, code: str, field: str, message: str, hint: str) -> 
 
 
 def _clipped(**texts: str) -> dict[str, str]:
-    """Texts within the protocol's limit; what a client wrote into them may be anything."""
-    return {name: text[:TEXT_LENGTH].encode("utf-8", "replace").decode() for name, text in texts.items()}
+    return {name: clipped(text) for name, text in texts.items()}
 
 
 def _lenient(parts: Sequence[bytes]) -> Mapping[str, Any]:

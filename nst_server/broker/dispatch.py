@@ -12,7 +12,7 @@ from nst_server.broker.sessions import Sessions
 from nst_server.executors import Executor
 from nst_server.jobs import Job, Jobs
 from nst_server.store import MIN_FREE, Store
-from nst_server.wire.messages import FAILED, TEXT_LENGTH, Message
+from nst_server.wire.messages import FAILED, Message, clipped
 from nst_server.wire.params import ENCODERS
 from nst_server.wire.pixels import Pixels
 
@@ -133,7 +133,7 @@ class Dispatcher:
             if fields.get("code") == "worker_died" and self._jobs.queue_again(job):
                 log.warning("%s waits for another process", job.id)
                 return
-            texts = {k: str(fields[k])[:TEXT_LENGTH] for k in ("message", "hint") if k in fields}
+            texts = {k: clipped(str(fields[k])) for k in ("message", "hint") if k in fields}
             self._jobs.end(job, Message(kind, {**fields, **texts}))
         else:
             log.warning("the worker reports %r, which is not known", kind)

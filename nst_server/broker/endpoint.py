@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 import tempfile
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
@@ -30,7 +31,7 @@ class EndpointError(Exception):
 
 
 class AlreadyRunning(Exception):
-    """Another server of this user holds the lock. ``pid``: its process, 0 if that cannot be told."""
+    """Another server of this user holds the lock. ``pid``: its process, 0 before it has said so."""
 
     def __init__(self, pid: int) -> None:
         super().__init__(f"already running (pid {pid})")
@@ -38,17 +39,23 @@ class AlreadyRunning(Exception):
 
 
 class Lock:
-    """One server for each data folder. The system lets go of it whatever way the process ends."""
+    """One server for each data folder. The system lets go of it whatever way the process ends.
+
+    Raises AlreadyRunning, and OSError where the folder cannot be written or its file system has no locks.
+    """
 
     def __init__(self, path: Path) -> None:
         self._file: IO[str] = path.open("a+", encoding="ascii")
         try:
             _lock(self._file)
-        except OSError:
+        except (BlockingIOError, PermissionError):
             self._file.seek(0)
             text = self._file.read().strip()
             self._file.close()
             raise AlreadyRunning(int(text) if text.isdecimal() else 0) from None
+        except OSError:
+            self._file.close()
+            raise
         self._file.seek(0)
         self._file.truncate()
         self._file.write(str(os.getpid()))
@@ -60,13 +67,16 @@ class Lock:
 
     @classmethod
     def holder(cls, path: Path) -> int | None:
-        """The process that holds the lock at ``path``, 0 if that cannot be told; None where nobody does."""
-        if not path.exists():
-            return None
-        try:
-            cls(path).release()
-        except AlreadyRunning as running:
-            return running.pid
+        """The process that holds the lock at ``path``, None where nobody does. Raises OSError."""
+        while path.exists():
+            try:
+                cls(path).release()
+            except AlreadyRunning as running:
+                if running.pid:
+                    return running.pid
+                time.sleep(0.01)  # it is writing that down
+            else:
+                break
         return None
 
 

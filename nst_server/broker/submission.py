@@ -165,7 +165,7 @@ def _start(request: Mapping[str, Any], jobs: Jobs, store: Store) -> Pixels | Non
         raise Rejected("start.job", f"There is no job {start['job']}.", "Send the image itself.")
     try:
         pixels = store.adopt(job, start["iteration"])
-    except OSError as error:
+    except (OSError, KeyError, ValueError) as error:
         raise Rejected(
             "start.job", f"Its frame cannot be read: {error}.", "Send the image itself."
         ) from error

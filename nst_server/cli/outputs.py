@@ -75,6 +75,7 @@ def depth_for(arguments: argparse.Namespace, like: Picture, *, is_transparent: b
     """
     file, asked = arguments.output, arguments.bit_depth
     check_writable("--output", file, DEPTHS)
+    check_writable("--output", _draft(file))
     ending = file.suffix.lower()
     if is_transparent and ending in (".jpg", ".jpeg"):
         raise CliError("--output: a JPEG cannot be transparent, and this picture is in parts.", "Use .png.")
@@ -92,13 +93,17 @@ def write(file: Path, picture: Picture, depth: int) -> None:
 
     Raises OSError; what was there stays then.
     """
-    file = file.resolve()
-    draft = file.with_name(f".{os.getpid()}-{file.name}")
+    draft = _draft(file)
     try:
         _write(draft, picture, depth)
-        draft.replace(file)
+        draft.replace(file.resolve())
     finally:
         draft.unlink(missing_ok=True)
+
+
+def _draft(file: Path) -> Path:
+    """What ``file``, or what it links to, is written as until it is whole."""
+    return file.resolve().with_name(f".{os.getpid()}{file.suffix}")
 
 
 def _write(file: Path, picture: Picture, depth: int) -> None:

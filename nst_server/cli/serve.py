@@ -147,12 +147,14 @@ def _allow_connections() -> None:
         return  # there it is 2^24
     import resource
 
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if now == resource.RLIM_INFINITY or now >= CONNECTIONS:
+        return
     enough = CONNECTIONS if most == resource.RLIM_INFINITY else min(CONNECTIONS, most)
     # macOS names no limit, and takes no number above another one that it does not name here.
     for number in (enough, min(enough, 10_240)):
         with suppress(ValueError, OSError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (number, most))
+            resource.setrlimit(resource.RLIMIT_NOFILE, (max(now, number), most))
             return
 
 
@@ -201,8 +203,9 @@ def _stop(arguments: argparse.Namespace) -> int:
     # What hangs is killed: a job goes on from its last checkpoint whatever way its server ends.
     for how in (signal.SIGTERM, getattr(signal, "SIGKILL", signal.SIGTERM)):
         try:
-            if pid:
-                os.kill(pid, how)
+            os.kill(pid, how)
+        except ProcessLookupError:
+            pass  # it has ended meanwhile
         except OSError as error:
             raise CliError(f"The server (pid {pid}) cannot be ended: {error.strerror}.", code=1) from error
         deadline = time.monotonic() + END_SECONDS

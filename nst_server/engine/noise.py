@@ -89,7 +89,7 @@ def random_grain(
             spot, counted = spot * alpha.cpu(), float(alpha.square().sum())
         spot = _folded(spot, rows, columns) * (share / counted) ** 0.5
         grain += torch.fft.irfft2(torch.fft.rfft2(noise) * torch.fft.rfft2(spot), s=(rows, columns))
-    return grain.repeat(1, -(-height // rows), -(-width // columns))[:, :height, :width]
+    return grain.repeat(1, -(-height // rows), -(-width // columns))[:, :height, :width].contiguous()
 
 
 def _folded(image: Tensor, rows: int, columns: int) -> Tensor:

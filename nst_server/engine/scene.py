@@ -346,7 +346,9 @@ class View:
         Where a picture is smooth nothing tells the style loss which way grain would lie, and it answers with
         more contrast where there are edges already.
         """
-        if self._previous is None:
+        amount = style_part(params.strength)
+        # After a retreat for want of memory the scale before is the larger one, and has lost nothing.
+        if self._previous is None or not amount or self._previous.shape[1:] >= picture.shape[1:]:
             return picture
         if self._grain is None:
             before = self._previous.shape[2], self._previous.shape[1]
@@ -357,7 +359,7 @@ class View:
                 return found.to(picture)
 
             self._grain = self._painted_over(torch.zeros_like(picture), self._divided(params), grain)
-        return (picture + style_part(params.strength) * self._grain).clamp(0, 1)
+        return (picture + amount * self._grain).clamp(0, 1)
 
     def extended(self, picture: Tensor) -> Tensor:
         """``picture`` [3, h, w] fit to be enlarged: where no style acts, with colours from around."""

@@ -30,9 +30,9 @@ from .messages import (
     FROM_SERVER,
     HEADER_BYTES,
     PROTOCOL_VERSION,
-    TEXT_LENGTH,
     BadMessage,
     Message,
+    clipped,
 )
 from .params import Params
 from .pixels import Pixels
@@ -127,7 +127,7 @@ class Client:
             "params": params.to_header(),
             "content": content[0].to_header(),
             "styles": [style[0].to_header() for style in styles],
-            "title": _text(title),
+            "title": clipped(title),
             "kept": kept,
             "previews": previews,
         }
@@ -428,11 +428,6 @@ class Client:
             return []
         followed.ended = True
         return [Event(message.type, message.fields)]
-
-
-def _text(text: str) -> str:
-    """As much of it as a message can say: names of files and of layers may be anything."""
-    return text[:TEXT_LENGTH].encode("utf-8", "replace").decode("utf-8")
 
 
 def _unreadable(error: BadMessage) -> dict[str, Any]:

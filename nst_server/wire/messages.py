@@ -240,6 +240,11 @@ def check(message: Message, table: Mapping[str, Mapping[str, Field]]) -> Message
     return message
 
 
+def clipped(text: str) -> str:
+    """As much of ``text`` as a message can say: names of files and of layers may be anything."""
+    return text[:TEXT_LENGTH].encode("utf-8", "replace").decode("utf-8")
+
+
 def is_job(value: Any) -> bool:
     """Whether ``value`` is a job id: 1 to 64 of A-Z a-z 0-9 . _ -, the first a letter or digit."""
     return isinstance(value, str) and _JOB.match(value) is not None

@@ -64,14 +64,14 @@ class Run:
         self._task = task
         self._reins = Reins(link, task)
         self._content = Pixels.from_header(task["content"]["pixels"])
-        self._profile = _profile(task["content"])
+        self._profile: bytes | None = None
         self._picture: images.Picture
         self._mask: Tensor | None = None
         self._regions: Regions | None = None
         #: Regions and content at the size of a preview.
         self._small: tuple[Regions, Tensor] | None = None
         self._sequence = 0
-        #: A note that the next progress tells.
+        #: A note that the next progress tells which has none of its own.
         self._unsaid = ""
         self._preview_at = 0.0
         self._began = time.monotonic()
@@ -93,6 +93,7 @@ class Run:
     def _painted(self) -> dict[str, Any]:
         Preparing(self._link, self._job)("reading the images", 0, 0, "")
         content = self._picture = self._read("content", self._task["content"])
+        self._profile = _profile(self._task["content"])
         start = self._read("start", self._task["start"]) if self._task["start"] else None
         self._mask = self._read_mask("mask", self._task["mask"]) if self._task["mask"] else None
         self._regions = self._read_regions()
@@ -248,7 +249,8 @@ class Run:
             seconds_left=step.seconds_left,
             note=step.note or self._unsaid,
         )
-        self._unsaid = ""
+        if not step.note:
+            self._unsaid = ""
         common.update(encoder=encoder, final=step.final)
         if step.final or self._reins.params.frames.keeps(step.iteration):
             self._keep(step.whole(), common)
@@ -365,8 +367,9 @@ class Run:
     def _read(self, field: str, image: Mapping[str, Any]) -> images.Picture:
         self._reins.check()
         try:
-            data = _bytes_of(image)
-            return images.from_blob(Pixels.from_header(image["pixels"]), data, _profile(image))
+            pixels = Pixels.from_header(image["pixels"])
+            data = _bytes_of(image["file"], pixels.digest)
+            return images.from_blob(pixels, data, _profile(image))
         except images.ImageError as error:
             raise BadImage(field, error) from error
 
@@ -385,7 +388,8 @@ class Run:
 
     def _read_mask(self, field: str, image: Mapping[str, Any]) -> Tensor:
         try:
-            return images.mask_from_blob(Pixels.from_header(image["pixels"]), _bytes_of(image))
+            pixels = Pixels.from_header(image["pixels"])
+            return images.mask_from_blob(pixels, _bytes_of(image["file"], pixels.digest))
         except images.ImageError as error:
             raise BadImage(field, error) from error
 
@@ -407,17 +411,18 @@ class Run:
         return Regions.of(masks, size) if masks else None
 
 
-def _bytes_of(image: Mapping[str, Any]) -> bytes:
-    """The blob of an image. Raises ImageError, with the file removed, where it is not what was sent."""
-    path = Path(image["file"])
-    data = path.read_bytes()
-    if digest_of(data) != image["pixels"]["digest"]:
+def _bytes_of(file: str, digest: str) -> bytes:
+    """A blob. Raises ImageError, with the file removed, where it is not what was sent, and OSError."""
+    path = Path(file)
+    # Another job with the same image may have found out first.
+    data = path.read_bytes() if path.exists() else b""
+    if digest_of(data) != digest:
         # Else the next job would not be asked for it.
-        path.unlink()
+        path.unlink(missing_ok=True)
         problem = "Its bytes on the disk are not those that were sent, perhaps after a power failure."
         raise images.ImageError("", problem, "Start the job again: the image is sent anew.")
     return data
 
 
 def _profile(image: Mapping[str, Any]) -> bytes | None:
-    return Path(image["profile"]).read_bytes() if image["profile"] else None
+    return _bytes_of(image["profile"], image["pixels"]["icc"]) if image["profile"] else None

@@ -168,7 +168,7 @@ class Installation:
                 self._copy_environment(self.update, env)
                 self._install_wheel(uv, env)
                 return self._try(env)
-            except SetupFailed:
+            except (SetupFailed, OSError):
                 # The fault may be that of the earlier one, which would then stay for ever.
                 shutil.rmtree(str(env), ignore_errors=True)
                 self.update = None

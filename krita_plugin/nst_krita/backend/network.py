@@ -261,12 +261,12 @@ class Network(QtCore.QThread):
             images, profiles = [], {}
             for index, picture in enumerate((request.content, request.mask, request.start, *request.styles)):
                 images.append(_image(picture, profiles, index - 3))
+            regions = [_image(region, profiles, -1) for region in request.style_masks]
         except BadImage as error:
             fields = {"job": request.job, "field": "styles", "message": error.message, "hint": error.hint}
             self._say("rejected", **fields)
             return
         content, mask, start, *styles = images
-        regions = [_image(region, profiles, -1) for region in request.style_masks]
         client = self._connect()
         try:
             client.submit(

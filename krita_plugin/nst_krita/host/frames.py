@@ -261,7 +261,7 @@ class FrameInserter(QtCore.QObject):
         if is_calm and self.pending:
             self._pen.start()
             self._advance()
-        elif is_calm and self._tries_left and is_free(self._document):
+        elif is_calm and self._tries_left:
             self._animate()
 
     def _skip_all(self, reason: str) -> None:
@@ -347,9 +347,9 @@ class FrameInserter(QtCore.QObject):
         return frame.pixels.width * frame.pixels.height * pixel_bytes(self._colours)
 
     def _insert(self, frame: Frame) -> None:
-        self._busy = True
         kept = self._document.active
         active = ActiveLayer(self._document, kept, self._group.has, self._pen)
+        self._busy = True
         try:
             done = self._group.add(frame, aside=self._would_hide_strokes(kept))
         except BaseException:
@@ -380,6 +380,8 @@ class FrameInserter(QtCore.QObject):
         if problem:
             self._tries_left = 0
             self._on_animated("", problem)
+            return
+        if not is_free(self._document):
             return
         self._tries_left -= 1
         self._busy = True

@@ -208,8 +208,8 @@ def strips(document: KritaDocument, node: Any, area: QtCore.QRect, *, own: bool)
 def _can_be_copied(node: Any) -> bool:
     """Whether a copy of it, which costs Krita next to nothing until one of the two changes, does no more.
 
-    That of a file layer reads its file, that of a clone is one more clone of its source, that of an animated
-    layer has all its frames.
+    That of a file layer reads its file, that of a clone is one more clone of its source, that of a vector
+    layer makes every shape anew, that of an animated layer has all its frames.
     """
     return node.type() in _COPIED and not node.animated() and all(map(_can_be_copied, node.childNodes()))
 

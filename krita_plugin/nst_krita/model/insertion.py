@@ -244,10 +244,9 @@ class Insertion:
             return
         layer_id, self.record.group = self._inserter.id_of(sequence), self._inserter.group_id
         known = self.record.frames.get(layer_id)
-        if known is not None and known.sequence == sequence:
-            return
-        iteration, revision = self._job.frames.get(sequence, 0), self._revisions.pop(sequence, 0)
-        self.record.keep(layer_id, FrameRecord(sequence, iteration, revision))
+        if known is None or known.sequence != sequence:
+            iteration, revision = self._job.frames.get(sequence, 0), self._revisions.pop(sequence, 0)
+            self.record.keep(layer_id, FrameRecord(sequence, iteration, revision))
         self._write()
 
     def _on_gone(self, reason: str) -> None:

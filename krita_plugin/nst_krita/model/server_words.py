@@ -23,6 +23,14 @@ SAID = (
     _said("worked at {} of {} px: not enough memory for more"),
     _said("went on from iteration {} after an interruption"),
     _said("began again after an interruption"),
+    _said("began again after an interruption: its checkpoint cannot be read, {}"),
+    _said("nothing is known of job {}: it went on from the picture alone"),
+    _said("the encoder is another one now: {}"),
+    _said("the layers of the losses are others now"),
+    _said("the last digits may differ, as this has changed: {}"),
+    _said("its progress could not be saved on the disk: {}"),
+    _said("stepped back from a loss that grew tenfold"),
+    _said("stepped back from a loss that was not a number"),
     _said("{} could not be had, the built-in encoder took its place: {}"),
     _said("There is not enough memory for this job."),
     _said("Choose a smaller size, or close other programs."),
@@ -43,15 +51,23 @@ SAID = (
     _said("Something went wrong inside the server: {}"),
     _said("Please report it with worker.log from the server's logs folder."),
 )
-_PATTERNS = [(re.compile(re.escape(text).replace(r"\{\}", "(.+)")), text) for text in SAID]
+_PATTERNS = [(re.compile(re.escape(text).replace(r"\{\}", "(.+)"), re.DOTALL), text) for text in SAID]
 
 
 def told(text: str) -> str:
     """``text`` of the server as the painter reads it."""
+    # One step can have several notes; but what differs in a text may have semicolons of its own.
+    parts = [_translated(part) for part in text.split("; ")]
+    known = [part for part in parts if part is not None]
+    return "; ".join(known) if len(known) == len(parts) else _translated(text) or text
+
+
+def _translated(text: str) -> str | None:
+    """None where it is not known."""
     for pattern, template in _PATTERNS:
         match = pattern.fullmatch(text)
         if match:
             # Not format(): what the server names may have braces in it.
             parts = tr(template).split("{}")
             return "".join(part for pair in zip(parts, (*match.groups(), "")) for part in pair)
-    return text
+    return None

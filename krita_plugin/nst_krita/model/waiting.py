@@ -14,8 +14,10 @@ LOOK_MS = 100
 
 
 class Waiting(Observable):
-    """Does something as soon as Krita has nothing under way; until then ``is_waiting``.
+    """Does something as soon as Krita has nothing under way.
 
+    ``is_waiting``: for the painter, who has been told for what. Krita's own drawing is over in a moment, and
+    what is pressed meanwhile a double click, no change of mind.
     ``say``: tells the painter what it waits for, "" when it does no more.
     """
 
@@ -23,6 +25,7 @@ class Waiting(Observable):
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say, self._timer = say, timer(LOOK_MS, self._look)
+        self._said = ""
 
     def do(self, documents: Iterable[Any], then: Callable[[], None]) -> None:
         """Call ``then`` once nothing is under way in these documents, of which the first is in front; at once
@@ -34,11 +37,12 @@ class Waiting(Observable):
         """Do it no more."""
         self._timer.stop()
         self.is_waiting = False
+        self._said = ""
         self._say(why)
 
     def _look(self) -> None:
         front, *_ = self._documents
-        if self.is_waiting and host.current().id != front.id:
+        if host.current().id != front.id:
             self.give_up(tr("Not started, as you went to another document."))
             return
         waited = time.monotonic() - self._since
@@ -49,6 +53,8 @@ class Waiting(Observable):
             self.give_up()
             self._then()
             return
-        self.is_waiting = True
-        self._say(words)
+        self.is_waiting = bool(words)
+        if words != self._said:  # or what else is told meanwhile would be gone at once
+            self._said = words
+            self._say(words)
         self._timer.start()
