@@ -211,7 +211,7 @@ def test_a_picture_that_finds_no_room_leaves_the_one_before(
         (["STYLE", "STYLE", "--start", "x" * 300], "start: xxx"),
         (["STYLE", "STYLE", "--start", "nowhere.png"], "start: nowhere.png is not there"),
         (["STYLE", "STYLE", "--style-weights", "1,2"], "--style-weights"),
-        (["STYLE", "STYLE", "--style-scales", "1,2"], "--style-scales: There are 2 numbers for 1 styles"),
+        (["STYLE", "STYLE", "--style-scales", "1,2"], "--style-scales: Numbers given: 2. Styles: 1."),
         (["STYLE", "STYLE", "--scale-iterations", "9,9"], "--scale-iterations: has 2 numbers, but"),
         (["STYLE", "STYLE", "--scale-iterations", "9,9", "--iterations", "9"], "but iterations is 9"),
         (["STYLE", "STYLE", "--style-masks", "STYLE,STYLE"], "--style-masks: 2 given, 1 needed"),
@@ -226,6 +226,8 @@ def test_a_picture_that_finds_no_room_leaves_the_one_before(
         (["CONTENT", "STYLE", "--bit-depth", "32"], "--bit-depth: .png files have no 32 bits"),
         (["STYLE", "STYLE", "-o", "/proc/out.png"], "/proc/out.png cannot be written"),
         (["STYLE", "STYLE", "--weights", "none.pth"], "none.pth is not a file"),
+        (["CONTENT", "STYLE", "-o", "CONTENT"], "is an image that this reads"),
+        (["STYLE", "STYLE", "--strenght", "0.5"], "unknown: --strenght 0.5. Did you mean --strength?"),
     ],
 )
 def test_wrong_input_is_one_sentence(

@@ -49,6 +49,25 @@ def test_the_second_server_leaves_the_field_to_the_first(tmp_path: Path) -> None
         server.client().send("status")
 
 
+def test_a_server_of_another_kind_does_not_leave_the_field_in_silence(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path, worker=SCRIPT) as server:
+        command = [sys.executable, "-m", "nst_server", "serve", "--bind", "tcp://127.0.0.1:*"]
+        environment = {**os.environ, "NST_DATA_DIR": str(server.data)}
+        second = subprocess.run(
+            command, check=False, env=environment, capture_output=True, text=True, timeout=20
+        )
+        assert second.returncode == 1
+        assert "and not as this one was to be" in second.stderr
+
+
+def test_a_device_that_no_computer_has_is_named_at_once(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "nst_server", "serve", "--device", "cpu,gpu"]
+    environment = {**os.environ, "NST_DATA_DIR": str(tmp_path)}
+    server = subprocess.run(command, check=False, env=environment, capture_output=True, text=True, timeout=20)
+    assert server.returncode == 2
+    assert "--device: 'gpu' is none." in server.stderr
+
+
 def test_a_server_that_was_killed_leaves_nothing_that_stops_the_next(tmp_path: Path) -> None:
     with ServerProcess(tmp_path, worker=SCRIPT) as server:
         client = server.client()

@@ -97,8 +97,8 @@ def job_of(message: Message, request: Mapping[str, Any], client: str, jobs: Jobs
         if len(getattr(params, name)) not in (0, len(styles)):
             raise Rejected(
                 f"params.{name}",
-                f"There are {len(getattr(params, name))} numbers for {len(styles)} styles.",
-                "Give one for each style, or none.",
+                f"Numbers given: {len(getattr(params, name))}. Styles: {len(styles)}.",
+                "Give one number for each style, or none.",
             )
     content = Pixels.from_header(request["content"])
     try:

@@ -6,8 +6,11 @@ import argparse
 import importlib
 import io
 import os
+import re
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import Any, NoReturn
 
 from nst_server import __version__
 from nst_server.cli.errors import CliError
@@ -23,9 +26,27 @@ _MODULES = dict.fromkeys(("pause", "resume", "update", "stop", "cancel"), "contr
 EXIT_DONE, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 
 
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in a line, with the option that was meant, and not all options above it."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As of the base class; what is not known is an error here, where the subcommand is known."""
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            options = re.findall(r"--[a-z][a-z-]+", self.format_help())
+            near = [get_close_matches(word.partition("=")[0], options, 1) for word in unknown]
+            meant = ", ".join(dict.fromkeys(option for options in near for option in options))
+            self.error(f"unknown: {' '.join(unknown)}." + (f" Did you mean {meant}?" if meant else ""))
+        return found, unknown
+
+    def error(self, message: str) -> NoReturn:
+        """End with exit code 2 and ``message``."""
+        self.exit(EXIT_USAGE, f"{self.prog}: {message}\n{' ' * len(self.prog)}  See {self.prog} --help\n")
+
+
 def build_parser(names: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
     """The parser of these subcommands; the module of each adds its own part."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="nst",
         description="Neural style transfer for painters: paint a picture in the manner of another one.",
         epilog="First time here? Try: nst demo",

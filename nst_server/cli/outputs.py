@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,6 +46,13 @@ def check_writable(option: str, file: Path, endings: Collection[str] = ()) -> No
     if not was_there:
         # What has been made, and not a link to it.
         file.resolve().unlink()
+
+
+def check_apart(file: Path, read: Iterable[Path]) -> None:
+    """Raise CliError where ``--output`` would write over an image that is ``read``."""
+    for other in read:
+        if file.exists() and other.exists() and file.samefile(other):
+            raise CliError(f"--output: {file} is an image that this reads.", "Name another file.")
 
 
 def make_folder(option: str, folder: Path) -> None:

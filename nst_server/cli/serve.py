@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nst_server.cli.errors import CliError
-from nst_server.cli.server import add_connection, add_worker, weights_option
+from nst_server.cli.server import add_connection, add_worker, devices_of, weights_option
 
 if TYPE_CHECKING:
-    from nst_server.broker.endpoint import Lock
+    from nst_server.broker.endpoint import AlreadyRunning, Lock
 
 IDLE_SECONDS = 600.0
 #: A server that ends lets its workers write down where their jobs are first: that may take 8 s.
@@ -78,7 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.stop:
         return _stop(arguments)
-    weights = weights_option(arguments)
+    weights, devices = weights_option(arguments), devices_of(arguments)
     if arguments.idle_exit < 0:
         raise CliError("--idle-exit: a number of seconds from 0 is needed.")
     data = data_dir()
@@ -88,8 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
         lock = _lock(private_dir(data / "run") / "lock", file)
         run_dir = runtime_dir(data)
     except AlreadyRunning as running:
-        print(f"nst serve: {running}; end it with: nst serve --stop")
-        return 0
+        return _left_to(running, arguments)
     except NoConnection as error:
         raise CliError(str(error)) from error
     except OSError as error:
@@ -108,7 +107,7 @@ def run(arguments: argparse.Namespace) -> int:
             run_dir,
             logs / (f"worker-{index}.log" if index else "worker.log"),
         )
-        for index, device in enumerate((arguments.device or "auto").split(","))
+        for index, device in enumerate(devices)
     ]
     broker = Broker(
         endpoint, Store(data), executors, worker_domain=WORKER_DOMAIN, idle_exit=arguments.idle_exit
@@ -123,6 +122,7 @@ def run(arguments: argparse.Namespace) -> int:
         except OSError as error:
             raise _unwritable(file.parent, error) from error
         logging.info("serving at %s, data in %s", endpoint.connection.endpoint, data)
+        print(f"Serving at {endpoint.connection.endpoint}. Log: {logs / 'server.log'}", flush=True)
 
     try:
         broker.run(ready)
@@ -133,6 +133,15 @@ def run(arguments: argparse.Namespace) -> int:
         endpoint.close()
         lock.release()
         logging.info("ended")
+    return 0
+
+
+def _left_to(running: AlreadyRunning, arguments: argparse.Namespace) -> int:
+    """What to say where another server runs. Raises CliError if this one was to be another kind of server."""
+    hint = "End it with: nst serve --stop"
+    if arguments.bind or arguments.connection_file or arguments.device or arguments.weights:
+        raise CliError(f"A server is {running}, and not as this one was to be.", hint, 1)
+    print(f"nst serve: {running}. {hint}")
     return 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -53,6 +54,15 @@ def add_worker(parser: Any) -> None:
         help="what computes; several with commas work side by side (default: auto)",
     )
     parser.add_argument("--weights", type=Path, metavar="FILE", help="VGG weights to use")
+
+
+def devices_of(arguments: argparse.Namespace) -> list[str]:
+    """The names in ``--device``. Raises CliError for one that no computer has."""
+    names = (arguments.device or "auto").split(",")
+    for name in names:
+        if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", name):
+            raise CliError(f"--device: {name!r} is none.", "Choose auto, cpu, cuda:0, cuda:1, … or mps.")
+    return names
 
 
 def weights_option(arguments: argparse.Namespace) -> list[str]:

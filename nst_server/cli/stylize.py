@@ -77,6 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.keep_job and (arguments.device or arguments.weights):
         problem = "--keep-job: the server that --device or --weights starts ends with the call."
         raise CliError(problem, "Leave one out, or start a server of its own: nst serve --device …")
+    outputs.check_apart(arguments.output, (arguments.content, *arguments.styles))
     content = pictures.read(arguments.content, "content")
     styles = [pictures.read(path, "style") for path in arguments.styles]
     text = arguments.style_masks
