@@ -217,9 +217,10 @@ def test_counts_of_evaluations() -> None:
 
 def test_optimisers_draws_and_writes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file, curves = tmp_path / "found.json", tmp_path / "curves.png"
-    given = tmp_path / "small.png"
-    Image.effect_noise((20, 16), 60).convert("RGB").save(given)
-    arguments = ["bench", "optimisers", "--content", str(given), "--style", str(given), "--size", "16"]
+    given, style = tmp_path / "small.png", tmp_path / "style.png"
+    Image.radial_gradient("L").resize((20, 16)).convert("RGB").save(given)
+    Image.linear_gradient("L").resize((16, 20)).convert("RGB").save(style)
+    arguments = ["bench", "optimisers", "--content", str(given), "--style", str(style), "--size", "16"]
     arguments += ["--strength", "0.5", "--evaluations", "3"]
     assert main([*arguments, "--json", str(file)]) == 0
     assert main([*arguments, "--beside", str(file), "--out", str(curves)]) == 0

@@ -214,12 +214,22 @@ def test_start_waits_until_nothing_is_under_way_and_then_begins_by_itself(desk: 
 
 def test_start_waits_for_the_documents_of_styles_too(desk: Desk, canvas: Canvas) -> None:
     desk.root.styles.styles[0].document = desk.documents["other"]
-    canvas.under_way["other"] = ""
+    canvas.under_way["other"] = "Finish the transformation."
     desk.root.start()
     assert desk.root.waiting.is_waiting and canvas.asked == ["document", "other"]
     desk.documents["other"].is_open = False
     canvas.look()
     assert desk.request.styles == ["picture a", "picture b"], "what was closed keeps nothing waiting"
+
+
+def test_a_double_click_on_start_while_krita_draws_starts_once(desk: Desk, canvas: Canvas) -> None:
+    canvas.under_way["document"] = ""
+    desk.root.start()
+    assert not desk.root.waiting.is_waiting, "there is nothing to tell the painter"
+    desk.root.start()
+    canvas.under_way.clear()
+    canvas.look()
+    assert desk.root._network.submit.call_count == 1
 
 
 @pytest.mark.parametrize(

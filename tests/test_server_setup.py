@@ -322,6 +322,9 @@ def test_quitting_ends_uv(setup: Any, tmp_path: Path, monkeypatch: pytest.Monkey
         began = time.monotonic()
         setup.close()
         assert time.monotonic() - began < 1.6
+        # Even what has been killed ends only when it gets a turn.
+        while uv_processes(tmp_path) and time.monotonic() - began < 10:
+            time.sleep(0.05)
         assert uv_processes(tmp_path) == []
 
 
