@@ -76,8 +76,9 @@ class JobRows(Observable):
         insertion.close()
         if job.left_out and not insertion.is_homeless:
             self._documents.drop(job.id)
-        del self._insertions[job.id]
+        # The row first: whoever looks at the jobs in between finds the insertion of each.
         self.jobs = tuple(known for known in self.jobs if known is not job)
+        self._insertions.pop(job.id, None)
         if not self.jobs:
             self.pen.stop()
 
@@ -88,8 +89,12 @@ class JobRows(Observable):
             job.document_name = names.get(job.document_id, "") if len(names) > 1 else ""
 
     def is_homeless(self, job: Job) -> bool:
-        """Whether its document has been closed."""
-        return self._insertions[job.id].is_homeless
+        """Whether its document has been closed, or it has been dismissed meanwhile.
+
+        Krita tells of a document that closes while it is asked for others.
+        """
+        insertion = self._insertions.get(job.id)
+        return insertion is None or insertion.is_homeless
 
     @property
     def latest(self) -> tuple[Job, Insertion] | None:

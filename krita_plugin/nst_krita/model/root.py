@@ -296,7 +296,9 @@ class Root(Observable):
 
     def _retire(self) -> None:
         """Ended jobs whose document is closed: their frames can be had in any other."""
-        for job in [job for job in self.jobs if job.has_ended and self.rows.is_homeless(job)]:
+        for job in self.jobs:
+            if not job.has_ended or not self.rows.is_homeless(job) or job not in self.jobs:
+                continue
             self.insertion(job).close()
             if job.owes_frames:
                 self._earlier.add(job.id, job.title)
