@@ -108,7 +108,7 @@ class FrameInserter(QtCore.QObject):
         self._queue: deque[Frame] = deque()
         self._coming: tuple[Frame, Conversion] | None = None
         self._idle_turns = 0
-        self._busy = self._removing = self._told_gone = self._closed = False
+        self._busy = self._polling = self._removing = self._told_gone = self._closed = False
         self._tries_left = 0  # to make the animation that is wanted
         self._animating: Animating | None = None
         self._animated_id = ""
@@ -237,9 +237,17 @@ class FrameInserter(QtCore.QObject):
     # Inside.
 
     def _poll(self) -> None:
-        # Krita runs its event loop while it adds a layer, and this timer goes on in there.
-        if self._busy:
+        # Krita runs its event loop while it adds a layer, Krita 6 in other calls too, and this timer goes on
+        # in there.
+        if self._busy or self._polling:
             return
+        self._polling = True
+        try:
+            self._turn()
+        finally:
+            self._polling = False
+
+    def _turn(self) -> None:
         self._idle_turns = 0 if self.pending else self._idle_turns + 1
         self._timer.setInterval(POLL_MS if self._idle_turns < IDLE_TURNS else IDLE_MS)
         reason = self.gone
@@ -299,7 +307,7 @@ class FrameInserter(QtCore.QObject):
             # Everything is asked anew before the next step: the painter may have begun a stroke.
             self._timer.setInterval(0)
             return
-        if not is_free(self._document):
+        if not is_free(self._document) or self._coming is None:
             return
         self._coming = None
         self._insert(Frame(frame.key, frame.name, conversion.block, frame.final))
@@ -347,13 +355,15 @@ class FrameInserter(QtCore.QObject):
         return frame.pixels.width * frame.pixels.height * pixel_bytes(self._colours)
 
     def _insert(self, frame: Frame) -> None:
-        kept = self._document.active
-        active = ActiveLayer(self._document, kept, self._group.has, self._pen)
+        active = None
         self._busy = True
         try:
+            kept = self._document.active
+            active = ActiveLayer(self._document, kept, self._group.has, self._pen)
             done = self._group.add(frame, aside=self._would_hide_strokes(kept))
         except BaseException:
-            active.let_go()
+            if active is not None:
+                active.let_go()
             self._busy = False
             self._on_skipped(frame.key)
             raise
