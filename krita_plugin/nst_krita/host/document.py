@@ -137,12 +137,15 @@ class KritaDocument(Document):
     @property
     def active(self) -> Any | None:
         """The node that is active where the painter works; None where no view shows the document."""
+        # Asked for the active node, Krita 6 runs its event loop; and it tells that of the first view, while
+        # each window has an active layer of its own.
+        window = Krita.instance().activeWindow()
+        view = window.activeView() if window is not None else None
+        is_in_front = view is not None and view.document() == self.handle
+        chosen = view.selectedNodes() if is_in_front else []
+        if len(chosen) == 1:
+            return chosen[0]
         node = self.handle.activeNode()
-        if len(self.views) < 2:
-            return node
-        # Krita's answer is that of the first view, and each window has an active layer of its own.
-        view = Krita.instance().activeWindow().activeView()
-        chosen = view.selectedNodes() if view.document() == self.handle else []
         return node if not chosen or node in chosen else chosen[0]
 
     @property

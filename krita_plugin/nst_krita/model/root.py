@@ -290,6 +290,8 @@ class Root(Observable):
         layers = {layer.id: layer for layer in document.layers()} if records else {}
         here = [record for record in records if record.group in layers][-MAX_ENDED:]
         for record in reversed(here):
+            if any(job.id == record.id for job in self.jobs):
+                continue  # Krita has run its event loop meanwhile, and it has a row already
             above = layers.get(record.source, layers[record.group])
             job = ended_again(record, document)
             self.rows.add_earlier(job, self._insertion(job, document, above, record))
