@@ -14,10 +14,10 @@ from typing import Any
 
 import torch
 
+from nst_server.wire import devices
+
 # On any machine, many processors or few: a typical laptop has so many.
 _THREADS = 4
-
-CHOICES = "auto, cpu, cuda:0, cuda:1, … or mps"
 
 
 class DeviceError(RuntimeError):
@@ -29,7 +29,10 @@ def choose_device(name: str = "auto") -> torch.device:
 
     Raises DeviceError if there is no such device here.
     """
-    wanted = name.strip().lower()
+    known = devices.parsed(name)
+    if known is None:
+        raise DeviceError(f"{name!r} is not a device. Choose {devices.CHOICES}.")
+    wanted, index = known
     if wanted == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda:0")
@@ -40,10 +43,7 @@ def choose_device(name: str = "auto") -> torch.device:
         if not torch.backends.mps.is_available():
             raise DeviceError("There is no Apple GPU that PyTorch can use here. Choose auto or cpu.")
         return torch.device("mps")
-    match = re.fullmatch(r"cuda(?::(\d+))?", wanted)
-    if match is None:
-        raise DeviceError(f"{name!r} is not a device. Choose {CHOICES}.")
-    index, count = int(match[1] or 0), torch.cuda.device_count() if torch.cuda.is_available() else 0
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if index >= count:
         found = f"only {', '.join(f'cuda:{i}' for i in range(count))}" if count else "no NVIDIA or AMD GPU"
         raise DeviceError(f"PyTorch finds {found} here, not cuda:{index}. Choose auto or cpu.")

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from argparse import Namespace
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from server_process import ROOT, SCRIPT, RawClient, ServerProcess
 from nst_server.broker import server as broker_module
 from nst_server.broker.endpoint import Endpoint, runtime_dir
 from nst_server.cli import main, serve
+from nst_server.cli.server import devices_of
 from nst_server.store import Store
 from nst_server.wire.connection import Connection, private_dir
 from nst_server.wire.messages import PROTOCOL_VERSION
@@ -66,6 +68,10 @@ def test_a_device_that_no_computer_has_is_named_at_once(tmp_path: Path) -> None:
     server = subprocess.run(command, check=False, env=environment, capture_output=True, text=True, timeout=20)
     assert server.returncode == 2
     assert "--device: 'gpu' is none." in server.stderr
+
+
+def test_devices_are_named_in_any_case() -> None:
+    assert devices_of(Namespace(device="CPU, cuda:1")) == ["CPU", " cuda:1"]
 
 
 def test_a_server_that_was_killed_leaves_nothing_that_stops_the_next(tmp_path: Path) -> None:

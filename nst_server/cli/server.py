@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from nst_server.cli.errors import CliError
+from nst_server.wire import devices
 from nst_server.wire.client import Client
 from nst_server.wire.connection import Connection, NoConnection, connection_file, data_dir
 from nst_server.wire.launch import ensure_server, has_ended, start_server, wait_for_server
@@ -60,8 +60,8 @@ def devices_of(arguments: argparse.Namespace) -> list[str]:
     """The names in ``--device``. Raises CliError for one that no computer has."""
     names = (arguments.device or "auto").split(",")
     for name in names:
-        if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", name):
-            raise CliError(f"--device: {name!r} is none.", "Choose auto, cpu, cuda:0, cuda:1, … or mps.")
+        if devices.parsed(name) is None:
+            raise CliError(f"--device: {name!r} is none.", f"Choose {devices.CHOICES}.")
     return names
 
 
