@@ -3,7 +3,7 @@
 0: well-behaved, one iteration in 20 ms, every kept one a frame. 1: hangs after its first iteration.
 2: dies at its second iteration. 3: floods with progress. 4: sends garbage. 5: previews all the time.
 6: fails, says that it leaves, and hears nothing more until it has.
-A device "broken" cannot start.
+The device "mps" cannot start here.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from nst_server.worker.link import Link
 
 def main(device: str, endpoint: str) -> None:
     """Take jobs until the server is gone."""
-    if device == "broken":
+    if device == "mps":
         raise SystemExit("ImportError: libtorch is not here")
     link = Link(endpoint)
     link.send("ready", device={"id": device, "name": "script"}, encoders=["auto", "built-in"])

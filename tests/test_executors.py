@@ -99,7 +99,7 @@ def test_garbage_from_a_worker_is_ignored(client: RawClient, job: str) -> None:
 
 
 def test_a_worker_that_cannot_start_fails_its_jobs_with_the_reason(tmp_path: Path) -> None:
-    with ServerProcess(tmp_path, "--device", "broken", worker=SCRIPT) as server:
+    with ServerProcess(tmp_path, "--device", "mps", worker=SCRIPT) as server:
         client = server.client()
         for job in ("first", "second"):
             client.submit(job)
@@ -122,14 +122,14 @@ def test_what_a_job_is_told_while_its_process_starts_is_in_its_task(tmp_path: Pa
 
 
 def test_two_devices_work_side_by_side(tmp_path: Path) -> None:
-    with ServerProcess(tmp_path, "--device", "one,two", worker=SCRIPT) as server:
+    with ServerProcess(tmp_path, "--device", "cuda:0,cuda:1", worker=SCRIPT) as server:
         client = server.client()
         for job in ("a", "b"):
             client.submit(job, iterations=1000)
         running = {client.expect("state", state="running")["job"] for _ in range(2)}
         assert running == {"a", "b"}
         client.send("status")
-        assert [d["id"] for d in client.expect("status")["devices"]] == ["one", "two"]
+        assert [d["id"] for d in client.expect("status")["devices"]] == ["cuda:0", "cuda:1"]
 
 
 def test_workers_end_with_their_server(tmp_path: Path) -> None:
