@@ -8,7 +8,7 @@ from krita import Krita
 
 from ..qt import QtCore, QtWidgets
 from .document import KritaDocument
-from .pen import PenWatch
+from .pen import PenWatch, docker
 
 SETTLE_MS = 10
 #: Krita's docker with the list of layers.
@@ -65,9 +65,8 @@ def _in_other_windows(document: KritaDocument) -> list[tuple[Any, QtWidgets.QTre
     for window in Krita.instance().windows() if len(document.views) > 1 else ():
         if window.qwindow() is here.qwindow() or window.activeView().document() != document.handle:
             continue
-        direct = QtCore.Qt.FindChildOption.FindDirectChildrenOnly  # searching all of it takes 60 ms
-        docker = window.qwindow().findChild(QtWidgets.QDockWidget, _LAYERS, direct)
-        layers = docker.findChild(QtWidgets.QTreeView) if docker is not None else None
+        box = docker(window, _LAYERS)
+        layers = box.findChild(QtWidgets.QTreeView) if box is not None else None
         if layers is not None:  # Krita's scripting sets the active layer of the window in front alone
             found.append((window.activeView(), layers, QtCore.QPersistentModelIndex(layers.currentIndex())))
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Callable
+from typing import Any, Callable
 
 from krita import Krita
 
@@ -178,12 +178,16 @@ def tool_options() -> list[QtWidgets.QWidget]:
     return _dockers(_OPTIONS)
 
 
-def _dockers(name: str) -> list[QtWidgets.QWidget]:
+def docker(window: Any, name: str) -> QtWidgets.QWidget | None:
+    """Krita's docker of that object name in one of its windows."""
     # Searching the whole window takes 60 ms.
     here = QtCore.Qt.FindChildOption.FindDirectChildrenOnly
-    windows = (window.qwindow() for window in Krita.instance().windows())
-    found = (window.findChild(QtWidgets.QDockWidget, name, here) for window in windows)
-    return [docker for docker in found if docker is not None]
+    return window.qwindow().findChild(QtWidgets.QDockWidget, name, here)
+
+
+def _dockers(name: str) -> list[QtWidgets.QWidget]:
+    found = (docker(window, name) for window in Krita.instance().windows())
+    return [one for one in found if one is not None]
 
 
 def _undo_words() -> str:
