@@ -15,6 +15,7 @@ import argparse
 import os
 import re
 import shlex
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,6 +104,9 @@ def run(line: str) -> None:
     if output(line).exists() and noted.exists() and noted.read_text(encoding="utf-8") == line:
         return
     print(line, flush=True)
+    if folder := options(line).get("frames-dir"):
+        # The frames of an earlier job would stay beside the new ones.
+        shutil.rmtree(folder, ignore_errors=True)
     if code := cli.main(shlex.split(line)[1:]):
         raise SystemExit(f"It ended with {code}.")
     noted.write_text(line, encoding="utf-8")
@@ -126,7 +130,7 @@ def titled(row: Row) -> list[tuple[str, Image.Image]]:
     for line, each in zip(row.lines, given, strict=True):
         if "frames-dir" in each:
             frames = sorted(Path(each["frames-dir"]).iterdir())
-            shown += [(f"iteration {int(re.sub('[^0-9]', '', path.stem))}", path) for path in frames]
+            shown += [(f"iteration {int(path.stem.rpartition('-')[2])}", path) for path in frames]
         else:
             title = ", ".join(f"{name} {each[name]}".strip() for name in names if name in each)
             shown.append((title or _otherwise(line, row, names), output(line)))
