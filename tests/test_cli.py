@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import errno
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,7 +20,7 @@ from PIL import Image
 from server_process import SCRIPT, ServerProcess
 
 from nst_server import raster
-from nst_server.cli import main, outputs, pictures
+from nst_server.cli import build_parser, main, outputs, pictures
 from nst_server.wire.connection import Connection
 from nst_server.wire.params import FIELDS
 
@@ -64,7 +66,8 @@ def test_stylize_writes_picture_and_frames(
     alpha = np.asarray(picture)[:, :, 3]
     assert not alpha[:, :9].any()
     assert (alpha[:, 11:] == 255).all()
-    assert sorted(f.name for f in frames.iterdir()) == [f"iteration-000{i}.png" for i in (1, 2, 3)]
+    job = run.stderr.split()[1]
+    assert sorted(f.name for f in frames.iterdir()) == [f"{job}-000{i}.png" for i in (1, 2, 3)]
 
 
 def test_what_a_picture_goes_on_from_is_told_where_it_is_not_known(
@@ -83,22 +86,6 @@ def test_what_a_picture_goes_on_from_is_told_where_it_is_not_known(
     assert f"note: {note}\n" in run.stdout
     # While it is painted, too.
     assert f"{note}\n" in run.stderr
-
-
-def test_a_job_is_forgotten_with_its_picture_written_unless_it_shall_be_kept(
-    server: ServerProcess, images: tuple[Path, Path], tmp_path: Path
-) -> None:
-    small = ("-o", tmp_path / "out.png", "--iterations", 1, "--size", 32, "--encoder", "built-in")
-    jobs = [
-        nst(server, "stylize", *images, *small, *more).stderr.split()[1] for more in ((), ("--keep-job",))
-    ]
-    listed = nst(server, "jobs").stdout
-    assert [job in listed for job in jobs] == [False, True]
-    run = nst(server, "attach", jobs[1], "--frames-dir", tmp_path / "frames")
-    assert run.returncode == 0, run.stderr
-    assert [f.name for f in (tmp_path / "frames").iterdir()] == ["iteration-0001.png"]
-    run = nst(server, "stylize", *images, *small, "--keep-job", "--device", "cpu")
-    assert (run.returncode, "ends with the call" in run.stderr) == (2, True)
 
 
 def test_mask_limits_where_it_paints(
@@ -151,7 +138,7 @@ def test_a_gradient_of_16_bits_stays_one_and_keeps_profile_and_untouched_bits(
         assert (made.depth, made.profile) == (16, profile)
         assert (numbers[:, :32] == content[:, :32]).all()
         assert len(np.unique(numbers[:, 32:, 1])) > 1000
-    frame = pictures.read(tmp_path / "frames" / "iteration-0001.png", "frame")
+    frame = pictures.read(next((tmp_path / "frames").glob("deep-*-0001.png")), "frame")
     assert (frame.depth, frame.profile) == (16, profile)
 
 
@@ -245,6 +232,39 @@ def test_wrong_input_is_one_sentence(
     assert len(run.stderr.strip().splitlines()) <= 3
 
 
+def commands_of(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    nested = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    for action in nested:
+        for command in action.choices.values():
+            yield from commands_of(command)
+    if not nested:
+        yield parser
+
+
+def test_an_american_spelling_is_answered_with_the_british_one(capsys: pytest.CaptureFixture[str]) -> None:
+    seen = set()
+    for command in commands_of(build_parser()):
+        needed = [(action.option_strings or [""])[0] for action in command._actions if action.required]
+        values = [word for option in needed for word in (option, "x") if word]
+        for option in command._option_string_actions:
+            american = re.sub(r"is(?=e\b|er|ation)", "iz", option.replace("our", "or"))
+            if american == option or not option.startswith("--"):
+                continue
+            seen.add(option)
+            with pytest.raises(SystemExit):
+                main([*command.prog.split()[1:], *values, f"{american}=x"])
+            assert capsys.readouterr().err.startswith(
+                f"{command.prog}: unknown: {american}=x. Did you mean {option}?\n"
+            )
+    assert seen >= {"--keep-colours", "--optimiser", "--normalise-gradients", "--no-normalise-gradients"}
+
+
+def test_a_value_is_not_taken_for_a_misspelt_option(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["update", "job", "--keep-colors", "luminance"])
+    assert "Did you mean --keep-colours?\n" in capsys.readouterr().err
+
+
 def test_attach_says_where_frames_cannot_go(server: ServerProcess, images: tuple[Path, Path]) -> None:
     run = nst(server, "attach", "some-job", "--frames-dir", images[0])
     assert run.returncode == 2
@@ -275,7 +295,7 @@ def test_an_interruption_keeps_the_picture(
     server: ServerProcess, images: tuple[Path, Path], tmp_path: Path
 ) -> None:
     out = tmp_path / "o.png"
-    code, output = interrupted(server, images, out, "--frames", "1", after=["kept the frame"])
+    code, output = interrupted(server, images, out, "--frames", "1", after=["frame of iteration"])
     assert (code, "stopped after" in output) == (130, True)
     with Image.open(out) as picture:
         assert picture.size == (50, 40)
@@ -304,7 +324,7 @@ def test_three_quick_interruptions_leave_nothing_running(
     ) as process:
         assert process.stderr is not None
         job = process.stderr.readline().split()[1]
-        assert any(line.startswith("kept the frame") for line in process.stderr)
+        assert any(line.startswith("frame of iteration") for line in process.stderr)
         for _ in range(3):
             process.send_signal(signal.SIGINT)
             time.sleep(0.03)
@@ -319,37 +339,6 @@ def test_three_quick_interruptions_leave_nothing_running(
     listing = nst(server, "jobs").stdout.splitlines()
     left = [line.split()[1] for line in listing if line.startswith(job)]
     assert set(left) <= {"cancelling", "cancelled", "done"}
-
-
-def test_jobs_attach_and_cancel(server: ServerProcess, tmp_path: Path) -> None:
-    client = server.client()
-    client.submit("seen-from-outside", iterations=1_000_000, size=32, frames="1", coarse_to_fine=False)
-    client.expect("progress", seconds=60)
-    listing = nst(server, "jobs")
-    assert "seen-from-outside" in listing.stdout
-    assert "running" in listing.stdout
-    attach = [
-        sys.executable,
-        "-m",
-        "nst_server",
-        "attach",
-        "seen-from-outside",
-        "--frames-dir",
-        str(tmp_path / "f"),
-    ]
-    with subprocess.Popen(
-        attach, stderr=subprocess.PIPE, env={**os.environ, "NST_DATA_DIR": str(server.data)}
-    ) as process:
-        deadline = time.monotonic() + 30
-        while not list((tmp_path / "f").glob("*.png")) and time.monotonic() < deadline:
-            time.sleep(0.1)
-        assert list((tmp_path / "f").glob("iteration-0001.png"))
-        cancel = nst(server, "cancel", "seen-from-outside")
-        assert (cancel.returncode, cancel.stdout.strip()) == (0, "seen-from-outside: cancelled")
-        assert process.wait(15) == 1
-        assert process.stderr is not None
-        assert b"The job was cancelled." in process.stderr.read()
-    assert nst(server, "cancel", "never-was").returncode == 1
 
 
 @pytest.mark.parametrize("was_killed", [False, True])
@@ -382,7 +371,7 @@ def test_a_server_that_was_killed_is_not_waited_for(images: tuple[Path, Path], t
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
             assert process.stderr is not None
             try:
-                assert any(line.startswith("kept the frame") for line in process.stderr)
+                assert any(line.startswith("frame of iteration") for line in process.stderr)
                 server.stop(signal.SIGKILL)
                 _, told = process.communicate(timeout=20)
             finally:

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from argparse import Namespace
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 import pytest
@@ -22,6 +22,25 @@ from nst_server.cli.server import devices_of
 from nst_server.store import Store
 from nst_server.wire.connection import Connection, private_dir
 from nst_server.wire.messages import PROTOCOL_VERSION
+
+
+def said_on_a_terminal(server: ServerProcess, ending: str) -> str:
+    """All that it says there, from its start over a job with that ending to its own end."""
+    terminal, its_end = os.openpty()
+    server.process = server.popen(stdout=its_end, stderr=its_end)
+    os.close(its_end)
+    with ExitStack() as ends:
+        ends.callback(os.close, terminal)
+        ends.callback(server.__exit__)
+        said = os.read(terminal, 1000)
+        client = server.client()
+        client.submit("job", iterations=1)
+        client.expect(ending, seconds=20)
+        server.stop(signal.SIGINT)
+        with suppress(OSError):  # how Linux says that nobody writes there any more
+            while more := os.read(terminal, 1000):
+                said += more
+    return said.decode()
 
 
 def loaded(pid: int, library: str) -> bool:
@@ -140,6 +159,20 @@ def test_a_signal_ends_it_in_order(tmp_path: Path, how: int) -> None:
         assert server.stop(how) == 0
         assert not server.file.exists()
         assert "ended" in server.log()
+
+
+@pytest.mark.parametrize(("idle", "until"), [("0", ""), ("60", ", or until nobody has needed it for 60 s")])
+def test_on_a_terminal_it_says_one_line(tmp_path: Path, idle: str, until: str) -> None:
+    server = ServerProcess(tmp_path, "--idle-exit", idle, worker=SCRIPT)
+    said = said_on_a_terminal(server, "done")
+    endpoint = server.log().split("serving at ")[1].split(",")[0]
+    log = server.data / "logs" / "server.log"
+    assert said == f"Serving at {endpoint} until Ctrl-C{until}. Log: {log}\r\n"
+
+
+def test_what_goes_wrong_is_said_on_a_terminal(tmp_path: Path) -> None:
+    said = said_on_a_terminal(ServerProcess(tmp_path, "--device", "mps", worker=SCRIPT), "failed")
+    assert "the worker ended: ImportError: libtorch is not here" in said
 
 
 def test_tcp_is_encrypted_and_takes_only_its_own_key(tmp_path: Path) -> None:

@@ -198,7 +198,7 @@ def test_a_pipe_or_a_dumb_terminal_gets_plain_lines(environment: dict[str, str])
     assert lines[0] == "waiting behind 2 jobs"
     assert lines[1] == "running on cpu, built-in"
     assert 1 <= sum(line.startswith("iteration ") for line in lines) <= 5
-    assert lines[-1] == "kept the frame of iteration 20"
+    assert lines[-1] == "frame of iteration 20"
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])

@@ -6,7 +6,6 @@ import argparse
 import importlib
 import io
 import os
-import re
 import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -33,8 +32,8 @@ class Parser(argparse.ArgumentParser):
         """As of the base class; what is not known is an error here, where the subcommand is known."""
         found, unknown = super().parse_known_args(args, namespace)
         if unknown:
-            options = re.findall(r"--[a-z][a-z-]+", self.format_help())
-            near = [get_close_matches(word.partition("=")[0], options, 1) for word in unknown]
+            words = [word.partition("=")[0] for word in unknown if word.startswith("--")]
+            near = [get_close_matches(word, self._option_string_actions, 1) for word in words]
             meant = ", ".join(dict.fromkeys(option for options in near for option in options))
             self.error(f"unknown: {' '.join(unknown)}." + (f" Did you mean {meant}?" if meant else ""))
         return found, unknown

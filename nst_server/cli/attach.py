@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from nst_server.cli import EXIT_INTERRUPTED, outputs
 from nst_server.cli.following import follow
+from nst_server.cli.jobs import JOB_HELP, named
 from nst_server.cli.pictures import Picture
 from nst_server.cli.server import add_connection, running
 from nst_server.cli.terminal import Progress
@@ -17,8 +17,8 @@ from nst_server.wire.events import Event
 def add_parser(commands: Any) -> None:
     """Add the subcommand to ``commands``."""
     parser = commands.add_parser("attach", help="follow a job, from any terminal")
-    parser.add_argument("job", metavar="JOB", help="its id, as `nst jobs` lists it")
-    parser.add_argument("--frames-dir", type=Path, metavar="DIR", help="write its kept frames there")
+    parser.add_argument("job", metavar="JOB", help=JOB_HELP)
+    outputs.add_frames_dir(parser, "its kept frames")
     add_connection(parser)
 
 
@@ -33,16 +33,17 @@ def run(arguments: argparse.Namespace) -> int:
     def keep(frame: Event) -> None:
         if folder:
             unknown.update(filter(None, [frame.pixels.icc]))
-            outputs.write_frame(folder, frame["iteration"], Picture(frame.pixels, frame.data or b""))
+            outputs.write_frame(folder, frame, Picture(frame.pixels, frame.data or b""))
 
     with running(arguments, "nst attach") as client:
-        client.attach(arguments.job, kept=folder is not None)
+        job = named(client, arguments.job)
+        client.attach(job, kept=folder is not None)
         try:
-            done, _ = follow(client, arguments.job, Progress(), keep, ours=False)
+            done, _ = follow(client, job, Progress(), keep, ours=False)
         except KeyboardInterrupt:
-            print(f"{arguments.job} goes on; follow it again with: nst attach {arguments.job}")
+            print(f"{job} goes on; follow it again with: nst attach {job}")
             return EXIT_INTERRUPTED
     if unknown:
         print("note: the frames are in a profile that only the job's own client has; assign it to them.")
-    print(f"{arguments.job}: {done['reason']} after {done['iteration']} iterations")
+    print(f"{job}: {done['reason']} after {done['iteration']} iterations")
     return 0

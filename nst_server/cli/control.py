@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nst_server.cli.errors import CliError
+from nst_server.cli.jobs import JOB_HELP, WHOLE, named
 from nst_server.cli.options import add_changes, given_in, option_of
 from nst_server.cli.server import add_connection, running
 from nst_server.wire.checks import InvalidParams
@@ -35,7 +36,7 @@ def add_parser(commands: Any) -> None:
     """Add the subcommands to ``commands``."""
     for name, text in _HELP.items():
         parser = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-        parser.add_argument("job", metavar="JOB", help="its id, as `nst jobs` lists it")
+        parser.add_argument("job", metavar="JOB", help=WHOLE if name == "cancel" else JOB_HELP)
         if name == "update":
             add_changes(parser)
         add_connection(parser)
@@ -43,9 +44,11 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the subcommand; returns the exit code."""
-    command, job = arguments.command, arguments.job
+    command = arguments.command
     changes = _changes(arguments) if command == "update" else {}
     with running(arguments, f"nst {command}") as client:
+        # What it deletes is gone: a beginning could mean another job than it did the last time.
+        job = arguments.job if command == "cancel" else named(client, arguments.job)
         if command == "update":
             told = _update(client, job, changes)
         elif command in ("stop", "cancel"):

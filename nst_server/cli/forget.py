@@ -19,7 +19,8 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser("forget", help="delete ended jobs and their frames on the server")
     which = parser.add_mutually_exclusive_group(required=True)
     # argparse takes positionals into such a group only where they may be left out.
-    which.add_argument("jobs", nargs="*", default=[], metavar="JOB", help="ids, as `nst jobs` lists them")
+    # What is deleted is gone: a beginning could mean another job than it did the last time.
+    which.add_argument("jobs", nargs="*", default=[], metavar="JOB", help="whole ids, as in `nst jobs`")
     which.add_argument("--ended", action="store_true", help="all jobs that have ended")
     add_connection(parser)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from typing import Any
 
@@ -13,11 +14,20 @@ from nst_server.wire.client import Client
 from nst_server.wire.events import Event
 
 ANSWER_SECONDS = 5.0
+JOB_HELP = "its id, as `nst jobs` lists it, or as much of its beginning as no other job shares"
+WHOLE = "its whole id, as `nst jobs` lists it"
+#: Of those that an ambiguous id could mean.
+_NAMED = 8
 
 
 def add_parser(commands: Any) -> None:
     """Add the subcommand to ``commands``."""
     parser = commands.add_parser("jobs", help="list the jobs of the running server")
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="as one JSON document for scripts, with the fields of `status` in docs/protocol.md",
+    )
     add_connection(parser)
 
 
@@ -28,7 +38,10 @@ def run(arguments: argparse.Namespace) -> int:
             status, jobs = listing(client)
     except NoServer as error:
         # That is an answer to what the server is doing.
-        print(f"{error} {error.hint}")
+        print(json.dumps({"server": None, "jobs": []}) if arguments.json else f"{error} {error.hint}")
+        return 0
+    if arguments.json:
+        print(json.dumps({**status.fields, "jobs": jobs}, indent=2))
         return 0
     devices = ", ".join(device["name"] or device["id"] for device in status["devices"])
     print(f"server {status['server']}, pid {status['pid']}, on {devices}")
@@ -55,3 +68,18 @@ def listing(client: Client) -> tuple[Event, list[Any]]:
                 if not event.get("more"):
                     return event, jobs
     raise CliError("The server did not answer.", "See its log, or start it again.", code=1)
+
+
+def named(client: Client, text: str) -> str:
+    """The id of the job that ``text`` names: whole, or as much of its beginning as no other job shares.
+
+    What no id begins with is returned as it is, for the server to say so. Raises CliError where several do.
+    """
+    jobs = [str(job["job"]) for job in listing(client)[1]]
+    # An empty text is a script's variable that is not set.
+    found = [job for job in jobs if job.startswith(text)] if text and text not in jobs else []
+    if len(found) > 1:
+        more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+        problem = f"{text} could be {', '.join(found[:_NAMED])}{more}."
+        raise CliError(problem, "Write more of the id, or all of it.")
+    return found[0] if found else text

@@ -13,6 +13,7 @@ from nst_server.cli.errors import CliError
 if TYPE_CHECKING:
     from nst_server.cli.pictures import Picture
     from nst_server.raster import Numbers
+    from nst_server.wire.events import Event
 
 #: Bits per channel that a picture can have in a file of that ending; 32 are floats.
 DEPTHS = {
@@ -63,6 +64,16 @@ def make_folder(option: str, folder: Path) -> None:
         raise CliError(
             f"{option}: {folder} cannot be made: {error.strerror}.", "Name a folder, there or not."
         ) from error
+
+
+def add_frames_dir(parser: argparse.ArgumentParser, what: str) -> None:
+    """Add the option that names the folder of ``write_frame``."""
+    parser.add_argument(
+        "--frames-dir",
+        type=Path,
+        metavar="DIR",
+        help=f"write {what} there, each as JOB-ITERATION.png (floats: .tif), beside those of other jobs",
+    )
 
 
 def add_bit_depth(parser: argparse.ArgumentParser, whose: str) -> None:
@@ -133,9 +144,13 @@ def _write(file: Path, picture: Picture, depth: int) -> None:
         Image.fromarray(flat).save(file, quality=_QUALITY, subsampling=0, icc_profile=picture.profile)
 
 
-def write_frame(folder: Path, iteration: int, picture: Picture) -> None:
-    """Write a kept frame with the numbers that it has: a PNG file, or a TIFF file where they are floats."""
-    file = folder / f"iteration-{iteration:04d}{'.tif' if picture.depth == 32 else '.png'}"
+def write_frame(folder: Path, frame: Event, picture: Picture) -> None:
+    """Write a kept frame with the numbers that it has: a PNG file, or a TIFF file where they are floats.
+
+    Its job is in its name, so that it takes no other job's place and is not taken for one of its frames.
+    """
+    ending = ".tif" if picture.depth == 32 else ".png"
+    file = folder / f"{frame.job}-{frame['iteration']:04d}{ending}"
     write(file, picture, picture.depth)
 
 

@@ -122,7 +122,11 @@ def run(arguments: argparse.Namespace) -> int:
         except OSError as error:
             raise _unwritable(file.parent, error) from error
         logging.info("serving at %s, data in %s", endpoint.connection.endpoint, data)
-        print(f"Serving at {endpoint.connection.endpoint}. Log: {logs / 'server.log'}", flush=True)
+        idle = f", or until nobody has needed it for {arguments.idle_exit:g} s" if arguments.idle_exit else ""
+        print(
+            f"Serving at {endpoint.connection.endpoint} until Ctrl-C{idle}. Log: {logs / 'server.log'}",
+            flush=True,
+        )
 
     try:
         broker.run(ready)
@@ -240,7 +244,8 @@ def _start_log(path: Path) -> None:
         logging.handlers.RotatingFileHandler(path, maxBytes=10**6, backupCount=3, encoding="utf-8")
     ]
     if sys.stderr is not None and sys.stderr.isatty():
-        handlers.append(logging.StreamHandler())
+        handlers.append(terminal := logging.StreamHandler())
+        terminal.setLevel(logging.WARNING)
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", handlers=handlers
     )

@@ -11,6 +11,7 @@ from typing import Any
 from nst_server.cli import EXIT_DONE, EXIT_INTERRUPTED, outputs, pictures
 from nst_server.cli.errors import CliError
 from nst_server.cli.following import follow
+from nst_server.cli.jobs import named
 from nst_server.cli.options import add_params, params_of
 from nst_server.cli.server import add_connection, add_server, for_call
 from nst_server.cli.terminal import Progress
@@ -48,7 +49,8 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--continues",
         metavar="JOB",
-        help="the job that painted the image of --start, painted over since or not: go on as it would have",
+        help="the job that painted the image of --start, painted over since or not: go on as it would have; "
+        "its id, or the beginning of it",
     )
     parser.add_argument(
         "--keep-job",
@@ -56,12 +58,7 @@ def add_parser(commands: Any) -> None:
         help="leave the job with the server for `nst attach`, until `nst forget` or for 14 days; else it is "
         "forgotten when its picture is written",
     )
-    parser.add_argument(
-        "--frames-dir",
-        type=Path,
-        metavar="DIR",
-        help="write the kept frames there (--frames series, if not told otherwise)",
-    )
+    outputs.add_frames_dir(parser, "the kept frames (--frames series, if not told otherwise)")
     add_params(parser, frames="none")
     add_server(parser)
     add_connection(parser)
@@ -94,12 +91,15 @@ def run(arguments: argparse.Namespace) -> int:
     def keep(frame: Event) -> None:
         picture = pictures.Picture(frame.pixels, frame.data or b"", content.profile)
         if arguments.frames_dir:
-            outputs.write_frame(arguments.frames_dir, frame["iteration"], picture)
+            outputs.write_frame(arguments.frames_dir, frame, picture)
         if frame["final"]:
             final.append(picture)
 
     job = new_job(arguments.content)
     print(f"job {job}", file=sys.stderr)
+    if getattr(arguments, "frames", "none") != "none" and not (arguments.frames_dir or arguments.keep_job):
+        hint = "To have them: --frames-dir DIR, or --keep-job."
+        print(f"note: the frames will be forgotten with the job. {hint}", file=sys.stderr)
     with for_call(arguments, "nst stylize") as client:
         client.submit(
             job,
@@ -109,7 +109,7 @@ def run(arguments: argparse.Namespace) -> int:
             style_masks=style_masks,
             mask=mask,
             start=start_image.wire if start_image else None,
-            continues=arguments.continues,
+            continues=arguments.continues and named(client, arguments.continues),
             profiles=pictures.profiles(content, *styles, start_image),
             title=arguments.content.name,
         )
@@ -124,6 +124,8 @@ def run(arguments: argparse.Namespace) -> int:
     stopped = f"stopped after {done['iteration']} iterations; " if done["reason"] == "stopped" else ""
     encoder = done["encoder"] or "recoloured"
     print(f"{arguments.output} ({stopped}{encoder} on {done['device']}, {done['seconds']:.0f} s)")
+    if arguments.keep_job and not arguments.frames_dir:
+        print(f"The server keeps the frames: nst attach {job} --frames-dir DIR", file=sys.stderr)
     if interrupted:
         print(f"Go on with it: --start {arguments.output} --continues {job}", file=sys.stderr)
     return EXIT_INTERRUPTED if interrupted else EXIT_DONE

@@ -73,7 +73,7 @@ class Progress:
         elif event.type in ("accepted", "state"):
             self._change(event)
         elif event.type == "frame" and event.get("kept", True) and not self._live:
-            self._write(f"kept the frame of iteration {event.get('iteration')}")
+            self._write(f"frame of iteration {event.get('iteration')}")
         elif event.type == "disconnected":
             self._write("connection lost, trying again" + self._dots)
 
