@@ -176,7 +176,7 @@ def during_inserts(probe, host, pen):
 
     timer.timeout.connect(paint)
     job.frames._group.add = add_and_paint
-    for key, wanted in enumerate(("at once", "active", "at once", "active"), 1):
+    for key, wanted in enumerate(("at once", "active") * 3, 1):
         state["wanted"] = wanted
         job.put(key)
         yield lambda key=key: key in job.inserted
