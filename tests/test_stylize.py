@@ -309,6 +309,7 @@ def test_stop_ends_with_the_best_so_far_at_full_size():
     assert [s.iteration for s in taken] == [1, 2, 3, 3]
     assert taken[-1].final and taken[-1].total == 3
     assert taken[-1].scale == (400, 30)
+    assert taken[-1].note == "painted at 100 px, and enlarged to 400"
 
 
 def test_cancel_leaves_in_the_middle_of_an_evaluation():

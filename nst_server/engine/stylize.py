@@ -369,6 +369,7 @@ class _Run:
         self._left = 0
         state = self._state()
         if self._view.size != self._full:
+            self._say(f"painted at {max(self._view.size)} px, and enlarged to {max(self._full)}")
             best = self._view.enlarged(best, self._full, self._params)
             self._view = View(self._scene, self._full)
         return self._step(best, here, state)

@@ -21,6 +21,7 @@ SAID = (
     _said("stopped early: the loss was not a number"),
     _said("the picture stopped changing after {} of {} iterations at {} px"),
     _said("worked at {} of {} px: not enough memory for more"),
+    _said("painted at {} px, and enlarged to {}"),
     _said("went on from iteration {} after an interruption"),
     _said("began again after an interruption"),
     _said("began again after an interruption: its checkpoint cannot be read, {}"),
