@@ -3,11 +3,14 @@
     .uv/bin/uv run docs/make_strength_sheet.py                  256, 512, 1024 px: 15 minutes on one core
     .uv/bin/uv run docs/make_strength_sheet.py --sizes 256 512
     .uv/bin/uv run docs/make_strength_sheet.py --style-loss wasserstein --out sheet.jpg
+    .uv/bin/uv run docs/make_strength_sheet.py --sizes 256 --style painting.jpg --out sheet.jpg
+    .uv/bin/uv run docs/make_strength_sheet.py --weights vgg19.pth --layers shallow --out sheet.jpg
     .uv/bin/uv run docs/make_strength_sheet.py --sizes 512 2048 --strengths 0.5 --column 620 --out sizes.jpg
 
-The demo's photograph and painting, the built-in encoder, seed 0, defaults but for what is named. To compare
-what the eye compares, pictures are shrunk to the smallest size before they are measured. They are kept in
-out/strength, and those that are there are measured as they are: remove them to have them painted anew.
+The demo's photograph and painting, the built-in encoder, seed 0, defaults but for what is named; layers as
+`nst bench optimisers` names them. To compare what the eye compares, pictures are shrunk to the smallest size
+before they are measured. They are kept in out/strength, and those that are there are measured as they are:
+remove them to have them painted anew.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,11 +27,14 @@ from PIL import Image
 from sheets import sheet
 from torch import Tensor
 
+from nst_server import weights
+from nst_server.bench.optimisers import LAYERS
 from nst_server.compare import GROUPS, Measure, measures
 from nst_server.demo import inputs
 from nst_server.engine.builtin import build_encoder
 from nst_server.engine.pyramid import resize
 from nst_server.engine.stylize import stylize
+from nst_server.engine.vgg import Encoder
 from nst_server.wire.params import STYLE_LOSSES, Params
 from nst_server.wire.scales import fit_longest
 
@@ -45,18 +52,62 @@ def tensor(image: Image.Image, size: int) -> Tensor:
     return resize(pixels.permute(2, 0, 1).contiguous(), fit_longest((image.width, image.height), size))
 
 
-def painted(name: str, size: int, params: Params) -> Image.Image:
-    """The photograph ``name`` in the manner of the demo's painting, painted now or before."""
-    file = PAINTED / f"{name}-{size}-{params.style_loss}-{params.iterations}-{params.strength}.png"
-    if not file.exists():
-        began = time.process_time()
-        content, style = tensor(inputs.content_photo(name), size), tensor(inputs.style_painting(), size)
-        encoder = build_encoder(content, [style], seed=params.seed)
-        *_, last = stylize(content, [style], encoder, params, device=torch.device("cpu"))
-        pixels = (last.image * 255).round().byte().permute(1, 2, 0).numpy()
-        Image.fromarray(pixels).save(file)
-        print(f"{time.process_time() - began:.0f} s of computing: {file.name}", flush=True)
-    return Image.open(file).convert("RGB")
+@dataclass(frozen=True)
+class Setting:
+    """What is painted at all strengths and sizes: a photograph of the demo's, in the manner of a painting."""
+
+    content: str
+    style: Path | None  # None: the demo's painting
+    layers: str
+    weights: Path | None  # None: the built-in encoder
+    style_loss: str
+    iterations: int
+
+    @property
+    def painting(self) -> Image.Image:
+        """The style."""
+        return inputs.style_painting() if self.style is None else Image.open(self.style)
+
+    def params(self, strength: float) -> Params:
+        """The parameters at one strength."""
+        content, style = LAYERS[self.layers] or ((), ())
+        return Params(
+            encoder="built-in" if self.weights is None else "vgg19",
+            strength=strength,
+            iterations=self.iterations,
+            style_loss=self.style_loss,
+            content_layers=dict.fromkeys(content, 1.0),
+            style_layers=dict.fromkeys(style, 1.0),
+        )
+
+    def file(self, size: int, strength: float) -> Path:
+        """Where the picture is kept."""
+        rest = [path.stem for path in (self.style, self.weights) if path is not None]
+        rest += [self.layers] if self.layers != "default" else []
+        words = (self.content, size, self.style_loss, self.iterations, strength, *rest)
+        return PAINTED / f"{'-'.join(map(str, words))}.png"
+
+    def encoder(self, content: Tensor, style: Tensor) -> Encoder:
+        """The encoder of these images, [3, H, W] each."""
+        if self.weights is not None:
+            found = weights.load(self.weights)
+            return Encoder(found.name, found.state)
+        chosen = LAYERS[self.layers]
+        layers = {"layers": (*chosen[0], *chosen[1])} if chosen else {}
+        return build_encoder(content, [style], **layers)
+
+    def painted(self, size: int, strength: float) -> Image.Image:
+        """The picture, painted now or before."""
+        file = self.file(size, strength)
+        if not file.exists():
+            began = time.process_time()
+            content, style = tensor(inputs.content_photo(self.content), size), tensor(self.painting, size)
+            encoder, params = self.encoder(content, style), self.params(strength)
+            *_, last = stylize(content, [style], encoder, params, device=torch.device("cpu"))
+            pixels = (last.image * 255).round().byte().permute(1, 2, 0).numpy()
+            Image.fromarray(pixels).save(file)
+            print(f"{time.process_time() - began:.0f} s of computing: {file.name}", flush=True)
+        return Image.open(file).convert("RGB")
 
 
 def row(title: str, rows: list[Measure], index: int) -> str:
@@ -70,6 +121,11 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--content", choices=inputs.CONTENTS, default="china", help="which photograph")
+    parser.add_argument("--style", type=Path, metavar="FILE", help="a painting in place of the demo's")
+    parser.add_argument(
+        "--weights", type=Path, metavar="FILE", help="VGG19's, in place of the built-in encoder"
+    )
+    parser.add_argument("--layers", choices=LAYERS, default="default", help="of content and style")
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, metavar="PX", help="longest sides")
     parser.add_argument("--strengths", type=float, nargs="+", default=STRENGTHS, metavar="S")
     parser.add_argument("--iterations", type=int, default=ITERATIONS, metavar="N", help="of each picture")
@@ -78,19 +134,20 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=OUT, help="where to write (default: %(default)s)")
     asked = parser.parse_args()
     PAINTED.mkdir(parents=True, exist_ok=True)
-    name, sizes, strengths = asked.content, sorted(asked.sizes), list(asked.strengths)
-    pictures: dict[tuple[float, int], Image.Image] = {}
-    for size, strength in itertools.product(sizes, strengths):
-        params = Params(
-            strength=strength, iterations=asked.iterations, style_loss=asked.style_loss, encoder="built-in"
-        )
-        pictures[strength, size] = painted(name, size, params)
+    setting = Setting(
+        asked.content, asked.style, asked.layers, asked.weights, asked.style_loss, asked.iterations
+    )
+    sizes, strengths = sorted(asked.sizes), list(asked.strengths)
+    pictures = {
+        (strength, size): setting.painted(size, strength)
+        for size, strength in itertools.product(sizes, strengths)
+    }
     shown = [(f"strength {strength:g}, {size} px", picture) for (strength, size), picture in pictures.items()]
     columns = len(strengths) if len(strengths) > 1 else len(sizes)
     sheet(shown, columns, asked.column).save(asked.out, quality=88)
 
     at = sizes[0]
-    content, style = tensor(inputs.content_photo(name), at), tensor(inputs.style_painting(), at)
+    content, style = tensor(inputs.content_photo(setting.content), at), tensor(setting.painting, at)
     keys = [(strength, size) for strength in strengths for size in sizes]
     rows = measures([tensor(pictures[key], at) for key in keys], content, style)
     print(f"| strength, size | {' | '.join(f'{r.group}, {r.name}' for r in rows)} |")

@@ -23,7 +23,10 @@ def floating(probe, top=90, height=780):
 
 def take_offer(probe, root, handle, seconds=90):
     """For ``yield from``: press the first offer's button, until all of its job's frames are layers."""
-    find(probe).findChild(probe.QtWidgets.QPushButton, "nst_take").click()
+    dock = find(probe)
+    buttons = dock.findChildren(probe.QtWidgets.QPushButton, "nst_take")
+    # Hidden ones, of offers shown before, are deleted when Krita's event loop has returned.
+    next(button for button in buttons if button.isVisibleTo(dock)).click()
     yield (lambda: has_final(handle), seconds)
     yield lambda: root.jobs[-1].has_ended
     yield 1.0
