@@ -32,7 +32,7 @@ from nst_server.engine.builtin import build_encoder
 from nst_server.engine.colour import apply_map, colour_moments, transfer_map
 from nst_server.engine.losses import StyleTarget, statistics
 from nst_server.engine.optimisers import LBFGS
-from nst_server.engine.preconditioner import Preconditioner, probe_curvature
+from nst_server.engine.preconditioner import Preconditioner, curvature_of
 from nst_server.engine.pyramid import fit_image, resize
 from nst_server.engine.scene import Scene, View
 from nst_server.engine.stylize import stylize
@@ -286,8 +286,7 @@ def optimiser() -> Figure:
     params = Params(encoder="built-in")
     scene = Scene(photo(SMALL), [painting()], encoder(), params)
     view = View(scene, scene.size)
-    probe = view.objective(Params(encoder="built-in", strength=0.0), lambda: None, 10**9)
-    curvature = probe_curvature(lambda image: probe(image).gradient, view.content, seed=0)
+    curvature = curvature_of(scene, params, scene.size, lambda: None, 10**9)
     objective = view.objective(params, lambda: None, 10**9)
     recoloured = view.beginning(params)
     model = Preconditioner(curvature, *view.content.shape[1:], CPU)

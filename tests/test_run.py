@@ -61,7 +61,7 @@ def test_no_iterations_are_not_for_painting():
 
 
 def test_plain_lbfgs_has_no_model_of_the_loss(monkeypatch):
-    monkeypatch.setattr(module, "probe_curvature", None)
+    monkeypatch.setattr(module, "curvature_of", None)
     assert steps(params=replace(QUICK, optimiser="plain-lbfgs"))[-1].losses["total"] < 0.5
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -16,12 +16,12 @@ from torch import Tensor
 from nst_server import weights
 from nst_server.engine.builtin import build_encoder
 from nst_server.engine.optimisers import LBFGS, Adam, Evaluation, Objective
-from nst_server.engine.preconditioner import Preconditioner, probe_curvature
+from nst_server.engine.preconditioner import Preconditioner, curvature_of
 from nst_server.engine.pyramid import resize
 from nst_server.engine.scene import Scene, View
 from nst_server.engine.vgg import Encoder
 from nst_server.wire.params import Params
-from nst_server.wire.scales import COARSEST, fit_longest
+from nst_server.wire.scales import fit_longest
 
 _CPU = torch.device("cpu")
 _WHOLE = 10**9  # px that a style is read at a time: all
@@ -161,10 +161,7 @@ def _runs(setting: Setting, scene: Scene, view: View) -> dict[str, Run]:
     """The optimisers by name; the first is the engine's default."""
 
     def preconditioned(start: Tensor, objective: _Counted) -> None:
-        # As the engine does: a probe of the content loss alone, at the coarsest size.
-        coarse = View(scene, fit_longest(view.size, min(COARSEST, max(view.size))))
-        probe = coarse.objective(replace(setting.params, strength=0.0, tv=0.0), lambda: None, _WHOLE)
-        curvature = probe_curvature(lambda image: probe(image).gradient, coarse.content, setting.params.seed)
+        curvature = curvature_of(scene, setting.params, view.size, lambda: None, _WHOLE)
         _steps(LBFGS(start, objective, Preconditioner(curvature, view.size[1], view.size[0], _CPU)))
 
     return {

@@ -9,9 +9,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
+
+from nst_server.engine.objective import Weights, used_layers
+from nst_server.engine.scene import Scene, View
+from nst_server.wire.params import Params
+from nst_server.wire.scales import COARSEST, Size, fit_longest
 
 _BINS = 32
 _TOP_FREQUENCY = math.sqrt(0.5)  # the corner of the spectrum, in cycles per pixel
@@ -58,6 +64,28 @@ def _orthonormal(n: int, like: Tensor) -> Tensor:
     scale = torch.full((n,), math.sqrt(2 / n), device=like.device, dtype=like.dtype)
     scale[0] = math.sqrt(1 / n)
     return scale
+
+
+def curvature_of(scene: Scene, params: Params, size: Size, check: Callable[[], None], largest: int) -> Tensor:
+    """The curvature [bins, 3, 3] of the loss of ``scene`` under ``params``, probed at the coarsest scale.
+
+    It is the encoder's far more than the picture's or the scale's, so it serves pictures up to ``size``.
+    Probed is a content loss over the layers of both losses, each as heavy as it is in the sum: the style
+    loss sees the picture through the same features, while its own curvature is the picture's. With the
+    content's layers alone plain L-BFGS was sooner where deep style layers were nearly all (strength 0.95).
+    ``check`` and ``largest`` as for ``View.objective``.
+    """
+    content, style = used_layers(scene.encoder, params)
+    weights = Weights.of(params)
+    layers = {
+        name: weights.content * content.get(name, 0.0) + weights.style * style.get(name, 0.0)
+        for name in {**content, **style}
+    }
+    seen = {name: weight for name, weight in layers.items() if weight > 0}
+    view = View(scene, fit_longest(size, min(COARSEST, max(size))))
+    probe = replace(params, strength=0.0, tv=0.0, content_layers=seen)
+    objective = view.objective(probe, check, largest)
+    return probe_curvature(lambda image: objective(image).gradient, view.content, params.seed)
 
 
 def probe_curvature(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -15,13 +15,13 @@ from nst_server import device as devices
 from nst_server.engine.memory import affordable_pixels, bytes_per_pixel
 from nst_server.engine.objective import used_layers
 from nst_server.engine.optimisers import LBFGS, Adam, Diverged, Evaluation, Objective, Optimiser
-from nst_server.engine.preconditioner import Preconditioner, probe_curvature
+from nst_server.engine.preconditioner import Preconditioner, curvature_of
 from nst_server.engine.regions import Regions
 from nst_server.engine.scene import Scene, View
 from nst_server.engine.state import Parts, State
 from nst_server.engine.vgg import Encoder
 from nst_server.wire.params import Params
-from nst_server.wire.scales import COARSEST, Size, check_scales, fit_longest, scales_of
+from nst_server.wire.scales import Size, check_scales, fit_longest, scales_of
 
 # Pixels of a style that ``deterministic`` reads at a time, where the canvas has not more: VGG's first maps of
 # so many take 256 MB each.
@@ -309,17 +309,8 @@ class _Run:
         return view.objective(params, self._control.check, self._tile)
 
     def _preconditioner(self, size: Size) -> Preconditioner:
-        """For images of ``size``, from a probe of the content loss made once at the coarsest size.
-
-        The curvature by frequency and colour is the encoder's far more than the picture's or the scale's.
-        """
         if self._curvature is None:
-            view = View(self._scene, fit_longest(size, min(COARSEST, max(size))))
-            probe = replace(self._params, strength=0.0, tv=0.0)
-            objective = self._objective(view, probe)
-            self._curvature = probe_curvature(
-                lambda image: objective(image).gradient, view.content, self._params.seed
-            )
+            self._curvature = curvature_of(self._scene, self._params, size, self._control.check, self._tile)
         return Preconditioner(self._curvature, size[1], size[0], self._device)
 
     def _step(self, image: Tensor, here: Evaluation, final: State | None = None) -> Step:
