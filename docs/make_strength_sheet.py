@@ -2,7 +2,7 @@
 
     .uv/bin/uv run docs/make_strength_sheet.py                  256, 512, 1024 px: 15 minutes on one core
     .uv/bin/uv run docs/make_strength_sheet.py --sizes 256 512
-    .uv/bin/uv run docs/make_strength_sheet.py --style-loss wasserstein --out sheet.jpg
+    .uv/bin/uv run docs/make_strength_sheet.py --style-loss moments --out sheet.jpg
     .uv/bin/uv run docs/make_strength_sheet.py --sizes 256 --style painting.jpg --out sheet.jpg
     .uv/bin/uv run docs/make_strength_sheet.py --weights vgg19.pth --layers shallow --out sheet.jpg
     .uv/bin/uv run docs/make_strength_sheet.py --sizes 512 2048 --strengths 0.5 --column 620 --out sizes.jpg
@@ -35,7 +35,7 @@ from nst_server.engine.builtin import build_encoder
 from nst_server.engine.pyramid import resize
 from nst_server.engine.stylize import stylize
 from nst_server.engine.vgg import Encoder
-from nst_server.wire.params import STYLE_LOSSES, Params
+from nst_server.wire.params import DEFAULTS, STYLE_LOSSES, Params
 from nst_server.wire.scales import fit_longest
 
 STRENGTHS = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0)
@@ -129,7 +129,7 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, metavar="PX", help="longest sides")
     parser.add_argument("--strengths", type=float, nargs="+", default=STRENGTHS, metavar="S")
     parser.add_argument("--iterations", type=int, default=ITERATIONS, metavar="N", help="of each picture")
-    parser.add_argument("--style-loss", choices=STYLE_LOSSES, default="moments")
+    parser.add_argument("--style-loss", choices=STYLE_LOSSES, default=DEFAULTS.style_loss)
     parser.add_argument("--column", type=int, default=COLUMN, metavar="PX", help="width of a picture")
     parser.add_argument("--out", type=Path, default=OUT, help="where to write (default: %(default)s)")
     asked = parser.parse_args()

@@ -97,12 +97,12 @@ def test_the_beginning_of_an_id_names_the_job(
     # A whole id means that job, also where another one begins with it.
     assert nst("cancel", "photo-1")[:2] == (0, "photo-1: cancelled\n")
     assert nst("cancel", "photo-1b")[:2] == (0, "photo-1b: cancelled\n")
-    code, told, said = nst("stop", "photo")
+    code, told, said = nst("pause", "photo")
     assert (code, told) == (2, "")
     for job in ("photo-1", "photo-1b", "photo-2"):
         assert job in said.splitlines()[0].replace(",", " ").replace(".", " ").split()
     assert "sketch-9" not in said
-    assert nst("stop", "ske")[1].startswith("sketch-9: stopped after ")
+    assert nst("stop", "sketch-9")[1].startswith("sketch-9: stopped after ")
     assert nst("attach", "sk", "--frames-dir", tmp_path)[0] == 0
     assert {"sketch-9-0001.png", "sketch-9-0002.png"} <= {file.name for file in tmp_path.iterdir()}
 
@@ -116,7 +116,7 @@ def test_no_beginning_is_not_the_beginning_of_the_only_job(
     assert json.loads(nst("jobs", "--json")[1])["jobs"][0]["state"] == "paused"
 
 
-def test_what_is_forgotten_or_cancelled_is_named_whole(
+def test_what_is_forgotten_or_ended_is_named_whole(
     server: ServerProcess, nst: Callable[..., tuple[int, str, str]]
 ) -> None:
     client = server.client()
@@ -125,7 +125,7 @@ def test_what_is_forgotten_or_cancelled_is_named_whole(
     code, _, said = nst("forget", "sketch")
     assert (code, said.startswith("nst: There is no job sketch.")) == (1, True)
     held(client, "photo-2")
-    assert nst("cancel", "photo")[0] == 1
+    assert nst("cancel", "photo")[0] == nst("stop", "photo")[0] == 1
     assert nst("resume", "photo-2")[:2] == (0, "photo-2: running\n")
     assert nst("forget", "sketch-9")[:2] == (0, "sketch-9: forgotten\n")
 

@@ -4,10 +4,12 @@ import math
 
 import pytest
 import torch
-from engine_helpers import picture
+from engine_helpers import TinyEncoder, picture
 
 from nst_server.engine.optimisers import LBFGS, Adam, Diverged, Evaluation
-from nst_server.engine.preconditioner import Preconditioner, dct, idct, probe_curvature
+from nst_server.engine.preconditioner import Preconditioner, curvature_of, dct, idct, probe_curvature
+from nst_server.engine.scene import Scene
+from nst_server.wire.params import Params
 
 CPU = torch.device("cpu")
 
@@ -195,6 +197,18 @@ def test_probe_finds_flat_frequencies_and_colours():
 def test_probe_of_a_flat_loss_or_a_single_pixel_is_harmless():
     assert probe_curvature(torch.zeros_like, picture(8, 8), seed=0).isfinite().all()
     assert probe_curvature(lambda x: x, torch.zeros(3, 1, 1), seed=0).isfinite().all()
+
+
+def test_the_probe_sees_the_layers_of_both_losses_as_much_as_they_count():
+    def probed(strength, style_layer):
+        params = Params(strength=strength, content_layers={"conv1_1": 1}, style_layers={style_layer: 1})
+        scene = Scene(picture(40, 32), [picture(24, 24)], TinyEncoder(), params)
+        return curvature_of(scene, params, scene.size, lambda: None, 10**9)
+
+    shallow, deep = "conv1_1", "conv2_1"
+    assert torch.equal(probed(0.0, shallow), probed(0.0, deep))
+    apart = [float((probed(s, shallow) - probed(s, deep)).norm()) for s in (0.1, 0.95)]
+    assert 0.01 < apart[0] <= apart[1]
 
 
 def test_preconditioner_is_symmetric_and_positive():

@@ -327,6 +327,14 @@ def test_cancel_leaves_in_the_middle_of_an_evaluation():
     assert control.checks == 101
 
 
+def test_what_changes_before_the_first_step_counts_from_there():
+    changes = {"keep_colours": "luminance", "strength": 0.8}
+    control = Control(QUICK)
+    control.params = QUICK.updated(changes)
+    changed, asked = steps(params=QUICK, control=control), steps(params=QUICK.updated(changes))
+    assert torch.equal(changed[-1].image, asked[-1].image)
+
+
 def test_sliders_are_live():
     control = Control(replace(QUICK, iterations=40, strength=0.5, coarse_to_fine=False))
     taken = []

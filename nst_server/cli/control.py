@@ -36,7 +36,7 @@ def add_parser(commands: Any) -> None:
     """Add the subcommands to ``commands``."""
     for name, text in _HELP.items():
         parser = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-        parser.add_argument("job", metavar="JOB", help=WHOLE if name == "cancel" else JOB_HELP)
+        parser.add_argument("job", metavar="JOB", help=WHOLE if name in ("stop", "cancel") else JOB_HELP)
         if name == "update":
             add_changes(parser)
         add_connection(parser)
@@ -47,8 +47,8 @@ def run(arguments: argparse.Namespace) -> int:
     command = arguments.command
     changes = _changes(arguments) if command == "update" else {}
     with running(arguments, f"nst {command}") as client:
-        # What it deletes is gone: a beginning could mean another job than it did the last time.
-        job = arguments.job if command == "cancel" else named(client, arguments.job)
+        # What it ends is over: a beginning could mean another job than it did the last time.
+        job = arguments.job if command in ("stop", "cancel") else named(client, arguments.job)
         if command == "update":
             told = _update(client, job, changes)
         elif command in ("stop", "cancel"):

@@ -26,7 +26,8 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--json",
         action="store_true",
-        help="as one JSON document for scripts, with the fields of `status` in docs/protocol.md",
+        help="as one JSON document for scripts, with the fields of `status` in docs/protocol.md; without "
+        "a server `server` is null",
     )
     add_connection(parser)
 

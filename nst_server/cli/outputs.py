@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import tempfile
 from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -64,13 +65,26 @@ def make_folder(option: str, folder: Path) -> None:
         raise CliError(
             f"{option}: {folder} cannot be made: {error.strerror}.", "Name a folder, there or not."
         ) from error
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise CliError(
+            f"{option}: {folder} cannot be written in: {error.strerror}.", "Name another folder."
+        ) from error
+
+
+def _folder(text: str) -> Path:
+    if not text:  # a script's variable that is not set
+        raise argparse.ArgumentTypeError("it names no folder")
+    return Path(text)
 
 
 def add_frames_dir(parser: argparse.ArgumentParser, what: str) -> None:
     """Add the option that names the folder of ``write_frame``."""
     parser.add_argument(
         "--frames-dir",
-        type=Path,
+        type=_folder,
         metavar="DIR",
         help=f"write {what} there, each as JOB-ITERATION.png (floats: .tif), beside those of other jobs",
     )

@@ -97,8 +97,10 @@ def run(arguments: argparse.Namespace) -> int:
 
     job = new_job(arguments.content)
     print(f"job {job}", file=sys.stderr)
-    if getattr(arguments, "frames", "none") != "none" and not (arguments.frames_dir or arguments.keep_job):
-        hint = "To have them: --frames-dir DIR, or --keep-job."
+    has_frames = str(params.frames) != "none"
+    if has_frames and not (arguments.frames_dir or arguments.keep_job):
+        or_kept = "" if arguments.device or arguments.weights else ", or --keep-job"
+        hint = f"To have them: --frames-dir DIR{or_kept}."
         print(f"note: the frames will be forgotten with the job. {hint}", file=sys.stderr)
     with for_call(arguments, "nst stylize") as client:
         client.submit(
@@ -124,7 +126,7 @@ def run(arguments: argparse.Namespace) -> int:
     stopped = f"stopped after {done['iteration']} iterations; " if done["reason"] == "stopped" else ""
     encoder = done["encoder"] or "recoloured"
     print(f"{arguments.output} ({stopped}{encoder} on {done['device']}, {done['seconds']:.0f} s)")
-    if arguments.keep_job and not arguments.frames_dir:
+    if arguments.keep_job and has_frames and not arguments.frames_dir:
         print(f"The server keeps the frames: nst attach {job} --frames-dir DIR", file=sys.stderr)
     if interrupted:
         print(f"Go on with it: --start {arguments.output} --continues {job}", file=sys.stderr)

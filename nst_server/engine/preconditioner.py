@@ -70,9 +70,10 @@ def curvature_of(scene: Scene, params: Params, size: Size, check: Callable[[], N
     """The curvature [bins, 3, 3] of the loss of ``scene`` under ``params``, probed at the coarsest scale.
 
     It is the encoder's far more than the picture's or the scale's, so it serves pictures up to ``size``.
-    Probed is a content loss over the layers of both losses, each as heavy as it is in the sum: the style
-    loss sees the picture through the same features, while its own curvature is the picture's. With the
-    content's layers alone plain L-BFGS was sooner where deep style layers were nearly all (strength 0.95).
+    It is probed once, whatever changes later. Probed is a content loss over the layers of both losses, by
+    the weights that these have: the style loss sees the picture through the same features, while its own
+    curvature is the picture's. With the content's layers alone plain L-BFGS was sooner where deep style
+    layers were nearly all (strength 0.95).
     ``check`` and ``largest`` as for ``View.objective``.
     """
     content, style = used_layers(scene.encoder, params)

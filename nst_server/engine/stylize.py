@@ -251,6 +251,8 @@ class _Run:
         params = self._control.params
         if self._optimiser is not None:
             self._reached = self._view.follow_colours(params, self._result()[0])
+        elif not self._scene.has_colours_of(params):
+            self._scene.take_colours(params)
         previous = None if self._reached is None else self._view.extended(self._reached)
         view = View(self._scene, size, previous)
         earlier, self._earlier = self._earlier, None
@@ -262,11 +264,12 @@ class _Run:
         objective = self._objective(view, params)
         if earlier is not None and self._curvature is None:
             self._curvature = earlier.curvature
+        self._params = params
         optimiser = self._new_optimiser(start, objective, size)
         if earlier is not None and earlier.size == size:
             optimiser.recall(earlier.optimiser)
         self._evaluations += optimiser.evaluations
-        self._view, self._optimiser, self._params = view, optimiser, params
+        self._view, self._optimiser = view, optimiser
         self._asked = self._left = iterations
         del self._queue[0]
 
@@ -360,7 +363,7 @@ class _Run:
         self._left = 0
         state = self._state()
         if self._view.size != self._full:
-            self._say(f"painted at {max(self._view.size)} px, and enlarged to {max(self._full)}")
+            self._say(f"painted at {max(self._view.size)} px, and enlarged to {max(self._scene.size)}")
             best = self._view.enlarged(best, self._full, self._params)
             self._view = View(self._scene, self._full)
         return self._step(best, here, state)

@@ -232,9 +232,9 @@ class Params:
         "layer names with weights; conv3_1@2: of the picture at half its size; empty: the encoder's default",
     )
     style_loss: str = _option(
-        "moments",
-        "what the style loss compares: moments: covariance, mean and deviation of the features; gram: their "
-        "Gram matrices alone; wasserstein: the distance of the Gaussians with their moments",
+        "wasserstein",
+        "what the style loss compares: wasserstein: the distance of the Gaussians that have the means and "
+        "covariances of the features; moments: these themselves; gram: the Gram matrices alone",
         choices=STYLE_LOSSES,
     )
     style_layer_losses: Mapping[str, str] = _option(
