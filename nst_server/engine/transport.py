@@ -20,9 +20,16 @@ def transport(covariance: Tensor, deviation: Tensor, ridge: float) -> tuple[Tens
     """
     if not bool(covariance.isfinite().all()):
         return covariance.new_tensor(math.nan), torch.full_like(covariance, math.nan)
-    # On CPUs a decomposition takes half the time of the products; on GPUs it is the slowest there is.
-    decompose = covariance.device.type == "cpu"
-    return (by_eigenvalues if decompose else by_products)(covariance, deviation, ridge)
+    # On CPUs a decomposition takes half the time of the products; on CUDA GPUs it is the slowest there is.
+    # Apple's GPUs have no float64, and factors are slow there.
+    if covariance.device.type == "cuda":
+        return by_products(covariance, deviation, ridge)
+    return _on_cpu(covariance, deviation, ridge)
+
+
+def _on_cpu(covariance: Tensor, deviation: Tensor, ridge: float) -> tuple[Tensor, Tensor]:
+    trace, moved = by_eigenvalues(covariance.cpu().double(), deviation.cpu().double(), ridge)
+    return trace.to(covariance), moved.to(covariance)
 
 
 def by_eigenvalues(covariance: Tensor, deviation: Tensor, ridge: float) -> tuple[Tensor, Tensor]:
@@ -43,8 +50,7 @@ def by_products(covariance: Tensor, deviation: Tensor, ridge: float) -> tuple[Te
     lower, failed = torch.linalg.cholesky_ex(covariance)
     if int(failed):
         # Where the ridge is below the rounding of B, as of a picture against a style of one colour.
-        exact = by_eigenvalues(covariance.cpu().double(), deviation.cpu().double(), ridge)
-        return exact[0].to(covariance), exact[1].to(covariance)
+        return _on_cpu(covariance, deviation, ridge)
     start = lower.T * deviation
     square = start.T @ start
     norm = math.sqrt(float(square.norm()))  # at least the largest singular value
