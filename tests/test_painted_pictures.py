@@ -72,7 +72,8 @@ def test_no_seam_and_no_grid(measured):
     assert max(measured["traces, fine grid"]) < 1.35
 
 
-@pytest.mark.parametrize(("strength", "least"), [(HALF, 0.011), (WHOLE, 0.03)])
+# Of the content's sky every block is below 0.006.
+@pytest.mark.parametrize(("strength", "least"), [(HALF, 0.009), (WHOLE, 0.03)])
 def test_an_even_sky_is_painted_too(content, painted, strength, least):
     def contrasts(image):
         blocks = image.mean(0)[:80].unfold(0, 8, 8).unfold(1, 8, 8)
