@@ -18,7 +18,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,15 +27,12 @@ from PIL import Image
 from sheets import sheet
 from torch import Tensor
 
-from nst_server import weights
-from nst_server.bench.optimisers import LAYERS
+from nst_server.bench import optimisers
 from nst_server.compare import GROUPS, Measure, measures
 from nst_server.demo import inputs
-from nst_server.engine.builtin import build_encoder
 from nst_server.engine.pyramid import resize
 from nst_server.engine.stylize import stylize
-from nst_server.engine.vgg import Encoder
-from nst_server.wire.params import DEFAULTS, STYLE_LOSSES, Params
+from nst_server.wire.params import DEFAULTS, STYLE_LOSSES
 from nst_server.wire.scales import fit_longest
 
 STRENGTHS = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0)
@@ -68,18 +65,6 @@ class Setting:
         """The style."""
         return inputs.style_painting() if self.style is None else Image.open(self.style)
 
-    def params(self, strength: float) -> Params:
-        """The parameters at one strength."""
-        content, style = LAYERS[self.layers] or ((), ())
-        return Params(
-            encoder="built-in" if self.weights is None else "vgg19",
-            strength=strength,
-            iterations=self.iterations,
-            style_loss=self.style_loss,
-            content_layers=dict.fromkeys(content, 1.0),
-            style_layers=dict.fromkeys(style, 1.0),
-        )
-
     def file(self, size: int, strength: float) -> Path:
         """Where the picture is kept."""
         rest = [path.stem for path in (self.style, self.weights) if path is not None]
@@ -87,23 +72,15 @@ class Setting:
         words = (self.content, size, self.style_loss, self.iterations, strength, *rest)
         return PAINTED / f"{'-'.join(map(str, words))}.png"
 
-    def encoder(self, content: Tensor, style: Tensor) -> Encoder:
-        """The encoder of these images, [3, H, W] each."""
-        if self.weights is not None:
-            found = weights.load(self.weights)
-            return Encoder(found.name, found.state)
-        chosen = LAYERS[self.layers]
-        layers = {"layers": (*chosen[0], *chosen[1])} if chosen else {}
-        return build_encoder(content, [style], **layers)
-
     def painted(self, size: int, strength: float) -> Image.Image:
         """The picture, painted now or before."""
         file = self.file(size, strength)
         if not file.exists():
             began = time.process_time()
             content, style = tensor(inputs.content_photo(self.content), size), tensor(self.painting, size)
-            encoder, params = self.encoder(content, style), self.params(strength)
-            *_, last = stylize(content, [style], encoder, params, device=torch.device("cpu"))
+            job = optimisers.Setting(self.content, content, style, self.layers, strength, self.weights)
+            params = replace(job.params, style_loss=self.style_loss, iterations=self.iterations)
+            *_, last = stylize(content, [style], job.encoder(), params, device=torch.device("cpu"))
             pixels = (last.image * 255).round().byte().permute(1, 2, 0).numpy()
             Image.fromarray(pixels).save(file)
             print(f"{time.process_time() - began:.0f} s of computing: {file.name}", flush=True)
@@ -125,7 +102,7 @@ def main() -> None:
     parser.add_argument(
         "--weights", type=Path, metavar="FILE", help="VGG19's, in place of the built-in encoder"
     )
-    parser.add_argument("--layers", choices=LAYERS, default="default", help="of content and style")
+    parser.add_argument("--layers", choices=optimisers.LAYERS, default="default", help="of content and style")
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, metavar="PX", help="longest sides")
     parser.add_argument("--strengths", type=float, nargs="+", default=STRENGTHS, metavar="S")
     parser.add_argument("--iterations", type=int, default=ITERATIONS, metavar="N", help="of each picture")

@@ -30,13 +30,14 @@ _HELP = {
     "cancel": "end a job without a picture; the frames that it has kept stay",
     "update": "change a job while it runs: strength, shares of the styles, colours and the like",
 }
+_ENDING = ("stop", "cancel")
 
 
 def add_parser(commands: Any) -> None:
     """Add the subcommands to ``commands``."""
     for name, text in _HELP.items():
         parser = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-        parser.add_argument("job", metavar="JOB", help=WHOLE if name in ("stop", "cancel") else JOB_HELP)
+        parser.add_argument("job", metavar="JOB", help=WHOLE if name in _ENDING else JOB_HELP)
         if name == "update":
             add_changes(parser)
         add_connection(parser)
@@ -48,10 +49,10 @@ def run(arguments: argparse.Namespace) -> int:
     changes = _changes(arguments) if command == "update" else {}
     with running(arguments, f"nst {command}") as client:
         # What it ends is over: a beginning could mean another job than it did the last time.
-        job = arguments.job if command in ("stop", "cancel") else named(client, arguments.job)
+        job = arguments.job if command in _ENDING else named(client, arguments.job)
         if command == "update":
             told = _update(client, job, changes)
-        elif command in ("stop", "cancel"):
+        elif command in _ENDING:
             told = _end(client, job, command)
         else:
             told = _hold(client, job, command)

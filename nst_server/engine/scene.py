@@ -74,10 +74,14 @@ class Scene:
         self._styles_given = [_filled(*style) for style in zip(styles, self.alphas, strict=True)]
         self.start_alpha = _unless_opaque(start_alpha)
         self._start_given = start if start is None else _filled(start, self.start_alpha)
-        self.take_colours(params)
+        self._prepare(params)
 
     def take_colours(self, params: Params) -> None:
-        """Prepare the pictures for ``params.keep_colours`` and ``params.luminance_space``."""
+        """Have the pictures prepared for ``params.keep_colours`` and ``params.luminance_space``."""
+        if not self.has_colours_of(params):
+            self._prepare(params)
+
+    def _prepare(self, params: Params) -> None:
         self._keeps, self._space = params.keep_colours, params.luminance_space
         self.content = self._grey(self.original)
         self.palette = moments_of(self.content, self.influence)

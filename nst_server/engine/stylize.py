@@ -251,7 +251,7 @@ class _Run:
         params = self._control.params
         if self._optimiser is not None:
             self._reached = self._view.follow_colours(params, self._result()[0])
-        elif not self._scene.has_colours_of(params):
+        else:
             self._scene.take_colours(params)
         previous = None if self._reached is None else self._view.extended(self._reached)
         view = View(self._scene, size, previous)
@@ -282,8 +282,7 @@ class _Run:
         # What is left to go on from if the memory does not suffice for the rest.
         self._asked, self._left = state.asked, state.left
         self._reached = state.image
-        if not self._scene.has_colours_of(state.params):
-            self._scene.take_colours(state.params)
+        self._scene.take_colours(state.params)
         self._view = View(self._scene, state.size, state.previous)
         self._params = state.params
         objective = self._objective(self._view, self._params)
