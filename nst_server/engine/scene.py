@@ -249,20 +249,27 @@ class View:
         To the picture that the run itself held to, where its last state ``earlier`` is of this size: then
         the loss goes on where it stood. Except where the frame has been painted over since.
         """
-        frame = self.extended(frame)
-        if earlier is None or earlier.size != self.size:
+        frame, reference = (
+            self.extended(frame),
+            self.scene.reference(self.content, params, self._divided(params)),
+        )
+        known = earlier if earlier is not None and earlier.size == self.size else None
+        if known is None:
             longest = max(1, round(max(self.size) / self.scene.params.scale_step))
-            self._previous = resize(frame, fit_longest(self.size, longest))
-            return
-        reference = self.scene.reference(self.content, params, self._divided(params))
-        held = reference if earlier.previous is None else earlier.previous
-        size = (held.shape[2], held.shape[1])
-        frame, before = resize(frame, size), resize(self.extended(earlier.image), size)
-        repainted = (_REPAINTED * (frame - before).abs().amax(0)).clamp(max=1)
+            size = fit_longest(self.size, longest)
+        else:
+            held = reference if known.previous is None else known.previous
+            size = (held.shape[2], held.shape[1])
+        frame = resize(frame, size)
         # Further away than the frame by as much as the content, of which a share is left, would draw it back:
         # what was painted out would shine through.
-        beyond = frame + (1 / _HOLD - 1) * (frame - resize(reference, size))
-        self._previous = torch.lerp(held, beyond.clamp(0, 1), repainted)
+        beyond = (frame + (1 / _HOLD - 1) * (frame - resize(reference, size))).clamp(0, 1)
+        if known is None:
+            self._previous = beyond
+        else:
+            before = resize(self.extended(known.image), size)
+            repainted = (_REPAINTED * (frame - before).abs().amax(0)).clamp(max=1)
+            self._previous = torch.lerp(held, beyond, repainted)
 
     def _divided(self, params: Params) -> Division:
         shares = style_shares(params, len(self.scene.styles))
