@@ -133,7 +133,7 @@ def encoder_for(case: Case, weights_path: Path | None = None) -> Encoder:
     name = "vgg16" if params.encoder == "vgg16" else "vgg19"
     state = None
     if weights_path is not None:
-        found = _loaded(weights_path)
+        found = loaded(weights_path)
         state = found.state if found.name == name else None
     state = state or _random_filters(name)
     needed = {
@@ -144,7 +144,7 @@ def encoder_for(case: Case, weights_path: Path | None = None) -> Encoder:
     return Encoder(name, needed, pooling=params.pooling)
 
 
-_loaded = cache(weights.load)
+loaded = cache(weights.load)
 
 
 @cache

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nst_server import weights
+from nst_server.bench.cases import loaded
 from nst_server.engine.builtin import build_encoder
 from nst_server.engine.optimisers import LBFGS, Adam, Evaluation, Objective
 from nst_server.engine.preconditioner import Preconditioner, curvature_of
@@ -63,7 +63,7 @@ class Setting:
     ) -> Setting:
         """The same from content and style of any size, brought to this longest side.
 
-        Raises InvalidParams for a strength out of range.
+        Raises InvalidParams for a strength out of range, WeightsError for weights that cannot be used.
         """
         content, style = (
             resize(image.contiguous(), fit_longest((image.shape[2], image.shape[1]), longest))
@@ -74,12 +74,17 @@ class Setting:
         return setting
 
     @property
+    def encoder_name(self) -> str:
+        """The encoder, as ``Params.encoder`` has it. Raises WeightsError."""
+        return "built-in" if self.weights_path is None else loaded(self.weights_path).name
+
+    @property
     def params(self) -> Params:
-        """The parameters of the job."""
+        """The parameters of the job. Raises WeightsError."""
         chosen = LAYERS[self.layers]
         content, style = chosen or ((), ())
         return Params(
-            encoder="built-in" if self.weights_path is None else "vgg19",
+            encoder=self.encoder_name,
             strength=self.strength,
             content_layers=dict.fromkeys(content, 1.0),
             style_layers=dict.fromkeys(style, 1.0),
@@ -88,7 +93,7 @@ class Setting:
     def encoder(self) -> Encoder:
         """The encoder of the job. Raises WeightsError."""
         if self.weights_path is not None:
-            found = weights.load(self.weights_path)
+            found = loaded(self.weights_path)
             return Encoder(found.name, found.state)
         chosen = LAYERS[self.layers]
         layers = (*chosen[0], *chosen[1]) if chosen else ("conv3_1",)
@@ -96,8 +101,8 @@ class Setting:
 
     @property
     def title(self) -> str:
-        """What tells it from the others."""
-        name = "built-in" if self.weights_path is None else "VGG19"
+        """What tells it from the others. Raises WeightsError."""
+        name = self.encoder_name.replace("vgg", "VGG")
         return f"{name}, {self.layers} layers, {self.pair}, strength {self.strength:g}"
 
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from nst_server.cli import EXIT_DONE, EXIT_INTERRUPTED, pictures
 from nst_server.cli.errors import CliError
-from nst_server.cli.following import follow
+from nst_server.cli.following import follow, forget
 from nst_server.cli.options import add_params, params_of
 from nst_server.cli.server import add_connection, add_server, for_call
 from nst_server.cli.stylize import new_job
@@ -72,8 +72,8 @@ def run(arguments: argparse.Namespace) -> int:
             images = pictures.of(content).wire, [pictures.of(style).wire]
             # Who tries the demo has not agreed to 548 MB; who names the encoder has.
             client.submit(job, params, *images, title="nst demo", download=params.encoder != "auto")
-            done, interrupted = follow(client, job, recorder, recorder.keep)
-            client.forget(job)
+            done, interrupted = follow(client, job, recorder, recorder.keep, keeps=False)
+            forget(client, job)
     made_by = f"encoder {done['encoder']}, {done['device']}"
     caption = f"{done['iteration']} iterations, {made_by}, {done['seconds']:.0f} s"
     contact_sheet(content, [style], recorder.frames, caption).save(arguments.out / "contact-sheet.png")
@@ -183,7 +183,10 @@ class Recorder:
         picture.save(self._folder / "frames" / f"iteration-{frame['iteration']:04d}.png")
         if frame["final"]:
             picture.save(self._folder / "final.png")
-        width, height = frame["scale"]
-        if self.frames and self.frames[-1][0] == frame["iteration"]:
+        iteration, scale = frame["iteration"], frame["scale"]
+        # A job that is stopped at a coarse scale ends by enlarging what it has, which takes no iteration.
+        scales = [told["scale"] for told in self.history if told["iteration"] == iteration]
+        width, height = min([*scales, scale], key=max)
+        if self.frames and self.frames[-1][0] == iteration:
             self.frames.pop()
-        self.frames.append((frame["iteration"], picture, (width, height)))
+        self.frames.append((iteration, picture, (width, height)))

@@ -12,12 +12,14 @@ from nst_server.cli.errors import CliError
 from nst_server.cli.options import option_of
 from nst_server.wire.client import Client
 from nst_server.wire.events import Event
-from nst_server.wire.messages import CANCELLING, ENDINGS, RUNNING
+from nst_server.wire.messages import CANCELLED, CANCELLING, ENDINGS, FAILED, RUNNING
 
 #: The server promises ``cancelled`` within 2 s; a little more for a loaded machine.
 CANCEL_SECONDS = 5.0
 #: Whoever presses Ctrl-C a third time waits no longer than this: a server that is there has heard it by then.
 LEAVE_SECONDS = 0.5
+#: What a job is worth that nobody asks for any more: without an answer the server keeps it until it is old.
+FORGET_SECONDS = 1.0
 
 
 class Watcher(Protocol):
@@ -34,14 +36,19 @@ class Watcher(Protocol):
 
 
 def follow(
-    client: Client, job: str, progress: Watcher, on_frame: Callable[[Event], None], ours: bool = True
+    client: Client,
+    job: str,
+    progress: Watcher,
+    on_frame: Callable[[Event], None],
+    ours: bool = True,
+    keeps: bool = True,
 ) -> tuple[Event, bool]:
     """Follow ``job`` to its end, showing ``progress`` and handing over each frame.
 
     Returns ``done``, and whether the user interrupted: Ctrl-C stops the job, which keeps its best picture so
     far; a second one cancels it, a third does not wait for that. Raises CliError where it was rejected,
     failed or was cancelled, and KeyboardInterrupt where the user's interruption left no picture, or the job
-    is not ``ours`` to stop.
+    is not ``ours`` to stop. Unless the server ``keeps`` it, one that leaves no picture is forgotten.
     """
     interruptions = _Interruptions(client, job, progress)
     try:
@@ -49,6 +56,9 @@ def follow(
             for event in client.follow(job, tick=interruptions.obey):
                 progress.show(event)
                 interruptions.heed(event)
+                is_discarded = event.type == "done" and interruptions.count > 1
+                if not keeps and (event.type in (FAILED, CANCELLED) or is_discarded):
+                    forget(client, job)
                 if event.type == "connected":
                     interruptions.repeat()
                 elif event.type == "frame":
@@ -58,13 +68,22 @@ def follow(
                     raise KeyboardInterrupt
                 elif event.type in ("rejected", "failed", "cancelled", "error"):
                     _raise(event)
+                elif is_discarded:
+                    raise KeyboardInterrupt
                 elif event.type == "done":
-                    if interruptions.count > 1:
-                        raise KeyboardInterrupt
                     return event, interruptions.count > 0
     finally:
         progress.close()
     raise AssertionError("a followed job ends with an ending")
+
+
+def forget(client: Client, job: str) -> None:
+    """Have an ended job forgotten: closing the client at once could lose the message."""
+    client.forget(job)
+    deadline = time.monotonic() + FORGET_SECONDS
+    while time.monotonic() < deadline:
+        if any(event.type in ("forgotten", "error") for event in client.poll(0.1)):
+            return
 
 
 class _Interruptions:

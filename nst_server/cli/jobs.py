@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Callable
 from typing import Any
 
 from nst_server.cli.errors import CliError
@@ -12,9 +13,13 @@ from nst_server.cli.server import NoServer, add_connection, running
 from nst_server.cli.terminal import in_one_line
 from nst_server.wire.client import Client
 from nst_server.wire.events import Event
+from nst_server.wire.messages import ENDINGS, is_job
 
 ANSWER_SECONDS = 5.0
-JOB_HELP = "its id, as `nst jobs` lists it, or as much of its beginning as no other job shares"
+JOB_HELP = (
+    "its id, as `nst jobs` lists it, or as much of its beginning as no other job shares; "
+    "of several that share it, the only one that has not ended"
+)
 WHOLE = "its whole id, as `nst jobs` lists it"
 #: Of those that an ambiguous id could mean.
 _NAMED = 8
@@ -54,6 +59,9 @@ def run(arguments: argparse.Namespace) -> int:
             f"{job['job']:34} {job['state'] + place:20} {job['iteration']:>5}/{job['total']:<5}"
             f" {job['kept_frames']:>3} frames  {in_one_line(job['title'])}"
         )
+    ended = sum(job["state"] in ENDINGS for job in jobs)
+    if ended:
+        print(f"ended: {ended}; they go 14 days after their end, or with: nst forget --ended")
     return 0
 
 
@@ -61,26 +69,48 @@ def listing(client: Client) -> tuple[Event, list[Any]]:
     """The server's status and all of its jobs, which may come in several messages."""
     client.status()
     jobs: list[Any] = []
+
+    def is_last(event: Event) -> bool:
+        if event.type == "status":
+            jobs.extend(event["jobs"])
+        return event.type == "status" and not event.get("more")
+
+    return _answer(client, is_last), jobs
+
+
+def named(client: Client, text: str, *, any_state: bool = False) -> str:
+    """The id of the job that ``text`` names: whole, or as much of its beginning as no other job shares.
+
+    Of several the only one that has not ended is meant, except where ``any_state`` could be. What no id
+    begins with is returned as it is, for the server to say so. Raises CliError where several are left.
+    """
+    # An empty text is a script's variable that is not set.
+    if not text or _is_known(client, text):
+        return text
+    found = [job for job in listing(client)[1] if job["job"].startswith(text)]
+    unfinished = [job for job in found if job["state"] not in ENDINGS]
+    if len(unfinished) == 1 and not any_state:
+        found = unfinished
+    ids = [str(job["job"]) for job in found]
+    if len(ids) > 1:
+        more = f" and {len(ids) - _NAMED} more" if len(ids) > _NAMED else ""
+        raise CliError(f"{text} could be {', '.join(ids[:_NAMED])}{more}.", "Write more of the id, or all of it.")
+    return ids[0] if ids else text
+
+
+def _is_known(client: Client, text: str) -> bool:
+    """Whether that is the whole id of a job."""
+    if not is_job(text):
+        return False
+    client.frames(text)
+    return _answer(client, lambda event: event.type in ("frames", "error") and event.job == text).type == "frames"
+
+
+def _answer(client: Client, is_it: Callable[[Event], bool]) -> Event:
+    """The next event that it is. Raises CliError where none comes in time."""
     deadline = time.monotonic() + ANSWER_SECONDS
     while time.monotonic() < deadline:
         for event in client.poll(0.2):
-            if event.type == "status":
-                jobs += event["jobs"]
-                if not event.get("more"):
-                    return event, jobs
+            if is_it(event):
+                return event
     raise CliError("The server did not answer.", "See its log, or start it again.", code=1)
-
-
-def named(client: Client, text: str) -> str:
-    """The id of the job that ``text`` names: whole, or as much of its beginning as no other job shares.
-
-    What no id begins with is returned as it is, for the server to say so. Raises CliError where several do.
-    """
-    jobs = [str(job["job"]) for job in listing(client)[1]]
-    # An empty text is a script's variable that is not set.
-    found = [job for job in jobs if job.startswith(text)] if text and text not in jobs else []
-    if len(found) > 1:
-        more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
-        problem = f"{text} could be {', '.join(found[:_NAMED])}{more}."
-        raise CliError(problem, "Write more of the id, or all of it.")
-    return found[0] if found else text

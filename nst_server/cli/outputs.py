@@ -58,20 +58,17 @@ def check_apart(file: Path, read: Iterable[Path]) -> None:
 
 
 def make_folder(option: str, folder: Path) -> None:
-    """Make the ``folder`` that ``option`` asks for, where there is none. Raises CliError if it cannot be."""
+    """Make the ``folder`` that ``option`` asks for, where there is none.
+
+    Raises CliError now, not after minutes of computing, where no files can be made in it.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise CliError(
-            f"{option}: {folder} cannot be made: {error.strerror}.", "Name a folder, there or not."
-        ) from error
-    try:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise CliError(
-            f"{option}: {folder} cannot be written in: {error.strerror}.", "Name another folder."
-        ) from error
+        problem = f"{option}: {folder} is no folder that can be written in: {error.strerror}."
+        raise CliError(problem, "Name another, there or not.") from error
 
 
 def _folder(text: str) -> Path:

@@ -56,7 +56,7 @@ def add_parser(commands: Any) -> None:
         "--keep-job",
         action="store_true",
         help="leave the job with the server for `nst attach`, until `nst forget` or for 14 days; else it is "
-        "forgotten when its picture is written",
+        "forgotten when its picture is written, or where there will be none",
     )
     outputs.add_frames_dir(parser, "the kept frames (--frames series, if not told otherwise)")
     add_params(parser, frames="none")
@@ -111,16 +111,16 @@ def run(arguments: argparse.Namespace) -> int:
             style_masks=style_masks,
             mask=mask,
             start=start_image.wire if start_image else None,
-            continues=arguments.continues and named(client, arguments.continues),
+            continues=arguments.continues and named(client, arguments.continues, any_state=True),
             profiles=pictures.profiles(content, *styles, start_image),
             title=arguments.content.name,
         )
-        done, interrupted = follow(client, job, Progress(), keep)
+        done, interrupted = follow(client, job, Progress(), keep, keeps=arguments.keep_job)
         # Not before the end: the job may still be cancelled, and the picture of an earlier run stays then.
         for picture in final:
             outputs.write(arguments.output, picture, depth)
         if not arguments.keep_job:
-            client.forget(job)
+            forget(client, job)
     for note in done["notes"]:
         print(f"note: {note}")
     stopped = f"stopped after {done['iteration']} iterations; " if done["reason"] == "stopped" else ""
