@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from server_process import SCRIPT, RawClient, ServerProcess
 
-from nst_server.cli import main
+from nst_server.cli import jobs, main
 
 
 @pytest.fixture
@@ -96,12 +96,18 @@ def test_the_beginning_of_an_id_names_the_job(
     assert nst("update", "sketch", "--tv", "1")[:2] == (0, "sketch-9: tv 1\n")
     # A whole id means that job, also where another one begins with it.
     assert nst("cancel", "photo-1")[:2] == (0, "photo-1: cancelled\n")
-    assert nst("cancel", "photo-1b")[:2] == (0, "photo-1b: cancelled\n")
+    client.submit("photo-3", iterations=100_000)
+    client.expect("accepted", job="photo-3")
     code, told, said = nst("pause", "photo")
     assert (code, told) == (2, "")
-    for job in ("photo-1", "photo-1b", "photo-2"):
+    for job in ("photo-1", "photo-1b", "photo-2", "photo-3"):
         assert job in said.splitlines()[0].replace(",", " ").replace(".", " ").split()
     assert "sketch-9" not in said
+    for job in ("photo-1b", "photo-3"):
+        nst("cancel", job)
+    assert nst("pause", "photo")[:2] == (0, "photo-2: paused\n"), "of those alone it has not ended"
+    assert nst("cancel", "photo-2")[0] == 0
+    assert "photo could be " in nst("attach", "photo")[2], "none of them goes on"
     assert nst("stop", "sketch-9")[1].startswith("sketch-9: stopped after ")
     assert nst("attach", "sk", "--frames-dir", tmp_path)[0] == 0
     assert {"sketch-9-0001.png", "sketch-9-0002.png"} <= {file.name for file in tmp_path.iterdir()}
@@ -148,8 +154,18 @@ def test_what_a_job_goes_on_from_is_named_by_the_beginning_of_its_id(
     _, _, said = nst(*going_on, first[:-3])
     request = json.loads((server.data / "jobs" / said.split()[1] / "job.json").read_text())["request"]
     assert request["continues"] == first
+    held(server.client(), "photo-running")
+    # What has painted the picture has mostly ended.
     code, _, said = nst(*going_on, "photo-")
     assert (code, said.splitlines()[1].startswith("nst: photo- could be "), first in said) == (2, True, True)
+
+
+def test_a_whole_id_needs_no_list_of_all_jobs(
+    server: ServerProcess, nst: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held(server.client(), "one", "one-more")
+    monkeypatch.setattr(jobs, "listing", lambda _client: pytest.fail("all jobs are asked for"))
+    assert nst("resume", "one")[:2] == (0, "one: running\n")
 
 
 def test_runs_that_share_a_folder_keep_their_frames_apart(
@@ -196,6 +212,21 @@ def test_a_job_is_forgotten_with_its_picture_written_unless_it_shall_be_kept(
     assert [job in listed for job in jobs] == [False, True]
     code, _, said = nst(*painting, "--keep-job", "--device", "cpu")
     assert (code, "ends with the call" in said) == (2, True)
+
+
+def test_a_job_that_leaves_no_picture_is_forgotten_too(
+    server: ServerProcess, nst: Callable[..., tuple[int, str, str]], painting: list[object]
+) -> None:
+    fails = "--seed", 6
+    code, _, said = nst(*painting, *fails)
+    assert (code, "CUDA error." in said) == (1, True)
+    assert json.loads(nst("jobs", "--json")[1])["jobs"] == []
+    _, _, said = nst(*painting, *fails, "--keep-job")
+    listed = nst("jobs")[1].splitlines()
+    assert [said.split()[1] in line and " failed " in line for line in listed[1:]] == [True, False]
+    assert listed[-1] == "ended: 1; they go 14 days after their end, or with: nst forget --ended"
+    assert nst("forget", "--ended")[:2] == (0, f"{said.split()[1]}: forgotten\n")
+    assert nst("jobs")[1].splitlines()[1:] == ["no jobs"]
 
 
 def test_a_job_is_seen_and_ended_from_outside(

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import signal
+from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from nst_server.cli import following
+from nst_server.cli.demo import Recorder
+from nst_server.cli.pictures import of
 from nst_server.wire.events import Event
 
 
@@ -64,3 +68,26 @@ def test_an_interruption_says_what_becomes_of_the_job(
         following.follow(client, "a-job", notes, lambda frame: None)
     assert client.said == [said]
     assert notes.texts == [told]
+
+
+@pytest.mark.parametrize(
+    ("reason", "coarse"), [("stopped", (1, 2)), ("stopped", (1,)), ("completed", (1, 2))]
+)
+def test_a_picture_that_was_stopped_at_a_coarse_scale_is_recorded_with_it(
+    tmp_path: Path, reason: str, coarse: tuple[int, ...]
+) -> None:
+    recorder = Recorder(tmp_path, Notes())
+    pixels, data = of(Image.new("RGB", (64, 48))).wire
+    small, full = (32, 24), (64, 48)
+    told: dict[str, Any] = {"job": "a", "losses": {}, "final": False, "pixels": pixels.to_header()}
+    # The server leaves progress out where it comes fast: here that of iteration 3 at the coarse scale.
+    for iteration in (1, 2):
+        told |= {"iteration": iteration, "scale": list(small if iteration in coarse else full)}
+        recorder.show(Event("progress", told))
+        recorder.keep(Event("frame", told, data))
+    told |= {"iteration": 3, "scale": list(full), "final": True}
+    recorder.show(Event("progress", told))
+    recorder.keep(Event("frame", told, data))
+    recorder.show(Event("done", {"job": "a", "reason": reason}))
+    is_coarse = reason == "stopped" and 2 in coarse
+    assert [native for _, _, native in recorder.frames][-1] == (small if is_coarse else full)

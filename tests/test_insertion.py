@@ -20,7 +20,7 @@ class Painted:
     ) -> None:
         self.part, self.network, self.pen = part, Mock(), Mock()
         self.inserter = Mock(inserted=[], gone=None, is_animating=False, is_aside=False, is_shown=True)
-        self.inserter.is_out_of_sight = False
+        self.inserter.is_out_of_sight, self.inserter.doubled, self.inserter.keeps_redo = False, "", False
         self.inserter.id_of, self.inserter.group_id = lambda sequence: f"{{{sequence}}}", "{group}"
         self.inserter.show = lambda sequence: sequence in self.inserter.inserted
         self.opened: list[dict[str, Any]] = []
@@ -82,11 +82,26 @@ def test_the_document_remembers_a_layer_before_krita_adds_it(painted: Any) -> No
 
 def test_frames_that_an_isolated_layer_keeps_out_of_sight_are_told_of(painted: Any) -> None:
     made = painted()
-    made.become_layers(1)
     made.inserter.is_out_of_sight = True
-    made.has(1)
-    assert "Isolate Active Layer" in made.job.frames_note
+    made.come(1)
+    assert "Isolate Active Layer" in made.job.frames_note, "it waits"
+    made.inserter.inserted = [1]
+    made.inserter.on_inserted(1)
+    assert "Isolate Active Layer" in made.job.frames_note, "it is there, and not seen"
     made.inserter.is_out_of_sight = False
+    made.has(1)
+    assert made.job.frames_note == ""
+
+
+def test_a_layer_that_shows_through_its_frames_is_named(painted: Any) -> None:
+    made = painted()
+    made.inserter.doubled = "Shadows"
+    made.become_layers(1)
+    assert "“Shadows” shows through its frames" in made.job.frames_note
+    made.inserter.is_aside = True
+    made.has(1)
+    assert "Shadows" not in made.job.frames_note, "they are hidden"
+    made.inserter.is_aside, made.inserter.doubled = False, ""
     made.has(1)
     assert made.job.frames_note == ""
 
@@ -263,3 +278,24 @@ def test_only_the_rooms_that_are_offered_are_taken_from_settings(part: Any) -> N
     for damaged in (7, -1, "512", None, [], True, False):
         options.load({"frame_memory": damaged})
     assert options["frame_memory"] == 4096
+
+
+def test_frames_that_wait_for_the_painters_redo_are_told_and_can_be_asked_for(painted: Any) -> None:
+    made = painted()
+    made.come(1)
+    assert (made.job.keeps_redo, made.job.frames_note) == (0, "")
+    made.inserter.keeps_redo = True
+    made.come(2)
+    assert made.job.keeps_redo == 2 and "take away what you can redo" in made.job.frames_note
+    watch = made.inserter.redo
+    watch.give_up.side_effect = lambda: setattr(made.inserter, "keeps_redo", False)
+    made.insertion.insert_now()
+    assert watch.give_up.called and (made.job.keeps_redo, made.job.frames_note) == (0, "")
+
+
+def test_frames_that_the_painter_fetches_do_not_wait_for_his_redo(painted: Any) -> None:
+    made = painted()
+    made.become_layers(1, 2)
+    made.has(1)
+    made.insertion.fetch([2])
+    assert made.inserter.redo.give_up.called

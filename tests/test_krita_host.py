@@ -213,6 +213,39 @@ def test_active_layer_tool_and_selection_stay(frames: Result) -> None:
     assert frames["selection_same"]
 
 
+def test_what_krita_proposes_for_a_new_document_stays(frames: Result) -> None:
+    assert frames["proposed_anew"] == [True, True, True], "width, resolution, depth"
+
+
+def test_frames_blend_as_the_layer_does_that_they_are_made_of(frames: Result) -> None:
+    blending, steps = frames["blending"], ["Add Layer", "Add Layer"]
+    for name, looks, blues in (
+        ("multiplied", ["multiply", 255, False], [63, 160]),
+        ("thin", ["normal", 128, False], [130, 207]),
+        ("clipped", ["normal", 255, True], [160, 255]),
+    ):
+        found = blending[name]
+        assert found["looks"] == looks and found["undo"] == steps, name
+        assert found["blues"] == blues, "over the grey disc and over the white, without the layer itself"
+        assert found["animated"] == [True, *looks], name
+        assert found["doubled"] == ("" if name == "clipped" else "shades"), (
+            "shines through until it is hidden"
+        )
+
+
+def test_frames_wait_while_the_painter_can_redo(frames: Result) -> None:
+    redoing = frames["redoing"]
+    assert redoing["given_up"] == "Add Layer", "what was undone before the job began"
+    assert redoing["waits"] == [[1, 2], 1]
+    assert redoing["redone"] == ["Freehand Brush Stroke", "Add Layer"]
+    assert redoing["waits_again"] == [1, 2, 3] and redoing["asked_for"] == "Add Layer"
+
+
+def test_frames_of_a_later_job_come_above_those_of_earlier_ones(frames: Result) -> None:
+    names = [name for name in frames["redoing"]["tree"] if name != "selection mask"]
+    assert names == ["Background", "Starry Night", "Later", "above"]
+
+
 def test_frames_are_shown_hidden_and_removed(frames: Result) -> None:
     shown, pixel, tree = frames["shown"]
     assert shown and pixel == "02141eff"

@@ -31,9 +31,23 @@ def test_a_layer_is_told_of_before_it_is_added(result: Result) -> None:
     assert result["windows"]["made"] == [[1, False], [2, False], [3, False]]
 
 
-def test_frames_behind_an_isolated_layer_are_known_to_be_out_of_sight(result: Result) -> None:
-    assert result["isolated"] == [True, False]
+def test_frames_wait_while_a_layer_is_seen_alone(result: Result) -> None:
+    found = result["layer_alone"]
+    assert found["first"] == [[], True]
+    assert found["second"] == [[1], True, ["#ffffff"]], "not even for a moment is a frame seen instead"
+    assert found["group"] is False, "with their group they are seen"
+
+
+def test_frames_come_into_a_group_that_is_seen_alone_and_wait_while_another_is(result: Result) -> None:
+    assert result["group_alone"] == [False, "#1e1401", [1], True, "#ffffff", "in other"]
 
 
 def test_a_layers_own_selection_limits_what_is_painted(result: Result) -> None:
     assert result["selections"] == {"own": [20, 10, 50, 40], "own_hidden": [0, 0, 200, 200]}
+
+
+def test_of_several_selections_the_one_counts_that_krita_keeps_to(result: Result) -> None:
+    found, there, everything = result["two_selections"], [100, 120, 60, 70], [0, 0, 240, 240]
+    assert found["both"] == found["upper"] == [there, there], "where the job paints, and where Krita fills"
+    assert found["lower"] == [everything, everything], "that one is not switched on"
+    assert found["of the mask"] == there, "also while the mask itself is the active layer"

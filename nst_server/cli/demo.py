@@ -166,6 +166,8 @@ class Recorder:
         """Record and pass on one event."""
         if event.type == "progress":
             self.history.append({name: event[name] for name in ("iteration", "losses", "scale")})
+        elif event.type == "done" and event["reason"] == "stopped" and self.frames:
+            self._stopped()
         self._progress.show(event)
 
     def note(self, text: str) -> None:
@@ -183,10 +185,14 @@ class Recorder:
         picture.save(self._folder / "frames" / f"iteration-{frame['iteration']:04d}.png")
         if frame["final"]:
             picture.save(self._folder / "final.png")
-        iteration, scale = frame["iteration"], frame["scale"]
-        # A job that is stopped at a coarse scale ends by enlarging what it has, which takes no iteration.
-        scales = [told["scale"] for told in self.history if told["iteration"] == iteration]
-        width, height = min([*scales, scale], key=max)
-        if self.frames and self.frames[-1][0] == iteration:
+        width, height = frame["scale"]
+        if self.frames and self.frames[-1][0] == frame["iteration"]:
             self.frames.pop()
+        self.frames.append((frame["iteration"], picture, (width, height)))
+
+    def _stopped(self) -> None:
+        """At a coarse scale a stopped job ends by enlarging what it has, which takes no iteration."""
+        iteration, picture, scale = self.frames.pop()
+        before = [told for told in self.history if told["iteration"] < iteration or told["scale"] != [*scale]]
+        width, height = before[-1]["scale"] if before else scale
         self.frames.append((iteration, picture, (width, height)))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import Any, NoReturn, Protocol
 
 from nst_server.cli.errors import CliError
+from nst_server.cli.forget import forgotten
 from nst_server.cli.options import option_of
 from nst_server.wire.client import Client
 from nst_server.wire.events import Event
@@ -18,8 +19,6 @@ from nst_server.wire.messages import CANCELLED, CANCELLING, ENDINGS, FAILED, RUN
 CANCEL_SECONDS = 5.0
 #: Whoever presses Ctrl-C a third time waits no longer than this: a server that is there has heard it by then.
 LEAVE_SECONDS = 0.5
-#: What a job is worth that nobody asks for any more: without an answer the server keeps it until it is old.
-FORGET_SECONDS = 1.0
 
 
 class Watcher(Protocol):
@@ -78,12 +77,9 @@ def follow(
 
 
 def forget(client: Client, job: str) -> None:
-    """Have an ended job forgotten: closing the client at once could lose the message."""
-    client.forget(job)
-    deadline = time.monotonic() + FORGET_SECONDS
-    while time.monotonic() < deadline:
-        if any(event.type in ("forgotten", "error") for event in client.poll(0.1)):
-            return
+    """Have an ended job forgotten; without an answer the server keeps it until it is old."""
+    with suppress(CliError):
+        forgotten(client, job)
 
 
 class _Interruptions:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import time
-from collections.abc import Iterator, Sequence
 from typing import Any
 
 from nst_server.cli.errors import CliError
-from nst_server.cli.jobs import ANSWER_SECONDS, listing
+from nst_server.cli.jobs import answer, listing
 from nst_server.cli.server import add_connection, running
 from nst_server.wire.client import Client
+from nst_server.wire.events import Event
 from nst_server.wire.messages import ENDINGS
 
 
@@ -33,22 +32,20 @@ def run(arguments: argparse.Namespace) -> int:
             jobs = [job["job"] for job in listing(client)[1] if job["state"] in ENDINGS]
             if not jobs:
                 print("no ended jobs")
-        for job in _forgotten(client, jobs):
+        for job in dict.fromkeys(jobs):
+            forgotten(client, job)
             print(f"{job}: forgotten")
     return 0
 
 
-def _forgotten(client: Client, jobs: Sequence[str]) -> Iterator[str]:
-    """Forget one job after the other; yields each when it is gone. Raises CliError."""
-    for job in dict.fromkeys(jobs):
-        client.forget(job)
-        deadline = time.monotonic() + ANSWER_SECONDS
-        gone = False
-        while not gone:
-            if time.monotonic() > deadline:
-                raise CliError("The server did not answer.", "See its log, or start it again.", code=1)
-            for event in client.poll(0.2):
-                if event.type == "error":
-                    raise CliError(event["message"], event["hint"], code=1)
-                gone = gone or (event.type == "forgotten" and event["job"] == job)
-        yield job
+def forgotten(client: Client, job: str) -> None:
+    """Have the server delete an ended job. Raises CliError where it does not."""
+
+    def is_it(event: Event) -> bool:
+        # An error about an id that is none does not repeat it.
+        return event.type == "error" or (event.type == "forgotten" and event.job == job)
+
+    client.forget(job)
+    said = answer(client, is_it)
+    if said.type == "error":
+        raise CliError(said["message"], said["hint"], code=1)

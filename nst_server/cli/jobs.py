@@ -75,7 +75,7 @@ def listing(client: Client) -> tuple[Event, list[Any]]:
             jobs.extend(event["jobs"])
         return event.type == "status" and not event.get("more")
 
-    return _answer(client, is_last), jobs
+    return answer(client, is_last), jobs
 
 
 def named(client: Client, text: str, *, any_state: bool = False) -> str:
@@ -94,7 +94,8 @@ def named(client: Client, text: str, *, any_state: bool = False) -> str:
     ids = [str(job["job"]) for job in found]
     if len(ids) > 1:
         more = f" and {len(ids) - _NAMED} more" if len(ids) > _NAMED else ""
-        raise CliError(f"{text} could be {', '.join(ids[:_NAMED])}{more}.", "Write more of the id, or all of it.")
+        problem = f"{text} could be {', '.join(ids[:_NAMED])}{more}."
+        raise CliError(problem, "Write more of the id, or all of it.")
     return ids[0] if ids else text
 
 
@@ -103,10 +104,11 @@ def _is_known(client: Client, text: str) -> bool:
     if not is_job(text):
         return False
     client.frames(text)
-    return _answer(client, lambda event: event.type in ("frames", "error") and event.job == text).type == "frames"
+    said = answer(client, lambda event: event.type in ("frames", "error") and event.job == text)
+    return said.type == "frames"
 
 
-def _answer(client: Client, is_it: Callable[[Event], bool]) -> Event:
+def answer(client: Client, is_it: Callable[[Event], bool]) -> Event:
     """The next event that it is. Raises CliError where none comes in time."""
     deadline = time.monotonic() + ANSWER_SECONDS
     while time.monotonic() < deadline:

@@ -10,7 +10,7 @@ from typing import Any
 
 from nst_server.cli import EXIT_DONE, EXIT_INTERRUPTED, outputs, pictures
 from nst_server.cli.errors import CliError
-from nst_server.cli.following import follow
+from nst_server.cli.following import follow, forget
 from nst_server.cli.jobs import named
 from nst_server.cli.options import add_params, params_of
 from nst_server.cli.server import add_connection, add_server, for_call

@@ -6,8 +6,10 @@ import time
 
 from krita import Selection
 from nst_probe.animating import animating
+from nst_probe.blending import blending
 from nst_probe.hiding import hiding
 from nst_probe.inserting import SIDE, Job, layered, top_left, tree
+from nst_probe.redoing import redoing
 from nst_probe.undoing import undoing, undoing_one
 
 
@@ -20,7 +22,9 @@ def steps(probe):
     yield from painting(probe, host, pen)
     yield from undoing(probe, host, pen)
     yield from undoing_one(probe, host, pen)
+    yield from redoing(probe, host, pen)
     yield from hiding(probe, host, pen)
+    yield from blending(probe, host, pen)
     yield from elsewhere(probe, host, pen)
     yield from conversions(probe, host, pen)
     yield from limits(probe, host, pen)
@@ -41,6 +45,9 @@ def inserting(probe, host, pen):
     handle.setSelection(chosen)
     handle.setModified(False)
     yield 0.5
+    proposed = {"imageWidthDef": "3000", "imageResolutionDef": "300", "colorDepthDef": "U16"}
+    for name, value in proposed.items():
+        probe.app.writeSetting("", name, value)
     before = probe.undo_texts()
     selected = handle.selection().pixelData(0, 0, SIDE, SIDE).data()
     job = Job(host, pen)
@@ -57,6 +64,7 @@ def inserting(probe, host, pen):
         selection_same=handle.selection().pixelData(0, 0, SIDE, SIDE).data() == selected,
         modified=handle.modified(),
         documents=len(probe.app.documents()),
+        proposed_anew=[value == probe.app.readSetting("", name, "") for name, value in proposed.items()],
     )
     for key in (2, 3, 4):
         job.put(key)

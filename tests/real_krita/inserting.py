@@ -65,6 +65,7 @@ class Job:
 
     def put_again(self, key):
         """Put it as one that the painter asked for."""
+        self.frames.insert_now()
         self.put(key, True, f"iteration {key}")
 
     def has(self, *keys):

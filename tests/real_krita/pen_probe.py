@@ -149,21 +149,20 @@ def burst(probe, host, pen):
 
 def during_inserts(probe, host, pen):
     """Strokes that begin while Krita adds a layer, and while that layer is the active one."""
+    from nst_krita.host.active import ActiveLayer
+
     handle = yield from layered(probe)
     background = handle.activeNode()
     job = Job(host, pen)
     yield pen.is_calm
     before = len(probe.undo_texts())
     found = {"began_on": [], "painted": [], "frames": []}
-    add, timer = job.frames._group.add, probe.QtCore.QTimer()
+    add, put_back, timer = job.frames._group.add, ActiveLayer._put_back, probe.QtCore.QTimer()
     state = {"row": 0, "wanted": ""}
 
     def paint():
-        active = handle.activeNode().name()
-        if state["wanted"] == "active" and active == "Background":
-            return
-        timer.stop()
-        found["began_on"].append(active)
+        state["wanted"] = ""
+        found["began_on"].append(job.document.active.name())
         row = state["row"] = state["row"] + 20
         probe.pen("TabletPress", at(probe, -60, row - 80))
         for step in range(-60, 61, 10):
@@ -171,17 +170,25 @@ def during_inserts(probe, host, pen):
         probe.pen("TabletRelease", at(probe, 60, row - 80))
 
     def add_and_paint(*arguments, **options):
-        timer.start(0)
+        if state["wanted"] == "at once":
+            timer.start(0)
         return add(*arguments, **options)
 
+    def paint_and_put_back(kept):
+        # However busy the machine is, nothing gives the painter's layer back before this.
+        if state["wanted"] == "active" and kept._is_ours(job.document.active):
+            paint()
+        return put_back(kept)
+
+    timer.setSingleShot(True)
     timer.timeout.connect(paint)
     job.frames._group.add = add_and_paint
+    ActiveLayer._put_back = paint_and_put_back
     for key, wanted in enumerate(("at once", "active") * 3, 1):
         state["wanted"] = wanted
         job.put(key)
         yield lambda key=key: key in job.inserted
         yield SETTLED
-        timer.stop()
         last = found["painted"][-1] if found["painted"] else 0
         for _ in range(20):  # a busy machine draws later
             if dark(background) > last:
@@ -190,6 +197,7 @@ def during_inserts(probe, host, pen):
         found["painted"].append(dark(background))
         shown = job.frames.layer_of(key).node.pixelData(0, 0, SIDE, SIDE).data()
         found["frames"].append(shown == shown[:4] * SIDE * SIDE)
+    ActiveLayer._put_back = put_back
     found["active"] = handle.activeNode().name()
     found["undo"] = probe.undo_texts()[before:]
     probe.record(during=found)

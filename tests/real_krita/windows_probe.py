@@ -1,7 +1,10 @@
-"""One document in two windows while frames come, a layer seen alone, and one with a selection of its own."""
+"""One document in two windows while frames come, layers seen alone, and one with selections of its own."""
 
 from krita import Selection
-from nst_probe.inserting import Calm, Job, layered
+from nst_probe.inserting import SIDE, Calm, Job, layered
+
+#: x, y, width and height of two selections.
+HERE, THERE = (20, 10, 50, 40), (100, 120, 60, 70)
 
 
 def steps(probe):
@@ -9,7 +12,9 @@ def steps(probe):
     from nst_krita import host
 
     yield from layer_with_a_selection(probe, host)
-    yield from isolated(probe, host)
+    yield from layer_with_two_selections(probe, host)
+    yield from layer_alone(probe, host)
+    yield from group_alone(probe, host)
     yield from two_windows(probe, host)
 
 
@@ -36,6 +41,50 @@ def layer_with_a_selection(probe, host):
     yield from probe.closed(handle)
 
 
+def layer_with_two_selections(probe, host):
+    """Of several Krita keeps to the one that was made last, or that the painter has switched on."""
+    handle = yield from layered(probe)
+    background = handle.activeNode()
+    for count, place in enumerate((HERE, THERE), 1):
+        probe.trigger("add_new_selection_mask")
+        yield lambda count=count: len(background.childNodes()) == count
+        part = Selection()
+        part.select(*place, 255)
+        background.childNodes()[-1].setSelection(part)
+        handle.setActiveNode(background)
+        yield lambda: handle.activeNode() == background
+    lower, upper = background.childNodes()
+    found = {}
+    for name, hidden in (("both", None), ("upper", lower), ("lower", upper)):
+        for mask in (lower, upper):
+            mask.setVisible(mask is not hidden)
+        yield 0.3
+        found[name] = [content(host), painted(background)]
+        background.setPixelData(b"\xff" * SIDE * SIDE * 4, 0, 0, SIDE, SIDE)
+        probe.trigger("fill_selection_foreground_color")
+        yield lambda: painted(background)
+        yield 0.3
+        found[name][1] = painted(background)
+        background.setPixelData(b"\xff" * SIDE * SIDE * 4, 0, 0, SIDE, SIDE)
+    handle.setActiveNode(upper)
+    upper.setVisible(True)
+    yield lambda: handle.activeNode() == upper
+    where = host.read_selection(host.current())
+    found["of the mask"] = [where.x, where.y, where.width, where.height]
+    probe.record(two_selections=found)
+    yield from probe.closed(handle)
+
+
+def painted(node):
+    """The frame of what is not white on a layer."""
+    data = node.pixelData(0, 0, SIDE, SIDE).data()
+    places = [at for at in range(SIDE * SIDE) if data[4 * at] < 128]
+    columns, rows = [at % SIDE for at in places], [at // SIDE for at in places]
+    if not places:
+        return []
+    return [min(columns), min(rows), max(columns) - min(columns) + 1, max(rows) - min(rows) + 1]
+
+
 def content(host):
     """Where the content lies, and where the mask that goes with it is."""
     made = host.read_content(host.current(), host.current().source())
@@ -43,25 +92,77 @@ def content(host):
     return [pixels.x, pixels.y, pixels.width, pixels.height]
 
 
-def isolated(probe, host):
-    """The painter looks at one layer alone: at the source, and at the group with the frames."""
+def layer_alone(probe, host):
+    """The painter looks at the source alone, then at the group with the frames."""
     handle = yield from layered(probe)
     source = handle.activeNode()
     probe.trigger("isolate_active_layer")
     yield 0.3
     job = Job(host, Calm())
     job.put(1)
+    yield 1.5
+    found = {"first": [list(job.inserted), job.frames.is_out_of_sight]}
+    probe.trigger("isolate_active_layer")
     yield job.has(1)
     yield 0.5
-    found = [job.frames.is_out_of_sight]
-    handle.setActiveNode(handle.rootNode().childNodes()[1])
-    yield 0.5
-    found.append(job.frames.is_out_of_sight)
-    handle.setActiveNode(source)
-    yield 0.5
     probe.trigger("isolate_active_layer")
-    yield lambda: job.changes and not job.frames.is_out_of_sight
-    probe.record(isolated=found)
+    yield 0.3
+    job.put(2)
+    looks = []
+    for _ in range(60):
+        looks.append(look(probe))
+        yield 0.025
+    found["second"] = [list(job.inserted), job.frames.is_out_of_sight, sorted(set(looks))]
+    handle.setActiveNode(handle.rootNode().childNodes()[1])
+    yield job.has(1, 2)
+    found["group"] = job.frames.is_out_of_sight
+    handle.setActiveNode(source)
+    yield lambda: job.changes and job.frames.is_out_of_sight
+    probe.trigger("isolate_active_layer")
+    yield lambda: not job.frames.is_out_of_sight
+    probe.record(layer_alone=found)
+    job.frames.close()
+    yield from probe.closed(handle)
+
+
+def look(probe):
+    """The colour of the middle of the canvas."""
+    picture = probe.canvas().grab().toImage()
+    return probe.QtGui.QColor(picture.pixel(picture.width() // 2, picture.height() // 2)).name()
+
+
+def group_alone(probe, host):
+    """The painter looks at the group around the source, then at another."""
+    handle = yield from layered(probe)
+    root, groups = handle.rootNode(), []
+    for name in ("around", "other"):
+        group, layer = handle.createGroupLayer(name), handle.createNode(f"in {name}", "paintlayer")
+        layer.setPixelData(b"\xff" * SIDE * SIDE * 4, 0, 0, SIDE, SIDE)
+        root.addChildNode(group, None)
+        group.addChildNode(layer, None)
+        groups.append(layer)
+    source, other = groups
+    yield 0.3
+    handle.setActiveNode(source)
+    yield lambda: handle.activeNode() == source
+    probe.trigger("isolate_active_group")
+    yield 0.3
+    job = Job(host, Calm())
+    job.put(1)
+    yield job.has(1)
+    yield 0.5
+    found = [job.frames.is_out_of_sight, look(probe)]
+    handle.setActiveNode(other)
+    yield lambda: handle.activeNode() == other
+    job.put(2)
+    yield 1.5
+    found += [list(job.inserted), job.frames.is_out_of_sight, look(probe)]
+    probe.trigger("isolate_active_group")
+    yield job.has(1, 2)
+    yield 0.5
+    found.append(handle.activeNode().name())
+    probe.record(group_alone=found)
+    job.frames.close()
     yield from probe.closed(handle)
 
 

@@ -17,6 +17,7 @@ from .frames import ANIMATED, CLOSED, CONVERTED, DELETED, MAX_STEPS, FrameInsert
 from .layers import Layer
 from .pen import PenWatch
 from .reading import Content, PixelBlock, read_content, read_start, read_style
+from .redo import RedoWatch
 from .regions import extent, read_alpha, read_colours, read_selection, sample_colours
 from .under_way import to_finish
 
@@ -38,6 +39,7 @@ __all__ = [
     "Layer",
     "PenWatch",
     "PixelBlock",
+    "RedoWatch",
     "StyleChoice",
     "current",
     "extent",

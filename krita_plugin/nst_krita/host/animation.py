@@ -57,6 +57,7 @@ class Animating(QtCore.QObject):
         self._before = self._siblings()
         is_locked = all(node.locked() for node in group.childNodes())
         self._look = group.opacity(), group.blendingMode(), group.visible(), is_locked
+        self._is_clipped = group.inheritAlpha()
         self._kept = document.active
         self._is_running, self._turns = False, 0
         document.handle.setActiveNode(group)
@@ -99,6 +100,7 @@ class Animating(QtCore.QObject):
         if node is not None:
             opacity, blending_mode, is_visible, is_locked = self._look
             node.setOpacity(opacity)
+            node.setInheritAlpha(self._is_clipped)
             if not is_visible:
                 node.setVisible(False)
                 self._document.handle.refreshProjection()

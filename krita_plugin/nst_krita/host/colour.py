@@ -17,6 +17,7 @@ from ..qt import QtCore, give_way, view
 from ..translation import tr
 from .document import Colours
 from .errors import HostError
+from .scratch import scratch_document
 
 # (model, depth) of Krita → (channels, dtype) on the wire. Krita's integer colours lie in memory as BGRA.
 FORMATS = {
@@ -109,12 +110,12 @@ class Converter:
     """Krita's own colour management; to be closed. Krita runs its event loop in all of its calls.
 
     Converting a layer is an undo step of the document that made it: this one has no view and no user.
-    Making and closing it takes Krita 0.2 s. Raises HostError where Krita cannot convert so.
+    Raises HostError where Krita cannot convert so.
     """
 
     def __init__(self, source: Colours, target: Colours) -> None:
         self._source, self._target = source, target
-        self._document = Krita.instance().createDocument(1, 1, "", *source, 72.0)
+        self._document = scratch_document(source)
 
     def convert(self, data: Any, width: int, height: int) -> memoryview:
         """Pixels in the target's numbers. ``data``: bytes or a QByteArray, rows as Krita has them."""
@@ -193,7 +194,7 @@ def _profile(model: str, name: str) -> bytes | None:
     krita = Krita.instance()
     silent = krita.batchmode()
     krita.setBatchmode(True)
-    document = krita.createDocument(1, 1, "", model, "U8", name, 72.0)
+    document = scratch_document(Colours(model, "U8", name))
     try:
         if document.colorProfile() != name:
             return None

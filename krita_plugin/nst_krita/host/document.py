@@ -103,23 +103,6 @@ class KritaDocument(Document):
         return QtCore.QRect(0, 0, *self.size)
 
     @property
-    def selection(self) -> Any | None:
-        """What limits the painter's strokes: the active layer's own selection, else that of all layers."""
-        active = self.active
-        own = (node for node in active.childNodes() if node.type() == "selectionmask") if active else ()
-        mask = next((node for node in own if node.visible()), None)
-        return mask.selection() if mask is not None else self.handle.selection()
-
-    @property
-    def selected(self) -> QtCore.QRect | None:
-        """The selection's rectangle inside the canvas, feathering included; None without a selection."""
-        selection = self.selection
-        if selection is None:
-            return None
-        area = QtCore.QRect(selection.x(), selection.y(), selection.width(), selection.height())
-        return area.intersected(self.canvas)
-
-    @property
     def colours(self) -> Colours:
         return Colours(self.handle.colorModel(), self.handle.colorDepth(), self.handle.colorProfile())
 
@@ -150,9 +133,14 @@ class KritaDocument(Document):
 
     @property
     def isolated(self) -> Any | None:
-        """The node that alone is seen, by *Isolate Active Layer*; None also for a document behind others."""
-        action = Krita.instance().action("isolate_active_layer")
-        return self.active if action is not None and action.isChecked() and self.is_in_front else None
+        """The node that alone is seen, by *Isolate Active Layer* or *Isolate Active Group*; None also for a
+        document behind others."""
+        if not self.is_in_front:
+            return None
+        if _is_checked("isolate_active_layer"):
+            return self.active
+        active = self.active if _is_checked("isolate_active_group") else None
+        return active.parentNode() if active is not None else None
 
     def source(self, layer_id: str | None = None) -> Layer:
         if not self.is_open:
@@ -173,6 +161,11 @@ class KritaDocument(Document):
     def thumbnail(self, side: int) -> QtGui.QImage:
         """A picture of it, at most ``side`` px wide and high."""
         return self.handle.thumbnail(side, side)
+
+
+def _is_checked(name: str) -> bool:
+    action = Krita.instance().action(name)
+    return action is not None and action.isChecked()
 
 
 def current() -> Document:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Callable, Mapping
-
-from krita import Krita
+from typing import Any, Callable, Collection, Mapping
 
 from .colour import colours_of
 from .document import Colours, KritaDocument
 from .layers import Layer, find, place_of
 from .reading import PixelBlock
+from .scratch import scratch_document
 from .writing import write_pixels
 
 
@@ -28,8 +27,12 @@ class Frame:
 
 
 class FrameGroup:
-    """Layers in a group of that name, directly above ``source``; all of it may be undone or deleted any time.
+    """Layers in a group of that name above ``source``; all of it may be undone or deleted any time.
 
+    Between the two lie other layers only where they are groups of ``others`` (their ids), made of the same
+    source before: what is painted last is seen.
+    The group blends with what lies beneath as ``source`` does: with its mode and opacity, and clipped if
+    that inherits alpha.
     With ``replace`` there is one layer, locked, whose pixels change without undo steps; with ``locked`` all
     are. ``group_id`` and ``layers`` (layer id → key) are those of an earlier session, if there was one.
     ``id``: the group's, "" before the first frame. ``steps``: of undo that were taken. What is done here is
@@ -48,12 +51,14 @@ class FrameGroup:
         *,
         replace: bool,
         locked: bool,
+        others: Callable[[], Collection[str]],
         group_id: str,
         layers: Mapping[str, Any],
         on_made: Callable[[Any], None],
     ) -> None:
         self._document, self._source_id, self._name, self._colours = document, source.id, name, colours
         self._replace, self._locked, self._on_made = replace, locked, on_made
+        self._others = others
         # Oldest first. A frame that was deleted and fetched has had two layers, and undoing brings each back.
         self._keys: dict[str, Any] = dict(layers)
         self.id, self.steps = group_id, 0
@@ -103,19 +108,47 @@ class FrameGroup:
 
     @property
     def is_out_of_sight(self) -> bool:
-        """Whether the painter sees another layer alone."""
-        group, alone = self.node(), self._document.isolated
-        if group is None or alone is None:
+        """Whether the painter sees another layer alone, now or once the group is there."""
+        alone = self._document.isolated if self._document.is_open else None
+        if alone is None:
             return False
-        mine, its = place_of(group), place_of(alone)
-        return mine[: len(its)] != its[: len(mine)]
+        its, group = place_of(alone), self.node()
+        if group is not None:
+            mine = place_of(group)
+            return mine[: len(its)] != its[: len(mine)]
+        source = self._source()
+        around = place_of(source)[:-1] if source is not None else []
+        return around[: len(its)] != its
+
+    @property
+    def doubled(self) -> str:
+        """The name of the source where it shines through the frames, which blend as it does; else ""."""
+        group = self.node()
+        if group is None or _is_plain(group):
+            return ""
+        source = self._source()
+        return source.name() if source is not None and source.visible() and not _is_plain(source) else ""
+
+    def _source(self) -> Any | None:
+        return find(self._document.root, self._source_id)
+
+    def _beneath(self) -> Any | None:
+        """What the group comes directly above; None: it comes to the top."""
+        beneath = self._source()
+        if beneath is not None:
+            others = self._others()
+            for node in beneath.parentNode().childNodes()[place_of(beneath)[-1] + 1 :]:
+                if _id_of(node) not in others:
+                    break
+                beneath = node
+        return beneath
 
     def would_hide(self, node: Any) -> bool:
         """Whether the group, once it comes, lies above ``node``."""
-        source = find(self._document.root, self._source_id)
-        if source is None:  # it comes to the top
+        beneath = self._beneath()
+        if beneath is None:
             return True
-        place = place_of(source)
+        place = place_of(beneath)
         return place_of(node)[: len(place)] <= place
 
     @property
@@ -181,7 +214,7 @@ class FrameGroup:
         frames = [(_id_of(node), node.visible()) for node in nodes]
         is_visible = group is not None and group.visible()
         self._is_aside = self._is_aside and not is_visible
-        return frames, is_visible, self.is_out_of_sight
+        return frames, is_visible, self.is_out_of_sight, self.doubled
 
     def _follow(self, nodes: list[Any]) -> None:
         present, visible = self._by_age(nodes), [_id_of(node) for node in nodes if node.visible()]
@@ -227,7 +260,7 @@ class FrameGroup:
         document = self._document
         # Adding to a group is an undo step of the document that made the group, even while the group is
         # nowhere. One without a view takes that step; the user's document then gets both layers in one.
-        scratch = Krita.instance().createDocument(1, 1, "", *document.colours, 72.0)
+        scratch = scratch_document(document.colours)
         try:
             group = scratch.createGroupLayer(self._name)
             group.setVisible(not aside)
@@ -236,9 +269,10 @@ class FrameGroup:
                 return False
             self.id, self._is_aside = _id_of(group), aside
             self._on_made(frame.key)
-            root = document.root
-            source = find(root, self._source_id)
-            (source.parentNode() if source is not None else root).addChildNode(group, source)
+            source, beneath = self._source(), self._beneath()
+            if source is not None:
+                _blend_alike(group, source)
+            (beneath.parentNode() if beneath is not None else document.root).addChildNode(group, beneath)
         finally:
             scratch.close()
         self._has_added()
@@ -283,6 +317,17 @@ class FrameGroup:
 
 def _id_of(node: Any) -> str:
     return node.uniqueId().toString()
+
+
+def _blend_alike(node: Any, other: Any) -> None:
+    node.setBlendingMode(other.blendingMode())
+    node.setOpacity(other.opacity())
+    node.setInheritAlpha(other.inheritAlpha())
+
+
+def _is_plain(node: Any) -> bool:
+    """Whether it hides what lies beneath."""
+    return node.blendingMode() == "normal" and node.opacity() == 255
 
 
 def _any_visible(nodes: list[Any]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from typing import Any, Callable, Mapping
+from typing import Any, Callable, Collection, Mapping
 
 from ..qt import QtCore
 from ..translation import tr
@@ -17,6 +17,7 @@ from .errors import HostError
 from .frame_group import Frame, FrameGroup
 from .layers import Layer, find
 from .pen import PenWatch
+from .redo import RedoWatch
 from .under_way import is_free
 
 MAX_STEPS = 20
@@ -41,9 +42,11 @@ def _ignore(*_values: Any) -> None:
 class FrameInserter(QtCore.QObject):
     """Puts the frames of one job into a group directly above the layer that they were made from.
 
-    ``put`` only queues. Frames go in one at a time, once the pen has been up for a second, each as one
-    undo step (the first one together with the group), at most ``max_steps`` with the final one, which always
-    goes in, and as many as take ``max_bytes`` with it (0: any number).
+    ``put`` only queues. Frames go in one at a time, once the pen has been up for a second, no layer is seen
+    alone without them (Krita would show each for a moment), and no step of undo takes away what ``redo`` has
+    seen the painter undo. Each is one such step (the first one together with the group, which comes above
+    those of ``others``, ids of groups, that lie on ``source``), at most ``max_steps`` with the final one,
+    which always goes in, and as many as take ``max_bytes`` with it (0: any number).
     With ``replace`` there is one layer, locked, whose pixels change without undo steps; with ``locked`` all
     frames are. ``group_id`` and ``layers`` (layer id → key) are those of an earlier session: frames go on
     into that group if the document still has it.
@@ -75,6 +78,8 @@ class FrameInserter(QtCore.QObject):
         max_steps: int = MAX_STEPS,
         max_bytes: int = 0,
         begun: float | None = None,
+        redo: RedoWatch | None = None,
+        others: Callable[[], Collection[str]] = tuple,
         colours: Colours | None = None,
         locked: bool = False,
         group_id: str = "",
@@ -91,6 +96,7 @@ class FrameInserter(QtCore.QObject):
         self._document, self._pen = document, pen
         self._replace, self._max_steps, self._max_bytes = replace, max_steps, max_bytes
         self._begun = time.monotonic() if begun is None else begun
+        self._redo = redo or RedoWatch(document)
         self._colours = colours or document.colours
         self._group = FrameGroup(
             document,
@@ -99,6 +105,7 @@ class FrameInserter(QtCore.QObject):
             self._colours,
             replace=replace,
             locked=locked,
+            others=others,
             group_id=group_id,
             layers=layers or {},
             on_made=on_made,
@@ -112,7 +119,7 @@ class FrameInserter(QtCore.QObject):
         self._tries_left = 0  # to make the animation that is wanted
         self._animating: Animating | None = None
         self._animated_id = ""
-        self._looks, self._looked = self._group.look(may_show=False), time.monotonic()
+        self._looks, self._looked = self._look(may_show=False), time.monotonic()
         self._timer = QtCore.QTimer(self)
         self._timer.setInterval(POLL_MS)
         self._timer.timeout.connect(self._poll)
@@ -154,8 +161,19 @@ class FrameInserter(QtCore.QObject):
 
     @property
     def is_out_of_sight(self) -> bool:
-        """Whether the painter sees a layer alone that is none of these."""
+        """Whether the painter sees a layer alone that is none of these: frames wait until he does not."""
         return self._group.is_out_of_sight
+
+    @property
+    def doubled(self) -> str:
+        """The name of the source where it shines through the frames, which blend as it does; else ""."""
+        return self._group.doubled
+
+    @property
+    def keeps_redo(self) -> bool:
+        """Whether frames wait, as a new layer would take away what the painter can redo."""
+        is_in_place = self._replace and bool(self._group.id)
+        return self.pending > 0 and self._redo.is_at_stake and not is_in_place
 
     @property
     def gone(self) -> str | None:
@@ -197,6 +215,10 @@ class FrameInserter(QtCore.QObject):
         if layer is not None:
             self._group.show(layer.id)
         return layer is not None
+
+    def insert_now(self) -> None:
+        """Wait no longer for the painter to redo what he can."""
+        self._redo.give_up()
 
     def animate(self) -> None:
         """Make one animated layer of the group, with a keyframe for each frame, as one undo step.
@@ -258,19 +280,25 @@ class FrameInserter(QtCore.QObject):
             self._told_gone = False
             self._on_gone("")
         is_calm = self._pen.is_calm()
-        if self._coming is None:
-            looks = self._group.look(may_show=is_calm)
+        self._redo.look()
+        if self._coming is None or self.keeps_redo:
+            looks = self._look(may_show=is_calm and self._coming is None)
             has_painted = is_calm and self._pen.has_painted(self._document, self._looked)
             if has_painted:
                 self._looked = time.monotonic()
             if looks != self._looks or has_painted:
                 self._looks = looks
                 self._on_changed()
-        if is_calm and self.pending:
+        if not is_calm or self._group.is_out_of_sight or self.keeps_redo:
+            return
+        if self.pending:
             self._pen.start()
             self._advance()
-        elif is_calm and self._tries_left:
+        elif self._tries_left:
             self._animate()
+
+    def _look(self, may_show: bool) -> tuple[Any, ...]:
+        return (*self._group.look(may_show), self.keeps_redo)
 
     def _skip_all(self, reason: str) -> None:
         self._tries_left = 0

@@ -12,6 +12,7 @@ from .colour import FORMATS, colour_space, colours_of, converted, exchange, must
 from .document import Colours, KritaDocument, StyleChoice
 from .errors import HostError
 from .layers import Layer
+from .selecting import rectangle_of, selection_of
 
 _CHANNELS = {"RGBA": 4, "BGRA": 4, "GRAYA": 2, "MASK": 1}
 _BYTES = {"uint8": 1, "uint16": 2, "float16": 2, "float32": 4}
@@ -74,11 +75,11 @@ def read_content(document: KritaDocument, layer: Layer) -> Content:
         raise HostError(tr("“{}” is hidden.").format(layer.name), tr("Show it, or choose a visible layer."))
     must_have_colour(document.colours)
     area = _content_area(document, layer)
-    chosen = document.selected
+    selection = selection_of(document)
     mask = None
-    if chosen is not None:
-        area = area.intersected(chosen)
-        mask = coverage(document, area)
+    if selection is not None:
+        area = area.intersected(rectangle_of(document, selection))
+        mask = coverage(selection, area)
         if not mask.data.strip(b"\0"):
             raise HostError(
                 tr("The selection holds nothing of “{}”.").format(layer.name),
@@ -117,9 +118,8 @@ def read_start(document: KritaDocument, layer: Layer, content: PixelBlock) -> Pi
     return _read(document, layer.node, area, document.colours, shown=layer.is_shown)
 
 
-def coverage(document: KritaDocument, area: QtCore.QRect) -> PixelBlock:
-    """The selection in ``area``, with its feathering; channels MASK. Only where something is selected."""
-    selection = document.selection
+def coverage(selection: Any, area: QtCore.QRect) -> PixelBlock:
+    """Krita's ``selection`` in ``area``, with its feathering; channels MASK."""
     data = to_bytes(selection.pixelData(area.x(), area.y(), area.width(), area.height()))
     return PixelBlock(data, area.width(), area.height(), area.x(), area.y(), channels="MASK")
 

@@ -12,6 +12,7 @@ from .document import Colours, Document, KritaDocument
 from .errors import HostError
 from .layers import Layer
 from .reading import PixelBlock, coverage, no_pixels, strips
+from .selecting import probable_selection_of, rectangle_of, selection_of
 
 #: In so many rows a layer's colours are looked for.
 SAMPLE_ROWS = 160
@@ -22,8 +23,8 @@ RUN = 256
 def read_selection(document: KritaDocument) -> PixelBlock:
     """The present selection inside the canvas, with its feathering; channels MASK. Raises HostError."""
     document.source()
-    area = document.selected
-    mask = coverage(document, area) if area is not None else None
+    selection = selection_of(document)
+    mask = coverage(selection, rectangle_of(document, selection)) if selection is not None else None
     if mask is None or not mask.data.strip(b"\0"):
         raise HostError(tr("Nothing is selected."), tr("Select the part where the style is to paint first."))
     return mask
@@ -113,8 +114,11 @@ def extent(document: Document) -> tuple[int, int]:
     """Width and height in px of what a job would work on at most: the canvas, or the selection's frame."""
     if not isinstance(document, KritaDocument) or not document.is_open:
         return 0, 0
-    area = document.selected
-    return document.size if area is None else (area.width(), area.height())
+    selection = probable_selection_of(document)
+    if selection is None:
+        return document.size
+    area = rectangle_of(document, selection)
+    return area.width(), area.height()
 
 
 _tables: dict[str, bytes] = {}

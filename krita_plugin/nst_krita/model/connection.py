@@ -6,6 +6,7 @@ from enum import Enum
 from typing import Any
 
 from .properties import Observable, Property
+from .server_words import told
 from .words import encoder_name, tr
 
 
@@ -23,7 +24,7 @@ class Connection(Observable):
     """The state of the connection; ``device`` and ``encoder`` are those of the latest job.
 
     ``remote``: the name of another computer's server that is used, "" for the local one. ``is_missing``: the
-    local one has to be installed first. ``version``,
+    local one has to be installed first; ``is_installing``: that is under way. ``version``,
     ``devices``, ``encoders``: what the server said of itself when it was last connected.
     """
 
@@ -33,6 +34,7 @@ class Connection(Observable):
     encoder = Property("")
     remote = Property("")
     is_missing = Property(False)
+    is_installing = Property(False)
     version = ""
     devices: Any = ()
     encoders: Any = ()
@@ -51,7 +53,7 @@ class Connection(Observable):
         elif event.type == "closed":
             self.link = Link.NONE
         elif event.type == "unreachable":
-            self.link, self.problem = Link.FAILED, event.get("reason", "")
+            self.link, self.problem = Link.FAILED, told(event.get("reason", ""))
         elif event.type in ("state", "done", "frame"):
             self.device = event.get("device") or self.device
             self.encoder = event.get("encoder") or self.encoder
@@ -83,6 +85,8 @@ class Connection(Observable):
     def _words_of_none(self, server: str) -> str:
         if self.remote:
             return server
+        if self.is_installing:
+            return tr("installing the server")
         return tr("server not installed") if self.is_missing else tr("server starts when it is needed")
 
 

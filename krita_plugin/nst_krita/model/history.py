@@ -201,6 +201,11 @@ class History:
         return None
 
     @property
+    def groups(self) -> list[str]:
+        """The ids of the groups that hold frames."""
+        return [record.group for record in self.jobs.values() if record.group]
+
+    @property
     def latest(self) -> JobRecord | None:
         """The job started last."""
         return next(reversed(list(self.jobs.values())), None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Callable, Sequence
+from typing import Any, Callable, Collection, Sequence
 
 from .. import host
 from ..backend.network import Network
@@ -40,7 +40,9 @@ class Insertion:
         network: Network,
         record: JobRecord,
         write: Callable[[], None],
+        groups: Callable[[], Collection[str]] = tuple,
     ) -> None:
+        """``groups``: ids of the groups of frames that the document has."""
         self._job, self.document, self._above = job, document, above
         self.record = record
         self._pen, self._network = pen, network
@@ -53,6 +55,7 @@ class Insertion:
         self._held: dict[int, int] = {}  # sequence → bytes, of those that there was no room for
         self._final: int | None = None  # its sequence, once it has come
         self._begun = time.monotonic()  # strokes since then are not to be covered
+        self._groups, self._redo = groups, host.RedoWatch(document)
         if not job.has_ended:
             pen.start()
 
@@ -101,6 +104,7 @@ class Insertion:
         # What the painter asked for by name is not subject to the limit on undo steps.
         asked_for = event["final"] or sequence in self._fetched
         self._inserter.put(host.Frame(sequence, name, block, final=asked_for))
+        self._tell()
 
     def fetch(self, which: Sequence[int] | None = None) -> None:
         """Ask the server for these of the frames that are left out, or all; they are so until they come."""
@@ -112,8 +116,15 @@ class Insertion:
             self._inserter, self.record.group, self._job.note = None, "", ""
             self._begun = time.monotonic()
         wanted = self._wanted(which)
+        self.insert_now()
         self._fetched.update(wanted)
         self._network.fetch(self._job.id, wanted, after=max(self._job.frames, default=0))
+
+    def insert_now(self) -> None:
+        """The frames that wait need not wait for the painter to redo what he can."""
+        self._redo.look()
+        self._redo.give_up()
+        self._tell()
 
     def _wanted(self, which: Sequence[int] | None) -> tuple[int, ...]:
         return tuple(known for known in self._job.left_out if which is None or known in which)
@@ -194,6 +205,8 @@ class Insertion:
             max_steps=ANIMATION_STEPS if self._job.layers is Layers.ANIMATION else host.MAX_STEPS,
             max_bytes=self._job.room,
             begun=self._begun,
+            redo=self._redo,
+            others=self._groups,
             colours=self._colours,
             locked=self._job.locks,
             group_id=self.record.group,
@@ -276,23 +289,39 @@ class Insertion:
         job.left_out = tuple(sorted((lost | set(job.left_out)) - there))
         job.inserted = tuple(sorted(there))
         job.is_shown = inserter.is_shown or not there
-        job.frames_note = sentence(self._aside_words(len(there)), self._held_words())
+        self._tell()
 
-    def _aside_words(self, count: int) -> str:
-        if self._inserter is None or not count:
+    def _tell(self) -> None:
+        """Say why frames are not to be seen, or not as they are."""
+        waits = self._inserter is not None and self._inserter.keeps_redo
+        self._job.keeps_redo = self.pending if waits else 0
+        self._job.frames_note = sentence(self._aside_words(), self._held_words())
+
+    def _aside_words(self) -> str:
+        if self._inserter is None:
             return ""
-        if self._inserter.is_out_of_sight:
+        if self._inserter.keeps_redo:
             return tr(
-                "You see one layer alone. To see the frames, right-click it in Krita's list of layers and "
-                "uncheck Isolate Active Layer."
+                "Frames wait: a new layer would take away what you can redo. Redo it or paint on, or press "
+                "Insert."
             )
-        if not self._inserter.is_aside:
+        count = len(self._inserter.inserted)
+        if self._inserter.is_out_of_sight and (count or self.pending):
+            return tr(
+                "You see one layer or group alone, and frames wait. To see them, right-click in Krita's list "
+                "of layers and uncheck Isolate Active Layer, or Isolate Active Group."
+            )
+        if not count:
             return ""
-        return tr_n(
-            "{} frame waits hidden, so that you see what you paint. Show it with the eye.",
-            "{} frames wait hidden, so that you see what you paint. Show them with the eye.",
-            count,
-        ).format(count)
+        if self._inserter.is_aside:
+            return tr_n(
+                "{} frame waits hidden, so that you see what you paint. Show it with the eye.",
+                "{} frames wait hidden, so that you see what you paint. Show them with the eye.",
+                count,
+            ).format(count)
+        source = self._inserter.doubled
+        words = tr("“{}” shows through its frames, which blend as it does. Hide it to see them alone.")
+        return words.format(source) if source else ""
 
     def _held_words(self) -> str:
         held = [self._held[sequence] for sequence in self._job.left_out if sequence in self._held]

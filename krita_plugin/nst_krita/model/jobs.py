@@ -11,7 +11,7 @@ from ..translation import tr_n
 from .options import LIVE, Layers
 from .properties import Observable, Property
 from .server_words import told
-from .words import about, amount, duration, encoder_name, sentence, tr
+from .words import amount, duration, encoder_name, refusal, sentence, tr
 
 #: Points of the loss curve that are kept: it is some 100 px wide.
 MAX_LOSSES = 200
@@ -45,8 +45,9 @@ class Job(Observable):
     ``is_lost``: whether it was given up here, while a server may have more of it.
     ``wants_pause``: whether it shall pause or go on, until the server says that it does. ``locks``: whether
     its frames become locked layers; ``room``: bytes that these may take, 0 for any number; ``undone``: of
-    those ``left_out``, which have been layers; ``frames_note``: why frames are not to be seen. ``styles``:
-    the docker's, for their shares; empty for a job of an earlier session. ``document_name``: of its document,
+    those ``left_out``, which have been layers; ``frames_note``: why frames are not to be seen;
+    ``keeps_redo``: how many wait, as a layer more would take away what the painter can redo. ``styles``: the
+    docker's, for their shares; empty for a job of an earlier session. ``document_name``: of its document,
     where it has to be told which that is. ``is_folded``:
     whether it has ended and is shown in one line. ``looks``: how often its layers may have come to look
     otherwise.
@@ -62,6 +63,7 @@ class Job(Observable):
     inserted = Property(())
     left_out = Property(())
     frames_note = Property("")
+    keeps_redo = Property(0)
     is_shown = Property(True)
     is_folded = Property(False)
     document_name = Property("")
@@ -170,7 +172,7 @@ class Job(Observable):
         self._on_state(fields)
 
     def _on_rejected(self, fields: Mapping[str, Any]) -> None:
-        self.fail(about(str(fields.get("field", "")), told(fields["message"])), told(fields["hint"]))
+        self._on_failed(fields)
 
     def _on_state(self, fields: Mapping[str, Any]) -> None:
         try:
@@ -242,7 +244,7 @@ class Job(Observable):
         self.state = JobState.CANCELLED
 
     def _on_failed(self, fields: Mapping[str, Any]) -> None:
-        self.fail(about(str(fields.get("field", "")), told(fields["message"])), told(fields["hint"]))
+        self.fail(refusal(str(fields.get("field", "")), fields["message"], fields["hint"]))
 
     def _share(self) -> float:
         return min(1.0, self.iteration / max(1, self.total))

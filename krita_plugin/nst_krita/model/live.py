@@ -11,7 +11,7 @@ from .insertion import Insertion
 from .jobs import Job
 from .options import Options
 from .style_list import StyleList
-from .words import about, sentence
+from .words import refusal
 
 #: A slider that is being dragged sends a change every so many ms, so that the picture follows the hand.
 LIVE_MS = 150
@@ -87,7 +87,7 @@ class LiveChanges:
         try:
             job.params = job.params.updated(changes)
         except wire.params.InvalidParams as error:
-            self._on_sent(sentence(about(f"params.{error.field}", error.problem), error.hint))
+            self._on_sent(refusal(f"params.{error.field}", error.problem, error.hint))
             return
         self._on_sent("")
         revision = job.next_revision()
