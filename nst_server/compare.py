@@ -50,6 +50,14 @@ _BLOCK = 64  # px, side of the blocks whose spectra are averaged
 _PERIODS = (2, 4, 8, 16)  # px: what pooling, strided convolutions and their tiles leave
 
 
+class Unmeasurable(ValueError):
+    """Pictures, or a grid, that cannot be measured. ``hint`` says what to do."""
+
+    def __init__(self, problem: str, hint: str) -> None:
+        super().__init__(problem)
+        self.hint = hint
+
+
 @dataclass(frozen=True)
 class Measure:
     """A row of the table: ``name`` within its group, ``values`` of the content and then of each picture."""
@@ -91,17 +99,23 @@ def measures(
 
     ``style`` [3, h, w] is brought to the same longest side, as the engine does at a style scale of 1.
     ``encoder`` adds the Gram matrices of its default style layers. ``grid``: the pitch of tiles in px whose
-    borders are examined; None: every line is. Raises ValueError for other sizes and sides under 32 px.
+    borders are examined; None: every line is. Raises Unmeasurable for other sizes and sides under 32 px.
     """
     if any(picture.shape != content.shape for picture in pictures):
-        raise ValueError("The pictures and the content are not of one size.")
+        raise Unmeasurable("The pictures and the content are not of one size.", "Bring them to one.")
     style = resize(style, fit_longest((style.shape[2], style.shape[1]), max(content.shape[1:])))
     for name, image in (("content", content), ("style", style)):
         if min(image.shape[1:]) < SMALLEST:
             size = f"{image.shape[2]}×{image.shape[1]} px at the pictures' scale"
-            raise ValueError(f"The {name} is {size}: less than {SMALLEST} px wide or high.")
+            raise Unmeasurable(
+                f"The {name} is {size}: less than {SMALLEST} px wide or high.",
+                "Such a picture has too few patches: compare larger ones, or other parts of them.",
+            )
     if grid is not None and not 1 < grid < max(content.shape[1:]):
-        raise ValueError(f"There is no line of a grid of {grid} px in the pictures.")
+        raise Unmeasurable(
+            f"There is no line of a grid of {grid} px in the pictures.",
+            f"Give 2 to {max(content.shape[1:]) - 1}, or leave it out for every line.",
+        )
     shown = [content, *pictures]
     rows: list[Measure] = []
 

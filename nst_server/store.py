@@ -5,6 +5,7 @@
     jobs/<job>/frames.jsonl      one line for each kept frame, in sequence
     jobs/<job>/frames/…          the pixels of those frames
     jobs/<job>/checkpoint.npz    where the worker goes on after an interruption; gone when the job has ended
+    jobs/<job>/learnt.npz        its last picture, for jobs that go on from a frame of it
     jobs/<job>/end.json          the terminal message
 
 What is in a job's folder holds even if the machine stops (see ``durable``). Images are not waited for until
@@ -266,6 +267,10 @@ class Store:
     def checkpoint_path(self, job: str) -> Path:
         """Where the worker writes down how far it is."""
         return self._jobs / job / "checkpoint.npz"
+
+    def learnt_path(self, job: str) -> Path:
+        """Where the worker writes down where the job has ended."""
+        return self._jobs / job / "learnt.npz"
 
     def _drop_checkpoint(self, job: str) -> None:
         path = self.checkpoint_path(job)

@@ -71,8 +71,8 @@ def test_what_was_painted_over_a_frame_stays(known, scales):
     held, anew = (run(MORE, start=edited, continues=yes, earlier=earlier if yes else None) for yes in (1, 0))
     ours, theirs = (float((steps[-1].image - edited)[place].abs().mean()) for steps in (held, anew))
     back = float((held[-1].image - last.image)[place].abs().mean())
-    assert ours < 0.85 * theirs
-    assert ours < back
+    assert ours < 0.9 * theirs
+    assert ours < 0.5 * back, "far nearer to what was painted than to what was there before"
     assert float((held[-1].image - edited)[place].abs().mean()) > 0.005, "it is woven in"
 
 
@@ -171,7 +171,7 @@ def assigned(pixels):
     return replace(pixels, colour_space="icc", icc="f" * 64)
 
 
-def test_only_the_same_loss_of_the_same_job_is_remembered_and_once():
+def test_only_the_same_loss_of_the_same_job_is_remembered(tmp_path):
     state = run(WHOLE)[-1].state
     images = content, _, style = [Pixels("c" * 64, 20, 20, 1600), None, Pixels("d" * 64, 20, 20, 1600)]
     mask = Pixels("e" * 64, 20, 20, 400, channels="MASK")
@@ -185,25 +185,42 @@ def test_only_the_same_loss_of_the_same_job_is_remembered_and_once():
         loss_of(WHOLE, "encoder", [content, None, assigned(style)]),
         loss_of(WHOLE, "encoder", [content, None, replace(style, channels="BGRA")]),
     ]
+    file = tmp_path / "learnt.npz"
     for job, its in [("another", loss), (None, loss), *(("a", other) for other in others)]:
         kept = Memory()
-        kept.keep("a", loss, state)
-        assert kept.take(job, its) is None
-        assert kept.take("a", loss) is None
+        kept.keep("a", loss, state, file, 0)
+        assert kept.take(job, its, file) is None
+        assert kept.take(job, its, file) is None, "from the file"
     for its in (live, moved):
         kept = Memory()
-        kept.keep("a", loss, state)
-        taken = kept.take("a", its)
-        assert taken is not None and taken.image.equal(state.image)
-        assert kept.take("a", loss) is None
+        kept.keep("a", loss, state, file, 0)
+        taken, again, later = (
+            kept.take("a", its, file),
+            kept.take("a", its, file),
+            Memory().take("a", its, file),
+        )
+        assert taken is not None and taken.image.equal(state.image) and taken.optimiser == state.optimiser
+        for known in (again, later):
+            assert known.optimiser == Parts({}, {"image": known.image}), "of the optimiser the picture alone"
+            assert known.image.equal(state.image) and known.previous.equal(state.previous)
+            assert known.curvature.equal(state.curvature)
 
 
-def test_of_a_large_job_only_the_pictures_are_kept(monkeypatch):
+def test_a_disk_without_room_and_a_damaged_file_lose_nothing_else(tmp_path):
+    state, loss, file = run(WHOLE)[-1].state, loss_of(WHOLE, "", []), tmp_path / "learnt.npz"
+    kept = Memory()
+    kept.keep("a", loss, state, file, 2**60)
+    assert not file.exists() and kept.take("a", loss, file).image.equal(state.image)
+    file.write_bytes(b"not an archive")
+    assert kept.take("a", loss, file) is None
+
+
+def test_of_a_large_job_only_the_pictures_are_kept(monkeypatch, tmp_path):
     monkeypatch.setattr(memory, "_MOST_BYTES", 10**5)
     last = run(WHOLE)[-1]
     loss, kept = loss_of(WHOLE, "", []), Memory()
-    kept.keep("a", loss, last.state)
-    taken = kept.take("a", loss)
+    kept.keep("a", loss, last.state, tmp_path / "learnt.npz", 0)
+    taken = kept.take("a", loss, tmp_path / "learnt.npz")
     assert taken.optimiser == Parts({}, {"image": last.state.image})
     steps = run(MORE, start=last.image, continues=True, earlier=taken)
     assert steps[0].losses["total"] < 1.03 * last.losses["total"]
@@ -258,8 +275,7 @@ def test_over_the_wire_the_losses_go_on_where_they_stood(tmp_path):
         again = paint("again", iterations=4, more={**images, "start": {"job": "whole", "iteration": 24}})
         anew = paint("anew", iterations=4, more={**images, "start": frame})
     assert on[0] == pytest.approx(whole[-1], rel=0.03)
-    # The worker remembers the last job alone: this one holds to the frame itself.
-    assert again[0] < 1.03 * whole[-1]
+    assert again[0] == pytest.approx(whole[-1], rel=0.03), "not only the job that was the last"
     assert anew[0] > 1.2 * whole[-1]
 
 

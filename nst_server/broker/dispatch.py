@@ -155,6 +155,8 @@ class Dispatcher:
             "folder": str(self._store.frames_folder(job.id)),
             "min_free": MIN_FREE,
             "checkpoint": str(self._store.checkpoint_path(job.id)),
+            "learnt": str(self._store.learnt_path(job.id)),
+            "learnt_before": str(self._store.learnt_path(job.continues or job.id)),
             "again": job.is_again,
             "stop": job.stopping,
             "kept_frames": job.kept_frames,

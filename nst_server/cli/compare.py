@@ -49,8 +49,6 @@ def run(arguments: argparse.Namespace) -> int:
         check_writable("--json", arguments.json)
     content = pictures.read(arguments.content, "content")
     style = pictures.read(arguments.style, "style")
-    if not style.numbers()[..., 3].any():
-        raise CliError(f"style: {arguments.style} is wholly transparent.", "Choose one with colours in it.")
     painted = [pictures.read(name, "picture") for name in names]
     for name, picture in zip(names, painted, strict=True):
         if picture.size != content.size:
@@ -72,8 +70,8 @@ def run(arguments: argparse.Namespace) -> int:
         )
     except WeightsError as error:
         raise CliError(f"--weights: {error.message}", error.hint) from error
-    except ValueError as error:
-        raise CliError(str(error)) from error
+    except compare.Unmeasurable as error:
+        raise CliError(str(error), error.hint) from error
     if arguments.json:
         arguments.json.write_text(_json(arguments, rows) + "\n", encoding="utf-8")
     print(table(["content", *headings(names)], rows))

@@ -10,7 +10,7 @@ from typing import Any, NoReturn, Protocol
 
 from nst_server.cli.errors import CliError
 from nst_server.cli.forget import forgotten
-from nst_server.cli.options import option_of
+from nst_server.cli.options import in_options, option_of
 from nst_server.wire.client import Client
 from nst_server.wire.events import Event
 from nst_server.wire.messages import CANCELLED, CANCELLING, ENDINGS, FAILED, RUNNING
@@ -149,5 +149,5 @@ def _raise(event: Event) -> None:
         field = str(event["field"])
         if field.startswith("params.") or field == "continues":
             field = option_of(field.removeprefix("params."))
-        raise CliError(f"{field}: {event['message']}", event["hint"], code=2)
+        raise CliError(f"{field}: {in_options(event['message'])}", in_options(event["hint"]), code=2)
     raise CliError(event["message"], event["hint"], code=1)

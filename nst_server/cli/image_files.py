@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import sys
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +22,8 @@ _HINT = "Use a PNG, JPEG, TIFF or WebP file."
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_DEPTH = 24  # byte of a PNG file with its bits per channel
+# Formats whose further pictures are neither previews nor layers of the first.
+_ANIMATED = ("GIF", "PNG", "WEBP")
 # Of TIFF 6.0: tags and their values.
 _ORIENTATION = 274
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB = 0, 1, 2
@@ -47,7 +50,11 @@ def numbers_of(path: Path, role: str) -> tuple[raster.Numbers, bytes | None]:
         raise CliError(f"{role}: {path} is not there.") from None
     except IsADirectoryError:
         raise CliError(f"{role}: {path} is a folder.", "Name an image file.") from None
-    except (UnidentifiedImageError, Image.DecompressionBombError, SyntaxError) as error:
+    except Image.DecompressionBombError as error:
+        most = 2 * (Image.MAX_IMAGE_PIXELS or 0) // 10**6
+        problem = f"{role}: {path} is too large: more than {most} million pixels."
+        raise CliError(problem, "Scale the image down.") from error
+    except (UnidentifiedImageError, SyntaxError) as error:
         raise CliError(f"{role}: {path} is not an image that can be read.", _HINT) from error
     except MemoryError:
         raise CliError(f"{role}: {path} says that it is larger than the memory.", _HINT) from None
@@ -57,10 +64,17 @@ def numbers_of(path: Path, role: str) -> tuple[raster.Numbers, bytes | None]:
         raise CliError(f"{role}: {path} cannot be read: {error}.", _HINT) from error
 
 
+def tell(role: str, path: Path, text: str) -> None:
+    """Say on standard error what of a file that is read is not used."""
+    print(f"note: {role}: {path} {text}.", file=sys.stderr)
+
+
 def _read(path: Path, role: str, *, is_deep: bool) -> tuple[raster.Numbers, bytes | None]:
     """What Pillow can open; ``is_deep``: a PNG file of 16 bits, of which it would keep 8."""
     with Image.open(path) as picture:
         picture.load()
+        if picture.format in _ANIMATED and getattr(picture, "is_animated", False):
+            tell(role, path, "has several pictures: the first is used")
         if is_deep:
             return _deep_png(path.read_bytes(), picture)
         if picture.mode == "F" or picture.mode.startswith("I"):
@@ -111,6 +125,10 @@ def _deep_tiff(path: Path, role: str) -> tuple[raster.Numbers, bytes | None] | N
         with tifffile.TiffFile(path) as file:
             page = file.pages.first
             is_known = page.photometric in (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB)
+            if sum(not other.is_reduced for other in file.pages) > 1:
+                tell(role, path, "has several pages: the first is used")
+            if not is_known and page.bitspersample > 8:
+                tell(role, path, f"is not grey or RGB: 8 of its {page.bitspersample} bits are used")
             if page.dtype is None or page.dtype.itemsize == 1 or page.dtype.kind == "c" or not is_known:
                 return None
             numbers = page.asarray()

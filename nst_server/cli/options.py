@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from nst_server.cli.errors import CliError
 from nst_server.wire.checks import InvalidParams
-from nst_server.wire.params import DEFAULTS, FIELDS, Params
+from nst_server.wire.params import DEFAULTS, FIELDS, STYLE_LOSSES, Params
 
 _LISTS = {
     "style_weights": "W,…",
@@ -48,6 +49,16 @@ def option_of(field: str) -> str:
     return "--" + field.partition(".")[0].partition("[")[0].replace("_", "-")
 
 
+def unusable(error: InvalidParams) -> CliError:
+    """What is said of parameters that cannot be used, with their options for their names."""
+    return CliError(f"{option_of(error.field)}: {in_options(error.problem)}", in_options(error.hint))
+
+
+def in_options(text: str) -> str:
+    """``text`` of the server with the options of the parameters that it names `so`."""
+    return re.sub(f"`({'|'.join(FIELDS)})`", lambda match: option_of(match[1]), text)
+
+
 def _add(group: Any, name: str, text: str) -> None:
     options: dict[str, Any] = {"dest": name, "default": argparse.SUPPRESS, "help": text}
     if isinstance(getattr(DEFAULTS, name), bool):
@@ -66,7 +77,7 @@ def params_of(arguments: argparse.Namespace, **forced: Any) -> Params:
     try:
         return Params(**{**defaults, **given, **forced})
     except InvalidParams as error:
-        raise CliError(f"{option_of(error.field)}: {error.problem}", error.hint) from error
+        raise unusable(error) from error
 
 
 def _metavar(name: str, meta: Mapping[str, Any]) -> str:
@@ -102,8 +113,10 @@ def _layers(text: str) -> dict[str, Any]:
 def _losses(text: str) -> dict[str, str]:
     losses = _by_layer(text)
     for layer, loss in losses.items():
-        if not loss:
-            raise argparse.ArgumentTypeError(f"{layer} is given no loss. Write {layer}:gram, for instance.")
+        if loss not in STYLE_LOSSES:
+            given = repr(loss) if loss else "no loss"
+            hint = f"Write {layer}:gram, for instance; there are {', '.join(STYLE_LOSSES)}."
+            raise argparse.ArgumentTypeError(f"{layer} is given {given}. {hint}")
     return losses
 
 

@@ -136,23 +136,31 @@ def _draft(file: Path) -> Path:
 
 
 def _write(file: Path, picture: Picture, depth: int) -> None:
+    import numpy as np
+
     from nst_server import raster
     from nst_server.cli.pictures import in_depth
 
-    numbers = in_depth(picture.numbers(), depth)
+    numbers, profile = picture.numbers(), picture.profile
+    if depth == 8 < picture.depth and picture.icc and raster.is_linear(picture.icc):
+        # In 8 bits linear light would show bands in the dark.
+        numbers = raster.unit(numbers)
+        colours = raster.transformed(numbers[..., :3], picture.icc, raster.SRGB)
+        numbers, profile = np.concatenate((colours, numbers[..., 3:]), axis=-1), raster.SRGB
+    numbers = in_depth(numbers, depth)
     if numbers.shape[-1] in (2, 4) and bool((numbers[..., -1] == raster.white(numbers)).all()):
         numbers = numbers[..., :-1]
     ending = file.suffix.lower()
     if ending == ".png":
-        file.write_bytes(raster.png(numbers, picture.profile))
+        file.write_bytes(raster.png(numbers, profile))
     elif ending in (".tif", ".tiff"):
-        _write_tiff(file, numbers, picture.profile)
+        _write_tiff(file, numbers, profile)
     else:
         from PIL import Image
 
         flat = numbers[..., 0] if numbers.shape[-1] == 1 else numbers
         # WebP has no choice of subsampling, and ignores it.
-        Image.fromarray(flat).save(file, quality=_QUALITY, subsampling=0, icc_profile=picture.profile)
+        Image.fromarray(flat).save(file, quality=_QUALITY, subsampling=0, icc_profile=profile)
 
 
 def write_frame(folder: Path, frame: Event, picture: Picture) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -77,12 +78,24 @@ def read(path: Path, role: str) -> Picture:
     """Read an image file as RGBA with the depth and the profile that it has, upright.
 
     Grey becomes RGB in sRGB, since paint has colours; so does CMYK. Floats without a profile are taken as
-    sRGB-encoded. Raises CliError naming ``role`` ("content", "style", …).
+    sRGB-encoded; what is none of them and what no colour has is cleaned. Says on standard error what is not
+    used. Raises CliError naming ``role`` ("content", "style", …), also where nothing is to be seen.
     """
-    from nst_server.cli.image_files import numbers_of
+    picture = _read(path, role)
+    if not (picture.numbers()[..., 3] > 0).any():
+        raise CliError(f"{role}: {path} is wholly transparent.", "Choose one with colours in it.")
+    return picture
 
+
+def _read(path: Path, role: str) -> Picture:
+    """The same of an image that may be wholly transparent."""
+    from nst_server.cli.image_files import numbers_of, tell
+
+    numbers, profile = numbers_of(path, role)
+    if numbers.dtype.kind == "f":
+        numbers = _cleaned(numbers, path, role)
     try:
-        return _coloured(*numbers_of(path, role))
+        return _coloured(numbers, profile, lambda text: tell(role, path, text))
     except InvalidPixels as error:
         raise CliError(f"{role}: {path} cannot be used: {error}", "Scale the image down.") from error
 
@@ -104,7 +117,7 @@ def read_mask(path: Path, role: str, size: tuple[int, int] | None = None) -> Wir
     White covers, black and transparent do not. Raises CliError naming ``role`` ("mask", "style mask"),
     also where nothing is covered.
     """
-    picture = read(path, role).shown()
+    picture = _read(path, role).shown()
     coverage = picture.convert("L")
     if picture.mode == "RGBA":
         coverage = ImageChops.multiply(coverage, picture.getchannel("A"))
@@ -124,7 +137,25 @@ def in_depth(numbers: Numbers, depth: int) -> Numbers:
     return numbers if numbers.dtype.name == wanted else raster.quantised(raster.unit(numbers), wanted)
 
 
-def _coloured(numbers: Numbers, profile: bytes | None) -> Picture:
+def _cleaned(numbers: Numbers, path: Path, role: str) -> Numbers:
+    """Floats with 0 for what is no number, and within what the engine takes. Raises CliError if none is."""
+    import numpy as np
+
+    from nst_server import raster
+    from nst_server.cli.image_files import tell
+
+    nothing, beyond = np.isnan(numbers), np.abs(numbers) > raster.LARGEST
+    if (nothing | beyond)[..., :3].all():
+        raise CliError(f"{role}: {path} holds no numbers of colours.", "Save it anew, with 1 for white.")
+    if nothing.any():
+        tell(role, path, f"holds {nothing.sum()} values that are no numbers and count as 0")
+    if beyond.any():
+        most = f"{raster.LARGEST:g}"
+        tell(role, path, f"holds {beyond.sum()} values that no colour has, beyond {most}: they count as that")
+    return raster.unit(numbers)
+
+
+def _coloured(numbers: Numbers, profile: bytes | None, tell: Callable[[str], None]) -> Picture:
     """Grey or RGB [H, W, 1 to 4] as RGBA. A profile that cannot be used says nothing of the colours."""
     import numpy as np
 
@@ -139,13 +170,18 @@ def _coloured(numbers: Numbers, profile: bytes | None) -> Picture:
     )
     is_srgb = True
     try:
-        if profile is None or raster.model_of(profile) != ("GRAY" if is_grey else "RGB"):
+        if not profile:
+            profile = None
+        elif (model := raster.model_of(profile)) != ("GRAY" if is_grey else "RGB"):
+            what = f"is for {model}" if model else "is damaged"
+            tell(f"has a profile that {what} and is not used: sRGB is assumed")
             profile = None
         elif is_grey:
             colours, profile = raster.transformed(colours, profile, raster.SRGB), None
         else:
             is_srgb = raster.is_srgb(profile)
     except raster.ImageError:
+        tell("has a profile that is damaged and not used: sRGB is assumed")
         profile = None
     rgb = np.broadcast_to(colours, (*numbers.shape[:2], 3))
     return _picture(np.concatenate((rgb, alpha), axis=-1), profile, is_srgb)

@@ -32,6 +32,10 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the subcommand; returns the exit code. Raises CliError."""
     params = params_of(arguments)
+    if params.keep_colours == "no":
+        raise CliError(
+            '--keep-colours: "no" leaves nothing to do.', "Choose luminance, moments or histogram."
+        )
     picture = pictures.read(arguments.picture, "picture")
     content = pictures.read(arguments.content, "content")
     width, height = content.size

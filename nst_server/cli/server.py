@@ -94,6 +94,9 @@ def for_call(arguments: argparse.Namespace, name: str) -> Iterator[Client]:
         with running(arguments, name) as client:
             yield client
     elif arguments.device or arguments.weights:
+        devices_of(arguments)
+        if arguments.weights and getattr(arguments, "encoder", None) == "built-in":
+            raise CliError("--weights: the built-in encoder reads none.", "Leave one of them out.")
         with _private(arguments) as file, _client(file, name) as client:
             yield client
     else:

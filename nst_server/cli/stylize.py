@@ -12,12 +12,14 @@ from nst_server.cli import EXIT_DONE, EXIT_INTERRUPTED, outputs, pictures
 from nst_server.cli.errors import CliError
 from nst_server.cli.following import follow, forget
 from nst_server.cli.jobs import named
-from nst_server.cli.options import add_params, params_of
+from nst_server.cli.options import add_params, params_of, unusable
 from nst_server.cli.server import add_connection, add_server, for_call
 from nst_server.cli.terminal import Progress
+from nst_server.wire.checks import InvalidParams
 from nst_server.wire.client import Image
 from nst_server.wire.events import Event
 from nst_server.wire.params import Params
+from nst_server.wire.scales import check_scales
 from nst_server.wire.starts import EXAMPLE, STARTS
 
 
@@ -76,6 +78,10 @@ def run(arguments: argparse.Namespace) -> int:
         raise CliError(problem, "Leave one out, or start a server of its own: nst serve --device …")
     outputs.check_apart(arguments.output, (arguments.content, *arguments.styles))
     content = pictures.read(arguments.content, "content")
+    try:
+        check_scales(content.size, params)
+    except InvalidParams as error:
+        raise unusable(error) from error
     styles = [pictures.read(path, "style") for path in arguments.styles]
     text = arguments.style_masks
     style_masks = [] if text is None else _style_masks(text, len(styles))
@@ -97,11 +103,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     job = new_job(arguments.content)
     print(f"job {job}", file=sys.stderr)
-    has_frames = str(params.frames) != "none"
-    if has_frames and not (arguments.frames_dir or arguments.keep_job):
-        or_kept = "" if arguments.device or arguments.weights else ", or --keep-job"
-        hint = f"To have them: --frames-dir DIR{or_kept}."
-        print(f"note: the frames will be forgotten with the job. {hint}", file=sys.stderr)
+    has_frames = _tell_of_frames(arguments, params)
     with for_call(arguments, "nst stylize") as client:
         client.submit(
             job,
@@ -131,6 +133,20 @@ def run(arguments: argparse.Namespace) -> int:
     if interrupted:
         print(f"Go on with it: --start {arguments.output} --continues {job}", file=sys.stderr)
     return EXIT_INTERRUPTED if interrupted else EXIT_DONE
+
+
+def _tell_of_frames(arguments: argparse.Namespace, params: Params) -> bool:
+    """Whether frames are asked for; says so on standard error where nobody will have them."""
+    if str(params.frames) == "none":
+        return False
+    if not any(map(params.frames.keeps, range(1, params.iterations + 1))):
+        problem = f"--frames {params.frames} names none of {params.iterations} iterations"
+        print(f"note: {problem}: only the last is kept.", file=sys.stderr)
+    if not (arguments.frames_dir or arguments.keep_job):
+        or_kept = "" if arguments.device or arguments.weights else ", or --keep-job"
+        hint = f"To have them: --frames-dir DIR{or_kept}."
+        print(f"note: the frames will be forgotten with the job. {hint}", file=sys.stderr)
+    return True
 
 
 def new_job(content: Path) -> str:

@@ -348,7 +348,8 @@ class View:
 
     def _enlarged(self, picture: Tensor, reference: Tensor, detail: float) -> Tensor:
         """``picture`` at this size, with that share of the ``detail`` that ``reference`` has beyond it."""
-        coarse = resize(resize(reference, (picture.shape[2], picture.shape[1])), self.size)
+        # Within [0, 1] as the picture: where nothing was painted the reference itself comes out.
+        coarse = resize(resize(reference, (picture.shape[2], picture.shape[1])).clamp(0, 1), self.size)
         return (resize(picture, self.size) + detail * (reference - coarse)).clamp(0, 1)
 
     def _grained(self, picture: Tensor, params: Params) -> Tensor:
@@ -397,7 +398,7 @@ class View:
         larger = View(self.scene, size)
         reference = self.scene.reference(larger.content, params, larger._divided(params))
         # By the same way as the picture, so that what they lose is the same.
-        coarse = resize(self.extended(resize(reference, self.size)), size)
+        coarse = resize(self.extended(resize(reference, self.size).clamp_(0, 1)), size)
         return enlarged.add_(coarse.neg_().add_(reference), alpha=detail).clamp_(0, 1)
 
     def follow_colours(self, params: Params, picture: Tensor) -> Tensor:

@@ -235,9 +235,12 @@ class _Run:
                 self._say(f"stepped back from {optimiser.trouble}")
             if not moved:
                 done = self._asked - self._left
-                self._say(
-                    f"the picture stopped changing after {done} of {self._asked} iterations at {max(size)} px"
-                )
+                # Of nothing but the content no more is to be expected.
+                if self._params.strength or self._params.tv or done:
+                    self._say(
+                        f"the picture stopped changing after {done} of {self._asked} iterations "
+                        f"at {max(size)} px"
+                    )
                 self._left = 0
                 return
             self._iteration += 1

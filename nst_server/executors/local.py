@@ -351,13 +351,14 @@ def _amended(task: Mapping[str, Any], command: str, fields: Mapping[str, Any]) -
 
 
 def _failed(job: str, reason: str, computing: bool, has_frames: bool = False) -> Message:
-    again = "Continue from the last kept frame" if has_frames else "Start it again"
-    return Message(
-        "failed",
-        {
-            "job": job,
-            "code": "worker_died" if computing else "no_worker",
-            "message": f"The process that computes {'died' if computing else 'cannot start'}: {reason}.",
-            "hint": f"{again}, at a smaller size if memory is short." if computing else "Run: nst doctor",
-        },
-    )
+    if computing:
+        code, event = "worker_died", "died"
+        again = "Continue from the last kept frame" if has_frames else "Start it again"
+        hint = f"{again}, at a smaller size if memory is short."
+    else:
+        code, event = "no_worker", "cannot start"
+        # Of a device that is not here it says which are.
+        reason, _, choice = reason.rstrip(".").partition(". Choose ")
+        hint = f"Choose {choice}, or run: nst doctor" if choice else "Run: nst doctor"
+    message = f"The process that computes {event}: {reason}."
+    return Message("failed", {"job": job, "code": code, "message": message, "hint": hint})

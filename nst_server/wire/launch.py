@@ -106,7 +106,7 @@ def wait_for_server(
     seconds: float = 20.0,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Connection:
-    """The connection of a server that is starting. Raises NoConnection with the last line of its log."""
+    """The connection of a server that is starting. Raises NoConnection with what its log ends with."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and not cancelled():
         # Exit code 0 means that another server was faster: its connection file is the one to read.
@@ -192,4 +192,6 @@ def _last_line(log: Path) -> str:
         lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     except OSError:
         lines = []
-    return lines[-1] if lines else "it wrote nothing"
+    # What to do stands indented under what is wrong.
+    said = lines[-2:] if lines and lines[-1].startswith("  ") else lines[-1:]
+    return " ".join(line.strip() for line in said) or "it wrote nothing"

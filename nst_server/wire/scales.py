@@ -83,7 +83,7 @@ def check_scales(size: Size, params: Params) -> None:
         raise InvalidParams(
             "scale_iterations",
             f"has {len(params.scale_iterations)} numbers, but {max(full)} px are worked at {worked}.",
-            f"Give at most {scales}, coarse first, or a smaller scale_step.",
+            f"Give at most {scales}, coarse first, or a smaller `scale_step`.",
         )
 
 

@@ -114,10 +114,15 @@ class Run:
         }
         resume = self._resumed(encoder) if self._task["again"] else None
         continues = self._task["continues"]
-        earlier = self._memory.take(continues, self._loss(encoder))
-        if self._task["continues_unknown"] and earlier is None and resume is None:
-            self._unsaid = f"nothing is known of job {continues}: it went on from the picture alone"
-            self._reins.notes.append(self._unsaid)
+        earlier = self._memory.take(continues, self._loss(encoder), Path(self._task["learnt_before"]))
+        if continues is not None and earlier is None and resume is None:
+            is_unknown = self._task["continues_unknown"]
+            reason = (
+                f"nothing is known of job {continues}" if is_unknown else f"job {continues} painted otherwise"
+            )
+            self._note(f"{reason}: it went on from the picture alone")
+        if idle := set(self._reins.params.style_layer_losses).difference(style_layers):
+            self._note(f"{min(idle)} is not among the style layers: its style loss changes nothing")
         self._link.send("running", job=self._job, device=device, encoder=encoder.name)
         steps = stylize(
             content.rgb,
@@ -141,9 +146,14 @@ class Run:
             self._show(step, revision, encoder.name)
             self._stand_at(step)
         self._plan = {**self._plan, "size": list(step.state.full), "style_tile": step.state.tile}
-        self._memory.keep(self._job, self._loss(encoder), step.state)
+        learnt = Path(self._task["learnt"]), self._min_free
+        self._memory.keep(self._job, self._loss(encoder), step.state, *learnt)
         reason = "stopped" if self._reins.stop else "completed"
         return self._done(reason, device, encoder.name, step.iteration, step.memory)
+
+    def _note(self, note: str) -> None:
+        self._unsaid = "; ".join(filter(None, (self._unsaid, note)))
+        self._reins.notes.append(note)
 
     def _loss(self, encoder: Encoder) -> Loss:
         """What this job makes small, with the parameters of now."""

@@ -1,14 +1,19 @@
-"""What the last job has learnt, for one that goes on from a frame of it."""
+"""What jobs have learnt, for those that go on from a frame of theirs."""
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from nst_server.engine.state import State
 from nst_server.wire.params import Params
 from nst_server.wire.pixels import Pixels
+from nst_server.worker.checkpoint import Checkpoint, Keeper, Unreadable, read
 
 #: More than this is not kept while nobody may come for it, in bytes: the curvature of L-BFGS fits up to
 #: 1400 × 1400 px. The picture that the content loss held to is a tenth of it and is kept in any case.
@@ -29,19 +34,40 @@ def loss_of(params: Params, encoder: str, images: Sequence[Pixels | None]) -> Lo
 
 
 class Memory:
-    """The last state of the last job. Knows nothing where there was none."""
+    """The last state of the last job; of any other its pictures and the preconditioner, from a file."""
 
     def __init__(self) -> None:
         self._kept: tuple[str, Loss, State] | None = None
 
-    def keep(self, job: str, loss: Loss, state: State) -> None:
-        """Remember the last ``state`` of ``job``."""
-        tensors = state.optimiser.tensors
-        if sum(tensor.nbytes for tensor in tensors.values()) > _MOST_BYTES:
-            state = replace(state.afresh(), curvature=state.curvature)
-        self._kept = job, loss, state.on("cpu")
+    def keep(self, job: str, loss: Loss, state: State, file: Path, min_free: int) -> None:
+        """Remember the last ``state`` of ``job``, and write the most of it to ``file``.
 
-    def take(self, job: str | None, loss: Loss) -> State | None:
-        """The last state of ``job``, if it is remembered and its loss is this one; forgotten from here on."""
+        Not where less than ``min_free`` bytes of the disk would be free: only this is lost then.
+        """
+        state = state.on("cpu")
+        lasting = replace(state.afresh(), curvature=state.curvature)
+        tensors = state.optimiser.tensors
+        is_large = sum(tensor.nbytes for tensor in tensors.values()) > _MOST_BYTES
+        self._kept = job, loss, lasting if is_large else state
+        with contextlib.suppress(OSError):
+            Keeper(file, min_free).keep(Checkpoint(job, lasting, 0, (), 0.0, {"loss": _digest(loss)}))
+
+    def take(self, job: str | None, loss: Loss, file: Path) -> State | None:
+        """The last state of ``job``, from ``file`` where it is not remembered; None if its loss is another.
+
+        What is remembered is forgotten from here on, whoever's it is.
+        """
         kept, self._kept = self._kept, None
-        return kept[2] if kept is not None and kept[:2] == (job, loss) else None
+        if kept is not None and kept[0] == job:
+            return kept[2] if kept[1] == loss else None
+        try:
+            found = read(file)
+        except Unreadable:
+            return None
+        return found.state if (found.job, found.plan.get("loss")) == (job, _digest(loss)) else None
+
+
+def _digest(loss: Loss) -> str:
+    header, encoder, images = loss
+    described = [header, encoder, [image and image.to_header() for image in images]]
+    return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
