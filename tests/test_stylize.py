@@ -79,15 +79,12 @@ def test_same_seed_same_bits():
 
 
 def test_strength_zero_returns_the_content():
-    # Black and white at random: resizing overshoots both.
-    content = torch.rand(3, 20, 300, generator=torch.Generator().manual_seed(1)).round()
-    found = steps(content, params=replace(QUICK, strength=0.0))
+    # Shrunk in two steps it is not what it is in one.
+    content = torch.rand(3, 40, 600, generator=torch.Generator().manual_seed(1)).round()
+    found = steps(content, params=replace(QUICK, strength=0.0, size=300))
     assert len({step.scale for step in found}) > 1
-    assert float((found[-1].image - content).abs().max()) < 0.5 / 255
+    assert float((found[-1].whole() - content).abs().max()) < 0.5 / 255
     assert not any(step.note for step in found), "that nothing more changes is no fault"
-    scene = Scene(content, [stripes()], TinyEncoder(), params := replace(QUICK, strength=0.0))
-    before = View(scene, (150, 10)).beginning(params).clamp(0, 1)
-    torch.testing.assert_close(View(scene, (300, 20), before).beginning(params), content)
 
 
 def test_strength_moves_from_content_to_style():

@@ -288,6 +288,8 @@ class View:
         division = self._divided(params)
         reference = scene.reference(self.content, params, division)
         shares = params.start_shares
+        if self._previous is not None and not params.strength:
+            return reference  # which the coarser picture with its detail is but for rounding
         if self._previous is not None:
             detail = shares.get("content", 0.0) * (1 - params.strength)
             return self._grained(self._enlarged(self._previous, reference, detail), params)
@@ -348,8 +350,7 @@ class View:
 
     def _enlarged(self, picture: Tensor, reference: Tensor, detail: float) -> Tensor:
         """``picture`` at this size, with that share of the ``detail`` that ``reference`` has beyond it."""
-        # Within [0, 1] as the picture: where nothing was painted the reference itself comes out.
-        coarse = resize(resize(reference, (picture.shape[2], picture.shape[1])).clamp(0, 1), self.size)
+        coarse = resize(resize(reference, (picture.shape[2], picture.shape[1])), self.size)
         return (resize(picture, self.size) + detail * (reference - coarse)).clamp(0, 1)
 
     def _grained(self, picture: Tensor, params: Params) -> Tensor:
@@ -398,7 +399,7 @@ class View:
         larger = View(self.scene, size)
         reference = self.scene.reference(larger.content, params, larger._divided(params))
         # By the same way as the picture, so that what they lose is the same.
-        coarse = resize(self.extended(resize(reference, self.size).clamp_(0, 1)), size)
+        coarse = resize(self.extended(resize(reference, self.size)), size)
         return enlarged.add_(coarse.neg_().add_(reference), alpha=detail).clamp_(0, 1)
 
     def follow_colours(self, params: Params, picture: Tensor) -> Tensor:
