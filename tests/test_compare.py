@@ -294,13 +294,15 @@ def test_wrong_input_is_told_in_a_sentence(
     assert "notes.txt is not an image" in told(content, content, str(text))
     assert "larger.png is 64×60 px" in (said := told(larger, content, style))
     assert "is 64×48 px" in said
-    assert "less than 32 px" in told(tiny, tiny, style)
+    assert "less than 32 px" in (said := told(tiny, tiny, style))
+    assert "compare larger ones" in said
     clear = tmp_path / "clear.png"
     Image.new("RGBA", (64, 48)).save(clear)
     assert "clear.png is wholly transparent" in told(content, content, str(clear))
     gone = str(tmp_path / "gone.png")  # of two errors the one told shows that nothing was read before
     assert "--json" in (said := told(gone, content, style, "--json", str(tmp_path)))
     assert "cannot be written" in said
-    assert "grid of 1 px" in told(content, content, style, "--grid", "1")
+    assert "grid of 1 px" in (said := told(content, content, style, "--grid", "1"))
+    assert "Give 2 to 63" in said
     assert "--weights" in (said := told(content, content, style, "--weights", str(text)))
     assert "notes.txt" in said

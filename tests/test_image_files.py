@@ -86,6 +86,85 @@ def test_grey_beyond_the_range_is_refused(tmp_path: Path, values: np.ndarray) ->
         read(saved(values, tmp_path / "deep.tif"), "style")
 
 
+def test_numbers_that_no_colour_has_are_told_and_cleaned(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    values = np.stack([RAMP] * 3, axis=-1)
+    values[0, :4, 0] = np.nan
+    values[1, :2, 1] = np.inf, -1e30
+    numbers = read(saved(values, tmp_path / "odd.tif", photometric="rgb"), "style").numbers()
+    told = capsys.readouterr().err.splitlines()
+    assert [line.partition("odd.tif holds ")[2].partition(" ")[0] for line in told] == ["4", "2"]
+    assert all(line.startswith("note: style: ") for line in told)
+    assert not numbers[0, :4, 0].any()
+    assert numbers[1, :2, 1].tolist() == [raster.LARGEST, -raster.LARGEST]
+    untouched = np.abs(np.nan_to_num(values, nan=-1e9)) <= 1
+    assert (numbers[..., :3][untouched] == values[untouched]).all()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e30])
+def test_an_image_without_any_number_of_a_colour_is_refused(tmp_path: Path, value: float) -> None:
+    values = np.full((4, 4, 3), value, np.float32)
+    with pytest.raises(CliError, match=r"content: .*none\.tif holds no numbers of colours"):
+        read(saved(values, tmp_path / "none.tif", photometric="rgb"), "content")
+
+
+@pytest.mark.parametrize("deep", [True, False])
+def test_an_image_of_which_nothing_is_seen_is_refused_but_as_a_mask(tmp_path: Path, deep: bool) -> None:
+    clear = np.full((4, 4, 4), 255, np.uint16 if deep else np.uint8)
+    clear[..., 3] = 0
+    path = saved(clear, tmp_path / "clear.png")
+    with pytest.raises(CliError, match=r"content: .*clear\.png is wholly transparent"):
+        read(path, "content")
+    with pytest.raises(CliError, match="is black everywhere"):
+        read_mask(path, "mask")
+    clear[0, 0, 3] = 1
+    assert read(saved(clear, path), "content").is_transparent()
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.gif", "a.png", "a.webp"])
+def test_of_several_pictures_in_a_file_the_first_is_read_and_it_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    first, second = Image.new("RGB", (8, 8), (200, 30, 30)), Image.new("RGB", (8, 8), (30, 60, 200))
+    first.save(tmp_path / name)
+    read(tmp_path / name, "style")
+    assert not capsys.readouterr().err
+    first.save(tmp_path / name, save_all=True, append_images=[second])
+    assert np.abs(read(tmp_path / name, "style").numbers()[4, 4].astype(int) - (200, 30, 30, 255)).max() < 9
+    assert "the first is used" in capsys.readouterr().err
+
+
+def test_a_smaller_copy_of_a_tiff_is_no_further_page(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        file.write(COLOURS, photometric="rgb", metadata=None)
+        file.write(COLOURS[::2, ::2], photometric="rgb", subfiletype=1, metadata=None)
+    assert read(tmp_path / "a.tif", "content").size == (16, 16)
+    assert not capsys.readouterr().err
+
+
+def test_what_is_lost_of_deep_cmyk_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ink = np.full((8, 8, 4), 20_000, np.uint16)
+    for values, told in ((ink, "8 of its 16 bits are used"), (in_depth(ink, 8), "")):
+        picture = read(saved(values, tmp_path / "ink.tif", photometric="separated"), "content")
+        said = capsys.readouterr().err
+        assert picture.depth == 8
+        assert told in said if told else not said
+
+
+def test_an_image_of_too_many_pixels_is_too_large(tmp_path: Path) -> None:
+    import struct
+    import zlib
+
+    file = raster.png(np.zeros((1, 1, 3), np.uint8))
+    size = b"IHDR" + struct.pack(">II", 100_000, 100_000) + file[24:29]
+    (tmp_path / "huge.png").write_bytes(file[:12] + size + struct.pack(">I", zlib.crc32(size)) + file[33:])
+    with pytest.raises(CliError, match=r"content: .*huge\.png is too large: more than 178 million pixels"):
+        read(tmp_path / "huge.png", "content")
+
+
 @pytest.mark.parametrize("layout", ["contig", "separate"])
 def test_tiff_alpha_is_straight_whatever_the_file_has(tmp_path: Path, layout: str) -> None:
     alpha = np.full((16, 16, 1), 32_768, np.uint16)
@@ -218,9 +297,14 @@ def test_grey_with_a_profile_becomes_srgb(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("profile", [b"none", WIDE[:200] + bytes(len(WIDE) - 200), GREY])
-def test_a_profile_that_does_not_fit_is_as_good_as_none(tmp_path: Path, profile: bytes) -> None:
+def test_a_profile_that_does_not_fit_is_as_good_as_none_and_it_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], profile: bytes
+) -> None:
     picture = read(with_profile(tmp_path / "a.png", profile, COLOURS), "content")
     assert (picture.profile, picture.pixels.colour_space) == (None, "srgb")
+    told = capsys.readouterr().err
+    what = "is for GRAY" if profile == GREY else "is damaged"
+    assert told.startswith("note: content: ") and f"has a profile that {what}" in told
 
 
 def test_cmyk_becomes_srgb(tmp_path: Path) -> None:
@@ -258,6 +342,21 @@ def test_what_is_written_reads_the_same(tmp_path: Path, name: str, depth: int, p
         with Image.open(tmp_path / name) as file:
             assert file.mode == "RGB"
             assert file.info.get("icc_profile") == profile
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.webp", "a.png"])
+def test_linear_light_is_written_as_srgb_where_8_bits_would_show_bands(tmp_path: Path, name: str) -> None:
+    srgb = [0.64, 0.33, 1, 0.3, 0.6, 1, 0.15, 0.06, 1]
+    linear = imagecodecs.cms_profile("rgb", whitepoint=[0.3127, 0.329, 1], primaries=srgb, gamma=1.0)
+    ramp = np.stack([np.tile(np.linspace(0, 1, 64, dtype=np.float32), (64, 1))] * 3, axis=-1)
+    light = np.where(ramp <= 0.04045, ramp / 12.92, ((ramp + 0.055) / 1.055) ** 2.4).astype(np.float32)
+    for values, converted in ((light, True), (in_depth(light, 8), False)):
+        outputs.write(tmp_path / name, picture_of(values, linear), 8)
+        back = read(tmp_path / name, "content")
+        assert (back.icc is None) == converted, "8 bits stay as they are"
+        if converted:
+            assert np.abs(back.numbers()[..., :3] / 255 - ramp).max() < 0.03
+            assert back.profile == raster.SRGB
 
 
 def test_transparency_is_written_where_there_is_some(tmp_path: Path) -> None:

@@ -283,7 +283,7 @@ class Params:
         if self.iterations not in (Params.iterations, total):
             raise InvalidParams(
                 "scale_iterations",
-                f"add up to {total}, but `iterations` is {self.iterations}.",
+                f"add up to {total}, but iterations is {self.iterations}.",
                 "Leave `iterations` out.",
             )
         object.__setattr__(self, "iterations", total)

@@ -1,0 +1,110 @@
+"""What the command line says of what it cannot do, in its own words and before anything is computed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nst_server.cli import main
+from nst_server.cli.options import in_options
+from nst_server.executors.local import _failed
+from nst_server.wire.connection import NoConnection
+from nst_server.wire.launch import ensure_server
+
+
+@pytest.fixture
+def picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A picture of 64×48 px, where no server runs and none is to be started."""
+    monkeypatch.setenv("NST_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.delenv("NST_CONNECTION_FILE", raising=False)
+
+    def start(*_: object, **__: object) -> None:
+        raise AssertionError("a server is started")
+
+    for name in ("ensure_server", "start_server"):
+        monkeypatch.setattr(f"nst_server.cli.server.{name}", start)
+    numbers = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
+    Image.fromarray(numbers).save(tmp_path / "picture.png")
+    return str(tmp_path / "picture.png")
+
+
+@pytest.mark.parametrize(
+    ("options", "said", "hint"),
+    [
+        (["--device", "foo"], "--device: 'foo' is none.", "Choose auto, cpu, "),
+        (["--scale-iterations", "9,9"], "--scale-iterations: has 2 numbers", "smaller --scale-step."),
+        (["--scale-iterations", "9", "--iterations", "8"], "--scale-iterations: add up", "Leave --iter"),
+        (["--weights", "PICTURE", "--encoder", "built-in"], "--weights: the built-in encoder reads", "Leave"),
+        (["CLEAR"], "style: ", "Choose one with colours in it."),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_painted_is_told_with_options_and_without_a_server(
+    picture: str, capsys: pytest.CaptureFixture[str], options: list[str], said: str, hint: str
+) -> None:
+    clear = picture.replace("picture.png", "clear.png")
+    Image.new("RGBA", (8, 8), (9, 9, 9, 0)).save(clear)
+    places = {"PICTURE": picture, "CLEAR": clear}
+    given = [places.get(option, option) for option in options]
+    assert main(["stylize", picture, picture, *given, "-o", picture.replace("picture", "out")]) == 2
+    problem, told = capsys.readouterr().err.splitlines()[-2:]
+    assert problem.startswith(f"nst: {said}")
+    assert hint in told
+
+
+def test_a_loss_that_is_none_is_answered_as_an_option_is_written(
+    picture: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["stylize", picture, picture, "-o", "out.png", "--style-layer-losses", "conv1_1:foo"])
+    told = capsys.readouterr().err
+    assert "conv1_1 is given 'foo'. Write conv1_1:gram, for instance; there are moments, gram, " in told
+    assert "{" not in told
+
+
+def test_only_names_of_parameters_become_options() -> None:
+    assert in_options("`scale_step` and `other` of size") == "--scale-step and `other` of size"
+
+
+@pytest.mark.parametrize(
+    ("frames", "told"), [("50", True), ("every:4", True), ("none", False), ("3", False), ("series", False)]
+)
+def test_frames_that_no_iteration_reaches_are_told(
+    picture: str, capsys: pytest.CaptureFixture[str], frames: str, told: bool
+) -> None:
+    with pytest.raises(AssertionError, match="a server is started"):
+        main(["stylize", picture, picture, "-o", picture.replace("picture", "out"), "--iterations", "3",
+              "--frames", frames])  # fmt: skip
+    assert (f"--frames {frames} names none of 3 iterations" in capsys.readouterr().err) == told
+
+
+def test_recolouring_that_changes_nothing_is_refused(
+    picture: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = Path(picture).with_name("out.png")
+    command = ["recolour", picture, "--content", picture, "-o", str(out), "--keep-colours", "no"]
+    assert main(command) == 2
+    assert '--keep-colours: "no" leaves nothing to do.' in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_a_server_that_does_not_start_is_quoted_with_problem_and_hint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NST_DATA_DIR", str(tmp_path))
+    monkeypatch.delenv("NST_CONNECTION_FILE", raising=False)
+    text = "earlier\nnst: The disk is full.\n     Make room.\n"
+    with pytest.raises(NoConnection, match=r"starting: nst: The disk is full\. Make room\. \(log: "):
+        ensure_server([sys.executable, "-c", f"raise SystemExit({json.dumps(text)})"])
+
+
+def test_a_device_that_is_not_here_is_one_sentence_with_what_to_choose() -> None:
+    reason = "PyTorch finds no NVIDIA or AMD GPU here, not cuda:0. Choose auto or cpu."
+    failed = _failed("job", reason, computing=False)
+    assert failed["message"].endswith("cannot start: PyTorch finds no NVIDIA or AMD GPU here, not cuda:0.")
+    assert failed["hint"] == "Choose auto or cpu, or run: nst doctor"
+    assert _failed("job", "ImportError: no torch", computing=False)["hint"] == "Run: nst doctor"
