@@ -38,7 +38,7 @@ from nst_server.engine.vgg import Encoder
 from nst_server.wire.params import Params
 from nst_server.wire.scales import fit_longest
 
-LAYERS, CONTENT_LAYER = ("conv1_1", "conv2_1", "conv3_1"), "conv2_2"
+LAYERS = ("conv1_1", "conv2_1", "conv3_1")
 COLUMN = 300  # px of a picture on the sheet
 
 
@@ -66,14 +66,13 @@ def painted(content: Tensor, style: Tensor, encoder: Encoder, **options: object)
 
 
 def by_vgg(content: Tensor, style: Tensor, vgg: Encoder, iterations: int) -> Tensor:
-    layers = {"content_layers": [CONTENT_LAYER], "style_layers": list(LAYERS)}
+    layers = {"content_layers": ["conv2_2"], "style_layers": list(LAYERS)}
     return painted(content, style, vgg, iterations=iterations, **layers)
 
 
 def by_the_loop(content: Tensor, style: Tensor, vgg: Encoder, evaluations: int) -> Tensor:
-    style = scaled(style, max(content.shape[1:]))
-    layers = {"content_layer": CONTENT_LAYER, "style_layers": LAYERS}
-    return gatys_reference.paint(content, style, vgg, evaluations, **layers)[0]
+    # Its own five style layers, up to conv3_1 as well.
+    return gatys_reference.paint(content, scaled(style, max(content.shape[1:])), vgg, evaluations)[0]
 
 
 def by_built_in(content: Tensor, style: Tensor, vgg: Encoder, iterations: int) -> Tensor:
