@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 from unittest.mock import Mock
@@ -34,10 +36,12 @@ def part(plugin: None, monkeypatch: pytest.MonkeyPatch) -> Any:
     for name in ("QtCore", "QtGui", "QtWidgets", "QAction", "Signal"):
         setattr(qt, name, Anything)
     qt.to_bytes, qt.view, qt.give_way = bytes, memoryview, Mock()  # type: ignore[attr-defined]
+    qt.is_file, qt.for_python = os.path.isfile, Path  # type: ignore[attr-defined]
     krita.Krita = krita.InfoObject = Anything  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "krita", krita)
     monkeypatch.setitem(sys.modules, "nst_krita.qt", qt)
     host = importlib.import_module("nst_krita.host")
+    monkeypatch.setattr(host, "RedoWatch", lambda document: Mock())
     monkeypatch.setattr(host, "read_annotation", lambda document: document.text)
     monkeypatch.setattr(host, "write_annotation", lambda document, text: setattr(document, "text", text))
     return lambda name: importlib.import_module(f"nst_krita.{name}")
@@ -47,7 +51,9 @@ def a_document(*jobs: Any) -> Any:
     history = module().History()
     for job in jobs:
         history.add(job)
-    return SimpleNamespace(id="document", name="a.kra", is_open=True, text=history.to_text(LIMIT))
+    made = SimpleNamespace(id="document", name="a.kra", file="", size=(600, 414), is_open=True)
+    made.text = history.to_text(LIMIT)
+    return made
 
 
 @pytest.fixture

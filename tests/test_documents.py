@@ -142,7 +142,8 @@ def test_another_server_that_does_not_know_a_job_does_not_close_it(part: Any) ->
 
 def test_a_frame_that_is_fetched_twice_is_one_layer(part: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     model, network, inserter = part("model.document_model"), Mock(), Mock(inserted=[], gone=None)
-    inserter.is_aside = inserter.is_out_of_sight = False
+    inserter.is_aside, inserter.is_out_of_sight, inserter.doubled = False, False, ""
+    inserter.keeps_redo = False
     monkeypatch.setattr(
         model.host, "FrameInserter", lambda *_, **more: inserter.__dict__.update(more) or inserter
     )
@@ -168,7 +169,8 @@ def test_a_frame_that_is_fetched_twice_is_one_layer(part: Any, monkeypatch: pyte
 def animated(part: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A job whose frames become an animation: its ``insertion``, its ``inserter``, ``frame`` to send."""
     model, inserter = part("model.document_model"), Mock(inserted=[], gone=None, is_animating=False)
-    inserter.is_aside = inserter.is_out_of_sight = False
+    inserter.is_aside, inserter.is_out_of_sight, inserter.doubled = False, False, ""
+    inserter.keeps_redo = False
     monkeypatch.setattr(
         model.host, "FrameInserter", lambda *_, **more: inserter.__dict__.update(more) or inserter
     )
@@ -336,7 +338,7 @@ def is_open(root: Any) -> bool:
 def test_frames_beyond_the_undo_cap_are_offered_after_quitting(root: Any, part: Any) -> None:
     tell(root, part, "done", **DONE)
     assert is_open(root)
-    assert root.settings.get("jobs", list) == [["a", "Ü → “a”"]]
+    assert root.settings.get("jobs", list) == [["a", "Ü → “a”", "", "a.kra", 600, 414]]
     root.jobs[0].left_out = ()
     root._ended(root.jobs[0])
     assert not is_open(root)
@@ -349,7 +351,7 @@ def test_a_job_whose_document_is_closed_is_remembered_at_once(root: Any, part: A
     root.insertion(root.jobs[0]).is_homeless = True
     root.look()
     assert root.jobs == ()
-    assert root.settings.get("jobs", list) == [["a", "Ü → “a”"]]
+    assert root.settings.get("jobs", list) == [["a", "Ü → “a”", "", "a.kra", 600, 414]]
 
 
 def test_a_job_that_another_server_does_not_know_stays_open_in_the_document(root: Any, part: Any) -> None:
@@ -358,6 +360,18 @@ def test_a_job_that_another_server_does_not_know_stays_open_in_the_document(root
     root.dismiss(root.jobs[0])
     root.look()
     assert root.documents.offers == ()
+
+
+def test_a_live_change_that_the_server_refuses_is_told_in_the_painters_words(root: Any, part: Any) -> None:
+    refused = {"of": "update", "code": "bad_update", "field": "params.style_weights", "message": "all are 0."}
+    part("translation").use(["de"])
+    try:
+        tell(root, part, "error", **refused, hint="Give at least one style a weight above 0.")
+    finally:
+        part("translation").use([])
+    # Names of settings have their language since the plugin was loaded.
+    expected = "The shares of the styles: alle sind 0. Mindestens einem Stil einen Anteil über 0 geben."
+    assert (root.message, root.jobs[0].has_ended) == (expected, False)
 
 
 def test_a_job_lost_to_a_server_that_does_not_answer_is_offered_again(root: Any, part: Any) -> None:

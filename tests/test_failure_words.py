@@ -368,6 +368,19 @@ def test_what_the_server_says_is_told_in_the_painters_language() -> None:
         assert told_in(f"{notes[0]}; What?") == f"{notes[0]}; What?"
         torn = "The process that computes died: one; two\nthree."
         assert told_in(torn).endswith(": one; two\nthree.") and told_in(torn) != torn
+        refused = rejected(params={"style_weights": [0]})
+        assert "all are 0" not in refused and "Give at least" not in refused
+        failed = broken(weights_error(fetch=True, url="http://127.0.0.1:9/vgg19.pth"))
+        assert "http://127.0.0.1:9/vgg19.pth lässt" in failed and "Try again" not in failed
+        reason = "http://a/b.pth cannot be downloaded: the connection broke. It was removed; fetch it again."
+        version = "The client speaks protocol 9, this server 1. Update the server (this server is version 2)."
+        assert "Zu aktualisieren ist der Server" in told_in(version) and "protocol" not in told_in(version)
+        connection, missing = part("model.connection").Connection(), "The server is not installed for Krita."
+        reason = {"reason": f"{missing} Run: nst krita install"}
+        connection.handle(part("backend.wire").events.Event("unreachable", reason))
+        assert connection.problem.startswith("Der Server ist für Krita nicht installiert.")
+        note = told_in(f"VGG19 could not be had, the built-in encoder took its place: {reason}")
+        assert "VGG19" in note and not any(word in note for word in ("cannot", "broke", "fetch"))
         job = new_job()
         job.handle(
             "state", {"state": "preparing", "what": "downloading VGG19", "done": 2**20, "total": 2**21}

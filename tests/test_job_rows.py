@@ -153,7 +153,7 @@ def test_a_reopened_document_has_rows_for_what_it_still_holds(
     history.add(saved)
     layers = [SimpleNamespace(id=name) for name in ("{g}", "{layer}", "{source}")]
     document = SimpleNamespace(
-        id="reopened", name="b", is_open=True, text=history.to_text(LIMIT), layers=lambda: layers
+        id="reopened", name="b", file="", is_open=True, text=history.to_text(LIMIT), layers=lambda: layers
     )
     monkeypatch.setattr(part("host"), "current", lambda: document)
     root.look()

@@ -27,6 +27,9 @@ LOOKS = (
     "low",
     "lowest",
     "lean",
+    "slim",
+    "stacked_310",
+    "stacked_200",
     "other",
     "advice",
     "advanced_dark",
@@ -152,6 +155,11 @@ def test_the_scrubber_runs_over_all_kept_frames(docker: Result) -> None:
 def test_start_cannot_be_pressed_while_a_layer_is_read(docker: Result) -> None:
     reading, after = docker["reading"]
     assert reading == [False, False, "Reading the layer"] and after == [True, True, "Start"]
+    assert docker["start_pressed"] == [False, True], "nor by the second half of a double click"
+
+
+def test_the_wheel_scrolls_past_settings_that_have_the_focus(docker: Result) -> None:
+    assert docker["wheel"] == {name: [True, True] for name in ("strength", "quality", "layers")}
 
 
 @pytest.mark.parametrize(
@@ -198,6 +206,20 @@ def test_running_jobs_stay_in_sight_and_ended_ones_fold(docker: Result) -> None:
     assert rows["of_another_document"] == 1
 
 
+def test_in_a_low_docker_one_sees_what_a_job_is_doing(docker: Result) -> None:
+    assert docker["stack"]["310"] == [True, True], "of three dockers above each other"
+    assert docker["stack"]["200"][0], "on an enlarged screen"
+
+
+def test_start_stays_in_its_place(docker: Result) -> None:
+    assert len(set(docker["start_at"])) == 1
+
+
+def test_a_click_meant_for_what_was_there_before_presses_nothing_else(docker: Result) -> None:
+    assert docker["stack"]["hasty"] == [False, True], "an offer that has just come"
+    assert docker["rows"]["cross"] == [False, True], "cancels a job, and dismisses one that has ended"
+
+
 def test_a_large_picture_on_a_processor_is_one_click_from_a_draft(docker: Result) -> None:
     assert docker["advice"] == [True, "draft", False]
 
@@ -218,7 +240,7 @@ def test_it_speaks_the_language_that_krita_was_switched_to(german: Result) -> No
     assert german["unit"] == " px"
 
 
-@pytest.mark.parametrize("look", ["idle", "styles", "job", "advanced", "narrow"])
+@pytest.mark.parametrize("look", ["idle", "styles", "job", "advanced", "narrow", "slim"])
 def test_nothing_is_cut_off_in_german(german: Result, look: str) -> None:
     assert german["faults_" + look] == []
 

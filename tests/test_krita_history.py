@@ -81,7 +81,7 @@ def test_frames_that_came_while_the_document_was_closed_are_offered_in_it(histor
         "The document was closed. The frames are kept on the server. Open it again to insert them."
     )
     elsewhere, here = history["meanwhile_offered"]
-    assert elsewhere == ["Earlier: starry → “Background”"]
+    assert elsewhere == [], "where they do not belong"
     assert here == ["3 frames of “starry” came while this was closed"], "once, by the document"
     assert history["meanwhile_shown"] == here
     assert history["meanwhile_modified"] is False

@@ -47,6 +47,8 @@ def test_without_a_server_the_page_says_what_will_be_installed(result: Result) -
     assert result["line"] == "server not installed"
     for words in ("not installed yet", "~/.local/share/nst-krita/server", "6 GB", "free"):
         assert words in result["question"]
+    assert result["low"] == [True, False], "in a low docker it is the button that is seen"
+    assert result["line_busy"] == "installing the server"
 
 
 def test_a_failure_is_one_sentence_and_the_log_can_be_copied(result: Result) -> None:

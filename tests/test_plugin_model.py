@@ -241,6 +241,10 @@ def test_the_server_line_says_where_it_stands() -> None:
         connection.handle(event_of(kind, **fields))
 
     assert connection.words == "server starts when it is needed"
+    connection.is_missing = True
+    assert connection.words == "server not installed"
+    connection.is_installing = True
+    assert connection.words == "installing the server"
     tell("starting")
     assert connection.words == "starting server"
     tell("connected", devices=[{"id": "cpu", "name": "CPU, 2 threads"}])

@@ -324,7 +324,7 @@ def test_tables_of_texts_are_in_the_language_that_was_told_before(translation: A
 
 def test_a_setting_is_parted_from_what_is_wrong_with_it(translation: Any) -> None:
     translation.use(["de"])
-    told = part("model.words").about("params.coarse_to_fine", "must be true or false.")
+    told = part("model.words").refusal("params.coarse_to_fine", "must be true or false.", "")
     assert told == "Vom Groben zum Feinen: must be true or false."
 
 

@@ -5,7 +5,9 @@ Write enumerations with their scope (``Qt.AlignmentFlag.AlignLeft``): both bindi
 
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 # Krita imports its own binding when the krita module is loaded. Importing the other one crashes it.
@@ -20,7 +22,19 @@ else:
 
 Signal = QtCore.pyqtSignal
 
-__all__ = ["IS_QT6", "QAction", "QtCore", "QtGui", "QtWidgets", "Signal", "give_way", "to_bytes", "view"]
+__all__ = [
+    "IS_QT6",
+    "QAction",
+    "QtCore",
+    "QtGui",
+    "QtWidgets",
+    "Signal",
+    "for_python",
+    "give_way",
+    "is_file",
+    "to_bytes",
+    "view",
+]
 
 # Two refreshes of a screen: a stroke that goes on is drawn.
 EVENTS_MS = 30
@@ -29,6 +43,18 @@ EVENTS_MS = 30
 def to_bytes(array: QtCore.QByteArray) -> bytes:
     """A copy of what a QByteArray holds."""
     return array.data()
+
+
+def is_file(path: str) -> bool:
+    """Whether there is such a file. Python finds none called “Größe” where Krita was started with LANG=C."""
+    return QtCore.QFileInfo(path).isFile()
+
+
+def for_python(path: str) -> Path:
+    """The path of a file as Python can open it there, too; not for people to read."""
+    if sys.platform == "win32":
+        return Path(path)
+    return Path(os.fsdecode(to_bytes(QtCore.QFile.encodeName(path))))
 
 
 def view(array: QtCore.QByteArray) -> memoryview:

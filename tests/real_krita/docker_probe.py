@@ -4,7 +4,7 @@ import os
 import struct
 
 from nst_probe.docker import floating, key
-from nst_probe.job_rows import advice, scrubbing
+from nst_probe.job_rows import advice, is_pressed, scrubbing
 from nst_probe.looking import looks
 from nst_probe.starting import starts
 
@@ -28,7 +28,8 @@ def steps(probe):
         return
     probe.record(order=[style.name for style in root.styles.styles])
     yield from keyboard(probe, root, docker)
-    start_while_reading(probe, root, docker)
+    yield from start_while_reading(probe, root, docker)
+    wheel(probe, docker)
     yield from regions(probe, root, docker, handle)
     is_scaled = float(os.environ.get("QT_SCALE_FACTOR", "1")) != 1
     if not is_scaled:  # the mouse counts in the screen's own pixels
@@ -76,7 +77,7 @@ def in_another_language(probe, root, docker):
     root.download.offered = "vgg19"
     root.look()
     root.documents.offer_settings(host.current())
-    for width, name in ((330, "advanced"), (220, "narrow")):
+    for width, name in ((330, "advanced"), (220, "narrow"), (1, "slim")):
         docker.setGeometry(20, 30, width, 860)
         yield 0.5
         looks(probe, docker, name)
@@ -114,7 +115,42 @@ def start_while_reading(probe, root, docker):
     found = []
     for root.reading.is_reading in (True, False):
         found.append([start.isEnabled(), menu.isEnabled(), start.text()])
-    probe.record(reading=found)
+    hasty = is_pressed(probe, start)
+    yield 1.2
+    probe.record(reading=found, start_pressed=[hasty, is_pressed(probe, start)])
+
+
+def wheel(probe, docker):
+    """Turned over settings that have the focus: whether each kept its value, and let the event pass."""
+    found = {}
+    for name in ("strength", "quality", "layers"):
+        field = docker.findChild(probe.QtWidgets.QWidget, "nst_field_" + name)
+        field.setFocus()
+        before = value_of(field)
+        is_taken = turn(probe, field)
+        found[name] = [value_of(field) == before, not is_taken]
+    probe.record(wheel=found)
+
+
+def value_of(field):
+    return field.value() if hasattr(field, "value") else field.currentIndex()
+
+
+def turn(probe, widget):
+    """The wheel, by one notch towards the hand; whether the widget took it."""
+    core, middle = probe.QtCore, probe.QtCore.QPointF(widget.rect().center())
+    event = probe.QtGui.QWheelEvent(
+        middle,
+        core.QPointF(widget.mapToGlobal(middle.toPoint())),
+        core.QPoint(0, -120),
+        core.QPoint(0, -120),
+        core.Qt.MouseButton.NoButton,
+        core.Qt.KeyboardModifier.NoModifier,
+        core.Qt.ScrollPhase.NoScrollPhase,
+        False,
+    )
+    probe.QtWidgets.QApplication.sendEvent(widget, event)
+    return event.isAccepted()
 
 
 def _rows(probe, docker):

@@ -98,7 +98,7 @@ def closed_meanwhile(probe, dock, root):
     yield (lambda: "closed" in job.note, JOB_SECONDS)
     note = job.note
     yield (lambda: job.has_ended, JOB_SECONDS)
-    yield lambda: root.offers
+    yield lambda: job not in root.jobs
     elsewhere = [offer.words for offer in root.offers]
     handle = yield from probe.opened(str(probe.work / "meanwhile.kra"))
     yield lambda: root.documents.offers

@@ -95,6 +95,16 @@ def repainted(job, frames, found):
     found["renewed"] = [frames.pictures[3:5], sorted(frames.pictures[5:])]
 
 
+def cross_of(probe, docker, job):
+    """Whether ✕ can be pressed: as soon as the job has ended, and later."""
+    rows = [view for view in docker.findChildren(probe.QtWidgets.QFrame) if is_row(view)]
+    row = next(view for view in rows if view._job is job)
+    cross = row.findChild(probe.QtWidgets.QToolButton, "nst_dismiss")
+    found = [is_pressed(probe, cross)]
+    yield 1.2
+    return [*found, is_pressed(probe, cross)]
+
+
 def name_of(widget):
     return [widget.accessibleName(), widget.accessibleDescription()]
 
@@ -131,9 +141,12 @@ def several_jobs(probe, root, docker, ended, frames):
     yield 0.6
     found["in_sight"] = in_sight(probe, docker, "nst_pause")
     looks(probe, docker, "low")
+    yield from in_a_stack(probe, root, docker, here)
     yield from with_little_room(probe, root, docker)
     root.options["keep_colours"] = "luminance"
     docker.setGeometry(20, 30, 330, 860)
+    here.handle("done", done)
+    found["cross"] = yield from cross_of(probe, docker, here)
     root.rows.viewed = "another"
     yield 0.3
     ended.is_folded = True
@@ -160,7 +173,72 @@ def with_little_room(probe, root, docker):
     docker.setGeometry(20, 30, 220, 420)
     yield 0.6
     looks(probe, docker, "lean")
+    docker.setGeometry(20, 30, 1, 600)
+    yield 0.6
+    looks(probe, docker, "slim")
     root.download.offered = ""
+
+
+def in_a_stack(probe, root, docker, here):
+    """One of three dockers above each other, on a screen of usual height and on an enlarged one."""
+    from nst_krita.model.documents import Offer
+
+    start = docker.findChild(probe.QtWidgets.QPushButton, "nst_start")
+    found, places = {}, []
+
+    def place():
+        places.append(start.mapTo(docker, start.rect().topLeft()).y())
+
+    here.frames_note = "5 frames wait hidden, so that you see what you paint: show them with the eye."
+    for height in (310, 200):
+        docker.setGeometry(20, 30, 260, height)
+        yield 0.6
+        looks(probe, docker, f"stacked_{height}")
+        found[height] = [is_all_seen(probe, docker, words) for words in (here.words, here.frames_note)]
+    here.frames_note = ""
+    docker.setGeometry(20, 30, 260, 420)
+    yield 0.6
+    place()
+    root.message = "A message."
+    yield 0.3
+    place()
+    root.offers = (Offer("x", "Earlier: swirls → “Background”", "Fetch", "swirls → “Background”"),)
+    yield 0.3
+    place()
+    take = next(b for b in docker.findChildren(probe.QtWidgets.QPushButton, "nst_take") if b.isVisible())
+    found["hasty"] = [is_pressed(probe, take)]
+    yield 1.2
+    found["hasty"].append(is_pressed(probe, take))
+    root.message, root.offers = "", ()
+    yield 0.3
+    probe.record(stack=found, start_at=places)
+
+
+def is_all_seen(probe, docker, words):
+    """Whether the uppermost label that begins so is seen whole."""
+    labels = [
+        label for label in docker.findChildren(probe.QtWidgets.QLabel) if label.text().startswith(words)
+    ]
+    label = min(labels, key=lambda each: each.mapTo(docker, each.rect().center()).y())
+    return label.visibleRegion().boundingRect().height() == label.height()
+
+
+def is_pressed(probe, button):
+    """Whether the mouse's button goes down on it, which is then let go elsewhere."""
+    mouse, seen = probe.QtCore.Qt.MouseButton, []
+    button.pressed.connect(lambda: seen.append(True))
+    for kind, buttons in (("MouseButtonPress", mouse.LeftButton), ("MouseButtonRelease", mouse.NoButton)):
+        inside = button.rect().center() if buttons else probe.QtCore.QPoint(-50, -50)
+        event = probe.QtGui.QMouseEvent(
+            getattr(probe.QtCore.QEvent.Type, kind),
+            probe.QtCore.QPointF(inside),
+            probe.QtCore.QPointF(button.mapToGlobal(inside)),
+            mouse.LeftButton,
+            buttons,
+            probe.QtCore.Qt.KeyboardModifier.NoModifier,
+        )
+        probe.QtWidgets.QApplication.sendEvent(button, event)
+    return bool(seen)
 
 
 def advice(probe, root, docker):

@@ -17,7 +17,7 @@ def steps(probe):
     root = _root(probe)
     setup = root.server.setup
     probe.trigger("nst_krita")
-    yield from floating(probe)
+    docker = yield from floating(probe)
     probe.record(
         page=_found(probe, "nst_setup").isVisible(),
         question=setup.question,
@@ -26,6 +26,7 @@ def steps(probe):
         line=root.connection.words,
     )
     _grab(probe, "page")
+    yield from low(probe, docker)
     os.environ["NST_SERVER_WHEEL"] = os.environ["NST_TEST_BROKEN"]
     probe.click(_found(probe, "nst_install"))
     yield lambda: setup.busy
@@ -40,6 +41,7 @@ def steps(probe):
     waits = _Waits(probe)
     probe.click(_found(probe, "nst_install"))
     yield lambda: setup.busy and setup.fraction > 0
+    probe.record(line_busy=root.connection.words)
     _grab(probe, "busy")
     yield (lambda: not setup.busy, LONGEST)
     longest = waits.end()
@@ -69,6 +71,17 @@ def steps(probe):
     began = time.monotonic()
     root.close()
     probe.record(closing_seconds=time.monotonic() - began)
+
+
+def low(probe, docker):
+    """The page at the lower end of a stack of dockers."""
+    docker.setGeometry(20, 90, 260, 230)
+    yield 0.5
+    press, expected = _found(probe, "nst_install"), docker.widget()._expectation
+    probe.record(low=[press.visibleRegion().boundingRect() == press.rect(), expected.isVisible()])
+    _grab(probe, "low")
+    docker.setGeometry(20, 90, 330, 780)
+    yield 0.5
 
 
 def menu(probe, root, clipboard):

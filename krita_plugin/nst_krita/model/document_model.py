@@ -13,6 +13,7 @@ from .jobs import Job, JobState
 from .options import DEFAULTS, OF_COLOURS, FrameSchedule, Layers, Options, Params
 from .regions import masks_of
 from .style_list import StyleList
+from .titles import title_of, translated
 from .words import tr
 
 
@@ -72,7 +73,7 @@ def read_job(
     """
     params, chosen = options.params(styles.weights, styles.scales), styles.styles
     regions = [style.region for style in chosen]
-    title = tr("{} → “{}”").format(styles.name, (origin.start or origin.content).name)
+    title = title_of(styles.name, (origin.start or origin.content).name)
     job = Job(title, styles.name, params, options["layers"], document.id, origin.content.id, styles=chosen)
     job.locks, job.room = options["lock_frames"], options["frame_memory"] * 2**20
     content = host.read_content(document, origin.content)
@@ -95,7 +96,7 @@ def read_recolouring(options: Options, document: host.Document, origin: Origin) 
         )
     colours = {name: options[name] for name in OF_COLOURS}
     params = Params(iterations=0, frames=FrameSchedule(series=False), **colours)
-    title = tr("recoloured → “{}”").format((origin.start or origin.content).name)
+    title = title_of(tr("recoloured"), (origin.start or origin.content).name)
     job = Job(title, tr("recoloured"), params, Layers.EVERY, document.id, origin.content.id)
     job.locks, job.room = options["lock_frames"], options["frame_memory"] * 2**20
     content = host.read_content(document, origin.content)
@@ -117,7 +118,8 @@ def job_again(record: JobRecord, document: host.Document) -> Job:
         params, layers = options.params(()), Layers(record.layers)
     except ValueError:  # of another version of the plugin
         params, layers = DEFAULTS, Layers.EVERY
-    job = Job(record.title, record.style_name, params, layers, document.id, record.source, record.id)
+    title = translated(record.title)
+    job = Job(title, record.style_name, params, layers, document.id, record.source, record.id)
     job.locks, job.room = options["lock_frames"], options["frame_memory"] * 2**20
     job.words = tr("asking the server for it")
     job.frames = {

@@ -17,13 +17,15 @@ from .words import tr
 class Offer(NamedTuple):
     """Something that can be had for the document in view: frames of ``job``, or settings where it is "".
 
-    ``title``: of a job that this document does not remember.
+    ``title``: of a job that this document does not remember; ``size``: of the picture that it paints, in px,
+    (0, 0) where any document will do.
     """
 
     job: str
     words: str
     verb: str
     title: str = ""
+    size: tuple[int, int] = (0, 0)
 
 
 class Documents(Observable):

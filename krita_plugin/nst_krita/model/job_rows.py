@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .. import host
 from .documents import Documents
+from .earlier import Entry
 from .insertion import Insertion
 from .jobs import Job
 from .properties import Observable, Property
@@ -25,6 +26,7 @@ class JobRows(Observable):
     def __init__(self, documents: Documents) -> None:
         self._documents = documents
         self._insertions: dict[str, Insertion] = {}
+        self._entries: dict[str, Entry] = {}
         self.pen = host.PenWatch()
 
     def insertion(self, job: Job) -> Insertion:
@@ -37,6 +39,7 @@ class JobRows(Observable):
             self.fold(ended)
         self._insertions[job.id] = insertion
         self.jobs = (*self.jobs, job)
+        self.name_documents()
         self._limit(job.document_id)
 
     def add_earlier(self, job: Job, insertion: Insertion) -> None:
@@ -79,14 +82,22 @@ class JobRows(Observable):
         # The row first: whoever looks at the jobs in between finds the insertion of each.
         self.jobs = tuple(known for known in self.jobs if known is not job)
         self._insertions.pop(job.id, None)
+        self._entries.pop(job.id, None)
         if not self.jobs:
             self.pen.stop()
 
     def name_documents(self) -> None:
         """Let each job tell its document's name, if more than one is open."""
-        names = {document.id: document.name for document in host.open_documents()}
+        documents = {document.id: document for document in host.open_documents()}
         for job in self.jobs:
-            job.document_name = names.get(job.document_id, "") if len(names) > 1 else ""
+            document = documents.get(job.document_id)
+            if document is not None:
+                self._entries[job.id] = Entry.of(job, document)
+            job.document_name = document.name if document is not None and len(documents) > 1 else ""
+
+    def entry(self, job: Job) -> Entry:
+        """What is remembered of it when its document is closed, or Krita."""
+        return self._entries.get(job.id) or Entry(job.id, job.title)
 
     def is_homeless(self, job: Job) -> bool:
         """Whether its document has been closed, or it has been dismissed meanwhile.
@@ -109,10 +120,10 @@ class JobRows(Observable):
         return tuple(job for job in self.jobs if not job.has_ended and job.wanted != "cancel")
 
     @property
-    def open_ended(self) -> list[tuple[str, str]]:
-        """(id, title) of those of which more may be had in a later session."""
+    def open_ended(self) -> list[Entry]:
+        """Those of which more may be had in a later session."""
         return [
-            (job.id, job.title)
+            self.entry(job)
             for job in self.jobs
             if job.wanted != "cancel"
             and (not job.has_ended or (job.owes_frames and not job.is_folded) or self.insertion(job).pending)

@@ -13,7 +13,7 @@ from .connection import Connection
 from .document_model import dragged_layer, ended_again, job_again
 from .documents import Documents, Offer
 from .download import Download
-from .earlier import Earlier
+from .earlier import Earlier, misfit
 from .forecast import Expectation, Forecast
 from .history import JobRecord
 from .insertion import Insertion
@@ -29,8 +29,9 @@ from .server import Server
 from .settings_in_use import SettingsInUse
 from .style_list import StyleList
 from .styles import FileStyle, KritaStyle, open_style
+from .titles import styles_in
 from .waiting import Waiting
-from .words import about, sentence, tr
+from .words import refusal, tr
 
 #: Settings are written when nothing has changed for so many ms.
 SAVE_MS = 1000
@@ -153,7 +154,7 @@ class Root(Observable):
             self.message = str(error)
             return
         except wire.params.InvalidParams as error:
-            self.message = sentence(about(f"params.{error.field}", error.problem), error.hint)
+            self.message = refusal(f"params.{error.field}", error.problem, error.hint)
             return
         self._follow(begun.job, begun.document, begun.above, begun.record)
         self._network.submit(begun.request)
@@ -209,6 +210,7 @@ class Root(Observable):
             self.message = ""  # which was about the document before
         self.rows.viewed = document.id
         self._retire()
+        self._earlier.look(document)
         self.documents.look(document, [job.id for job in self.jobs if not self.rows.is_homeless(job)])
         if is_new:
             self.message = self._in_use.meet(document, bool(self.unfinished)) or self.message
@@ -224,9 +226,10 @@ class Root(Observable):
             self.message = self._in_use.use_offered(document)
             return
         record = self.documents.history(document).jobs.get(offer.job)
-        if record is None and offer.title:
-            style_name, layers = offer.title.split(" → ", maxsplit=1)[0], self.options["layers"]
-            record = JobRecord(offer.job, offer.title, style_name, layers.value, "", {})
+        self.message = misfit(offer, document) if record is None else ""
+        if record is None and offer.title and not self.message:
+            layers = self.options["layers"].value
+            record = JobRecord(offer.job, offer.title, styles_in(offer.title), layers, "", {})
         if record is not None:
             self._fetch(record)
 
@@ -303,7 +306,7 @@ class Root(Observable):
                 continue
             self.insertion(job).close()
             if job.owes_frames:
-                self._earlier.add(job.id, job.title)
+                self._earlier.add(self.rows.entry(job))
             self.rows.dismiss(job)
         self._remember()
 
@@ -316,14 +319,14 @@ class Root(Observable):
             return
         if event.type == "unreachable":
             for job in self.jobs:
-                job.lose(event.get("reason", ""))
+                job.lose(self.connection.problem)
             return
         job = next((known for known in self.jobs if known.id == event.job), None)
         if job is None:
             if event.data is not None:
                 self._network.taken(len(event.data))
             if event.type == "error" and event.get("of") != "hello":
-                self.message = sentence(event.get("message", ""), event.get("hint", ""))
+                self.message = _refusal(event)
             return
         had_ended = job.has_ended
         job.handle(event.type, event.fields)
@@ -353,7 +356,7 @@ class Root(Observable):
 
     def _refused(self, job: Job, event: Any) -> None:
         if event.get("code") != "unknown_job":
-            self.message = sentence(event.get("message", ""), event.get("hint", ""))
+            self.message = _refusal(event)
             return
         if job.lost(event.fields):
             job.lose(tr("The server no longer knows this job."), tr("Press Start to begin anew."))
@@ -379,7 +382,10 @@ class Root(Observable):
             if job.has_ended:
                 self._ended(job)
 
-        return Insertion(job, document, above, self.rows.pen, self._network, record, write)
+        def groups() -> list[str]:
+            return self.documents.history(document).groups
+
+        return Insertion(job, document, above, self.rows.pen, self._network, record, write, groups)
 
     # Live changes, and what is remembered.
 
@@ -416,3 +422,7 @@ class Root(Observable):
         self.rows.close()
         self.server.close()
         self._network.quit_and_wait()
+
+
+def _refusal(error: Any) -> str:
+    return refusal(error.get("field", ""), error.get("message", ""), error.get("hint", ""))

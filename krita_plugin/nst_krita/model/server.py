@@ -8,7 +8,7 @@ from typing import Any, Callable
 from ..backend import installation, wire
 from ..backend.gui_thread import GuiThread
 from ..backend.network import Network
-from ..qt import QtCore
+from ..qt import QtCore, for_python
 from ..settings import Settings
 from . import diagnostics
 from .connection import Connection
@@ -35,11 +35,11 @@ class Server:
         self._settings, self._network, self._connection = settings, network, connection
         self._is_at_work, self._say = is_at_work, say
         self.setup = ServerSetup(GuiThread())
-        self.setup.observe(self._show_missing, "need")
+        self.setup.observe(self._show_missing, "need", "busy")
         self._show_missing()
         chosen = settings.get("server", str)
         if chosen:
-            self._use(Path(chosen), name_of(Path(chosen)))
+            self._use(chosen)
 
     @property
     def is_remote(self) -> bool:
@@ -49,7 +49,7 @@ class Server:
     def choose(self, path: str) -> None:
         """Use the server of that connection file from now on, or say why not."""
         try:
-            wire.connection.Connection.read(Path(path))
+            wire.connection.Connection.read(for_python(path))
         except wire.connection.NoConnection:
             words = tr(
                 "“{}” is no connection file, or is damaged. Choose the server.json of the other server."
@@ -58,13 +58,13 @@ class Server:
             return
         if self._may_change():
             self._settings.set("server", path)
-            self._use(Path(path), name_of(Path(path)))
+            self._use(path)
 
     def use_local(self) -> None:
         """Use the server of this computer again."""
         if self._may_change():
             self._settings.set("server", "")
-            self._use(None, "")
+            self._use("")
 
     def restart(self) -> None:
         """End the local server and start it anew, as after an update."""
@@ -115,6 +115,7 @@ class Server:
 
     def _show_missing(self) -> None:
         self._connection.is_missing = self.setup.need is Need.INSTALL
+        self._connection.is_installing = self.setup.busy
 
     def _may_change(self) -> bool:
         if self._is_at_work() or self.setup.busy:
@@ -122,18 +123,19 @@ class Server:
             return False
         return True
 
-    def _use(self, file: Path | None, name: str) -> None:
-        self._connection.remote = name
-        self._network.use(file)
-        self.setup.is_remote = bool(name)
+    def _use(self, path: str) -> None:
+        self._connection.remote = name_of(path) if path else ""
+        self._network.use(for_python(path) if path else None)
+        self.setup.is_remote = bool(path)
         self.setup.look()
 
 
-def name_of(file: Path) -> str:
+def name_of(path: str) -> str:
     """What the docker calls the server of a connection file: its host, or the file's name."""
+    stem = Path(path).stem
     try:
-        endpoint = wire.connection.Connection.read(file).endpoint
+        endpoint = wire.connection.Connection.read(for_python(path)).endpoint
     except wire.connection.NoConnection:
-        return file.stem
+        return stem
     host = endpoint.partition("://")[2].rpartition(":")[0] if endpoint.startswith("tcp://") else ""
-    return file.stem if not host or host in _LOOPBACK else host
+    return stem if not host or host in _LOOPBACK else host

@@ -26,6 +26,8 @@ SAID = (
     _said("began again after an interruption"),
     _said("began again after an interruption: its checkpoint cannot be read, {}"),
     _said("nothing is known of job {}: it went on from the picture alone"),
+    _said("job {} painted otherwise: it went on from the picture alone"),
+    _said("{} is not among the style layers: its style loss changes nothing"),
     _said("the encoder is another one now: {}"),
     _said("the layers of the losses are others now"),
     _said("the last digits may differ, as this has changed: {}"),
@@ -51,6 +53,51 @@ SAID = (
     _said("Start it again."),
     _said("Something went wrong inside the server: {}"),
     _said("Please report it with worker.log from the server's logs folder."),
+    _said("{}×{} pixels are too many."),
+    _said("The limit is {} pixels; scale the image down."),
+    _said("all are 0."),
+    _said("Give at least one style a weight above 0."),
+    _said("this is not an ICC profile."),
+    _said("the profile is damaged."),
+    _said("the profile is for {}, the image is {}."),
+    _said("Send the profile of the document, or use srgb."),
+    _said("This client has {} unfinished jobs."),
+    _said("The limit is {}; wait until one ends."),
+    _said("The queue is full."),
+    _said("The limit is {} jobs; try again later."),
+    _said("Only {} MB are free in {}, and {} MB are needed."),
+    _said("Free some space, or forget old jobs (nst forget --ended)."),
+    _said("The job cannot be written to disk: {}."),
+    _said("Free some space."),
+    _said("The image cannot be written to disk: {}."),
+    _said("Free some space, then submit it again."),
+    _said("The image did not arrive."),
+    _said("Send the submission again."),
+    _said("The weights of {} are not on this machine."),
+    _said("Run: nst weights fetch {}, or choose the encoder built-in."),
+    _said("{} cannot be downloaded: {}."),
+    _said("the connection broke"),
+    _said("the server answered {} {}"),
+    _said("a web page came instead of the file, perhaps a network's login page"),
+    _said("Try again later, or download it elsewhere and run: nst weights import FILE"),
+    _said("What came from {} is damaged: its SHA-256 does not begin with {}."),
+    _said("It was removed; fetch it again."),
+    _said("{} is damaged."),
+    _said("Remove it, then run: nst weights fetch {}"),
+    _said("There is too little room for {}."),
+    _said("{} cannot be written: {}."),
+    _said("Make room, or set NST_DATA_DIR elsewhere."),
+    _said("The server is not installed for Krita. Run: nst krita install"),
+    _said("The server's program {} is gone. Run: nst krita install"),
+    _said("The server stopped while starting: {} (log: {})"),
+    _said("The server did not answer within {} s: {} (log: {})"),
+    _said("{} cannot be started: {}."),
+    _said("{} cannot be read: {}."),
+    _said("{} is not a connection file."),
+    _said("The client speaks protocol {}, this server {}."),
+    _said("Update {} (this server is version {})."),
+    _said("the server"),
+    _said("the client"),
 )
 _PATTERNS = [(re.compile(re.escape(text).replace(r"\{\}", "(.+)"), re.DOTALL), text) for text in SAID]
 
@@ -64,11 +111,17 @@ def told(text: str) -> str:
 
 
 def _translated(text: str) -> str | None:
-    """None where it is not known."""
+    """A text, or one with its hint; None where it is not known."""
+    message, _, hint = text.rpartition(". ")
+    both = [_known(f"{message}."), _known(hint)]
+    return " ".join(map(str, both)) if all(both) else _known(text)
+
+
+def _known(text: str) -> str | None:
     for pattern, template in _PATTERNS:
         match = pattern.fullmatch(text)
         if match:
-            # Not format(): what the server names may have braces in it.
-            parts = tr(template).split("{}")
-            return "".join(part for pair in zip(parts, (*match.groups(), "")) for part in pair)
+            # Not format(): what the server names may have braces in it. It can be a reason of its own.
+            parts, names = tr(template).split("{}"), [_translated(name) or name for name in match.groups()]
+            return "".join(part for pair in zip(parts, (*names, "")) for part in pair)
     return None

@@ -9,7 +9,7 @@ from typing import Any
 
 from .. import host
 from ..backend.network import BadImage
-from ..qt import QtCore, QtGui
+from ..qt import QtCore, QtGui, is_file
 from .style_list import Style
 from .words import tr
 
@@ -23,7 +23,7 @@ class FileStyle(Style):
     def __init__(self, path: str) -> None:
         self.path = str(Path(path))
         self.name = Path(path).stem
-        if not Path(self.path).is_file():
+        if not is_file(self.path):
             raise BadImage(tr("“{}” is not there.").format(Path(path).name), tr("Choose another picture."))
         reader = QtGui.QImageReader(self.path)
         if not reader.canRead():

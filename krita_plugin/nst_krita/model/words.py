@@ -6,6 +6,7 @@ import re
 
 from ..translation import decimal, tr
 from .labels import LABELS
+from .server_words import told
 
 #: Names of the encoders as they are written for people.
 ENCODER_NAMES = {
@@ -58,10 +59,17 @@ def sentence(*parts: str) -> str:
     return " ".join(part.strip() for part in parts if part and part.strip())
 
 
-def about(field: str, message: str) -> str:
-    """``message`` with what ``field`` of a submission is to the painter: a picture, or a setting by name."""
-    if message.startswith(f"{field}: "):
-        message = message[len(field) + 2 :]
+def refusal(field: str, problem: str, hint: str) -> str:
+    """Why the server, or its checks, did not take something, in the painter's words.
+
+    ``field``: of a submission, as far as it is known which. It becomes a picture, or a setting by name.
+    """
+    if problem.startswith(f"{field}: "):
+        problem = problem[len(field) + 2 :]
+    return sentence(_about(field, told(problem)), told(hint))
+
+
+def _about(field: str, message: str) -> str:
     place, _, rest = field.partition(".")
     if place == "params":
         known = re.split(r"[.\[]", rest, maxsplit=1)[0]  # of a list, the place in it says nothing

@@ -80,7 +80,7 @@ def _spin(options: Options, name: str) -> QtWidgets.QSpinBox:
         spin.setSingleStep(50)
     spin.valueChanged.connect(lambda number: options.__setitem__(name, number))
     bind(spin, options, lambda: spin.setValue(min(options[name], MAX_SPIN)), name)
-    return _steady(spin)
+    return steady(spin)
 
 
 def _check(options: Options, name: str) -> QtWidgets.QCheckBox:
@@ -99,7 +99,7 @@ def _combo(options: Options, name: str) -> QtWidgets.QComboBox:
         combo.setCurrentIndex(values.index(options[name]) if options[name] in values else -1)
 
     bind(combo, options, show, name)
-    return _steady(combo)
+    return steady(combo)
 
 
 def _quality(options: Options) -> QtWidgets.QComboBox:
@@ -118,7 +118,7 @@ def _quality(options: Options) -> QtWidgets.QComboBox:
         combo.setCurrentIndex(len(values) if is_own else values.index(options.quality))
 
     bind(combo, options, show, "size", "iterations")
-    return _steady(combo)
+    return steady(combo)
 
 
 def _filled(name: str) -> QtWidgets.QComboBox:
@@ -157,20 +157,21 @@ def _schedule(options: Options) -> QtWidgets.QComboBox:
     combo.activated.connect(edited)
     line.editingFinished.connect(edited)
     bind(combo, options, show, "frames")
-    return _steady(combo)
+    return steady(combo)
 
 
 class _WheelGuard(QtCore.QObject):
-    """Lets the wheel scroll the docker instead of changing a setting that happens to lie under it."""
+    """Lets the wheel scroll the docker instead of changing the setting under it."""
 
-    def eventFilter(self, watched: QtCore.QObject, event: QtCore.QEvent) -> bool:
-        if event.type() == QtCore.QEvent.Type.Wheel and not watched.hasFocus():
+    def eventFilter(self, _watched: QtCore.QObject, event: QtCore.QEvent) -> bool:
+        if event.type() == QtCore.QEvent.Type.Wheel:
             event.ignore()
             return True
         return False
 
 
-def _steady(widget: Any) -> Any:
+def steady(widget: Any) -> Any:
+    """The widget, changed by a click or the keyboard only."""
     widget.setFocusPolicy(QtCore.Qt.FocusPolicy.StrongFocus)
     widget.installEventFilter(_WheelGuard(widget))
     return widget

@@ -33,6 +33,9 @@ class FittedArea(QtWidgets.QScrollArea):
 
     def resizeEvent(self, event: QtGui.QResizeEvent) -> None:
         super().resizeEvent(event)
+        content, room = self.widget(), self.viewport().width()
+        if content.minimumSizeHint().width() <= room < content.width():
+            content.resize(room, content.height())  # a scroll bar has come
         self._measure()
 
     def _measure(self) -> None:

@@ -6,6 +6,7 @@ from ..model.jobs import Job
 from ..model.root import Root
 from ..model.words import tr
 from ..qt import QtCore, QtWidgets
+from ..translation import tr_n
 from .film_strip import Cell, FilmStrip
 from .theme import bind
 
@@ -40,12 +41,17 @@ class FrameStrip(QtWidgets.QWidget):
         self._fetch = QtWidgets.QPushButton()
         self._fetch.setToolTip(tr("Each of them becomes a layer, and one more step of undo."))
         self._fetch.clicked.connect(lambda: root.insertion(job).fetch())
+        self._insert = QtWidgets.QPushButton()
+        self._insert.setObjectName("nst_insert_now")
+        self._insert.setToolTip(tr("What you have undone can then no longer be redone."))
+        self._insert.clicked.connect(lambda: root.insertion(job).insert_now())
         column = QtWidgets.QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(2)
         column.addWidget(self._film)
         column.addWidget(self._fetch)
-        bind(self, job, self._refresh, "inserted", "left_out")
+        column.addWidget(self._insert)
+        bind(self, job, self._refresh, "inserted", "left_out", "keeps_redo")
         bind(self, job, self._film.renew, "looks")
 
     def _refresh(self) -> None:
@@ -69,7 +75,11 @@ class FrameStrip(QtWidgets.QWidget):
         self._fetch.setText(tr("Insert {} more").format(left_out))
         self._fetch.setVisible(left_out > 0)
         self._film.setVisible(count > 1)
-        self.setVisible(count > 1 or left_out > 0)
+        self._insert.setText(
+            tr_n("Insert {} that waits", "Insert {} that wait", job.keeps_redo).format(job.keeps_redo)
+        )
+        self._insert.setVisible(job.keeps_redo > 0)
+        self.setVisible(count > 1 or left_out > 0 or job.keeps_redo > 0)
 
     def _scrub(self, index: int) -> None:
         self._shown = self._sequences[index]

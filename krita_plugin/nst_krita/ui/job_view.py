@@ -10,6 +10,7 @@ from .elided import ElidedLabel
 from .frame_strip import FrameStrip
 from .loss_curve import LossCurve
 from .theme import BAR, GAP, PREVIEW, IconButton, bind, colour_text, quiet_colour, warning_colour
+from .unhurried import Unhurried
 
 
 class JobView(QtWidgets.QFrame):
@@ -23,17 +24,19 @@ class JobView(QtWidgets.QFrame):
         self._fold.setObjectName("nst_fold")
         self._fold.clicked.connect(self._fold_or_unfold)
         self._title = ElidedLabel()
-        self._document = ElidedLabel()
         self._eye = IconButton("eye", "")
         self._eye.setObjectName("nst_eye")
         self._eye.clicked.connect(lambda: root.insertion(job).set_visible(not job.is_shown))
         self._more = self._more_button()
         self._cancel = IconButton("cross", "")
+        self._cancel.pressed.connect(self._press_cancel)
         self._cancel.clicked.connect(self._cancel_or_dismiss)
+        self._unhurried = Unhurried(self._cancel)
+        self._was_busy = self._pressed_busy = not job.has_ended
         self._body = _Body(root, job)
+        self._title.say(job.title)
         self._lay_out()
         bind(self, job, self._refresh, "state", "is_folded")
-        bind(self, job, self._name, "document_name", "is_folded")
         bind(self, job, self._show_eye, "is_shown", "inserted", "state", "is_folded")
 
     def _more_button(self) -> IconButton:
@@ -58,7 +61,6 @@ class JobView(QtWidgets.QFrame):
         column.setContentsMargins(GAP, 2, GAP, 2)
         column.setSpacing(2)
         column.addLayout(top)
-        column.addWidget(self._document)
         column.addWidget(self._body)
 
     def _refresh(self) -> None:
@@ -73,15 +75,9 @@ class JobView(QtWidgets.QFrame):
         hint = tr("Cancel, and remove its layers") if busy else tr("Show this job no longer; its layers stay")
         self._cancel.say("cross", hint)
         self._cancel.setObjectName("nst_cancel" if busy else "nst_dismiss")
-
-    def _name(self) -> None:
-        job = self._job
-        # A folded one is seen with its own document only.
-        is_told = bool(job.document_name) and not job.is_folded
-        self._title.say(job.title)
-        self._document.say(tr("in {}").format(job.document_name))
-        self._document.setVisible(is_told)
-        colour_text(self._document, quiet_colour(self.palette()))
+        if busy is not self._was_busy:
+            self._was_busy = busy
+            self._unhurried.begin()
 
     def _show_eye(self) -> None:
         shown = self._job.is_shown
@@ -94,16 +90,16 @@ class JobView(QtWidgets.QFrame):
         rows = self._root.rows
         (rows.unfold if self._job.is_folded else rows.fold)(self._job)
 
+    def _press_cancel(self) -> None:
+        self._pressed_busy = not self._job.has_ended
+
     def _cancel_or_dismiss(self) -> None:
+        if self._pressed_busy is self._job.has_ended:  # it has ended between press and release
+            return
         if self._job.has_ended:
             self._root.dismiss(self._job)
         else:
             self._root.cancel(self._job)
-
-    def changeEvent(self, event: QtCore.QEvent) -> None:
-        super().changeEvent(event)
-        if event.type() == QtCore.QEvent.Type.PaletteChange and hasattr(self, "_body"):
-            self._name()
 
 
 class _Body(QtWidgets.QWidget):
@@ -116,6 +112,7 @@ class _Body(QtWidgets.QWidget):
         self._preview = QtWidgets.QToolButton()
         self._preview.setObjectName("nst_preview")
         self._preview.setAutoRaise(True)
+        self._preview.setMinimumWidth(PREVIEW)  # enlarged, it is no reason to keep the docker wide
         self._preview.setFocusPolicy(QtCore.Qt.FocusPolicy.TabFocus)
         self._preview.setAccessibleName(tr("Preview"))
         self._preview.clicked.connect(self._enlarge)
@@ -124,6 +121,7 @@ class _Body(QtWidgets.QWidget):
         self._bar.setAccessibleName(tr("Progress"))
         self._bar.setFixedHeight(BAR)
         self._words = self._wrapped()
+        self._document = ElidedLabel()
         self._note = self._wrapped()
         self._pause = IconButton("pause", "")
         self._pause.setObjectName("nst_pause")
@@ -131,10 +129,11 @@ class _Body(QtWidgets.QWidget):
         self._stop = IconButton("stop", tr("Stop, and keep the best picture so far"))
         self._stop.setObjectName("nst_stop")
         self._stop.clicked.connect(lambda: root.stop(job))
-        self._upper = QtWidgets.QBoxLayout(QtWidgets.QBoxLayout.Direction.LeftToRight)
+        self._pictures = QtWidgets.QBoxLayout(QtWidgets.QBoxLayout.Direction.LeftToRight)
         self._lay_out()
         bind(self, job, self._refresh, "state", "words", "fraction", "note", "frames_note", "encoder")
         bind(self, job, self._show_preview, "preview", "state")
+        bind(self, job, self._name, "document_name")
 
     def _wrapped(self) -> QtWidgets.QLabel:
         label = QtWidgets.QLabel()
@@ -143,25 +142,22 @@ class _Body(QtWidgets.QWidget):
         return label
 
     def _lay_out(self) -> None:
-        buttons = QtWidgets.QHBoxLayout()
-        buttons.setSpacing(0)
-        buttons.addWidget(LossCurve(self._job), 1)
-        buttons.addStretch(0)
-        buttons.addWidget(self._pause)
-        buttons.addWidget(self._stop)
-        lines = QtWidgets.QVBoxLayout()
-        lines.setSpacing(2)
-        lines.addWidget(self._bar)
-        lines.addLayout(buttons)
-        self._upper.setSpacing(GAP)
-        self._upper.addWidget(self._preview, 0, QtCore.Qt.AlignmentFlag.AlignHCenter)
-        self._upper.addLayout(lines, 1)
+        # First what it is doing, and how to hold it: in a low docker the rest is out of sight.
+        doing = QtWidgets.QHBoxLayout()
+        doing.setSpacing(0)
+        doing.addWidget(self._words, 1)
+        for button in (self._pause, self._stop):
+            doing.addWidget(button, 0, QtCore.Qt.AlignmentFlag.AlignTop)
+        self._pictures.setSpacing(GAP)
+        self._pictures.addWidget(self._preview, 0, QtCore.Qt.AlignmentFlag.AlignHCenter)
+        self._pictures.addWidget(LossCurve(self._job), 1)
         column = QtWidgets.QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(2)
-        column.addLayout(self._upper)
-        column.addWidget(self._words)
-        column.addWidget(self._note)
+        column.addLayout(doing)
+        for widget in (self._bar, self._document, self._note):
+            column.addWidget(widget)
+        column.addLayout(self._pictures)
         column.addWidget(FrameStrip(self._root, self._job))
 
     def _refresh(self) -> None:
@@ -189,6 +185,16 @@ class _Body(QtWidgets.QWidget):
             button.setVisible(busy)
             button.setEnabled(can_act)
 
+    def _name(self) -> None:
+        self._document.say(tr("in {}").format(self._job.document_name))
+        self._document.setVisible(bool(self._job.document_name))
+        colour_text(self._document, quiet_colour(self.palette()))
+
+    def changeEvent(self, event: QtCore.QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QtCore.QEvent.Type.PaletteChange and hasattr(self, "_document"):
+            self._name()
+
     def _enlarge(self) -> None:
         self._is_large = not self._is_large
         self._show_preview()
@@ -210,4 +216,4 @@ class _Body(QtWidgets.QWidget):
             "<p>{} {}</p>".format(tr("The picture as it is now, not a layer yet."), hint)
         )
         way = QtWidgets.QBoxLayout.Direction
-        self._upper.setDirection(way.TopToBottom if self._is_large else way.LeftToRight)
+        self._pictures.setDirection(way.TopToBottom if self._is_large else way.LeftToRight)

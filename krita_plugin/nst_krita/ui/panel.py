@@ -1,4 +1,4 @@
-"""The docker's inside: styles, settings, Start, the jobs, the server's line."""
+"""The docker's inside: styles, settings, the jobs, Start, the server's line."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ ADVANCED = (
 )
 #: From this width on there is room for one column of labels, in px.
 ROOMY = 260
-#: Of the height that settings and jobs share, what the jobs take where neither fits.
-JOBS_SHARE = 0.5
+#: Of the height that settings and jobs share, what the jobs take where neither fits; while one paints.
+JOBS_SHARE, BUSY_SHARE = 0.5, 0.7
 #: In px: what a job is doing is seen in so much, and so much is left to the settings.
 JOBS_LEAST, SETTINGS_LEAST = 84, 40
 #: Between them, in px.
 LINE = 1
-#: The panel's height, in px, below which Krita does not make it unless texts wrap into more.
-LEAST = 200
+#: The panel's width and height, in px, below which Krita does not make it, unless texts wrap into more.
+NARROWEST, LEAST = 218, 200
 
 
 class Panel(QtWidgets.QWidget):
@@ -66,10 +66,11 @@ class Panel(QtWidgets.QWidget):
         self._pinned = pinned = QtWidgets.QVBoxLayout()
         pinned.setContentsMargins(GAP, GAP, GAP, 2)
         pinned.setSpacing(GAP)
-        for widget in (self._expectation, self._message, self._start, self._work):
-            pinned.addWidget(widget)
+        pinned.addWidget(self._work)
         pinned.addStretch(1)
-        pinned.addWidget(self._trouble)
+        # Start keeps its place at the lower end, whatever comes and goes above it.
+        for widget in (self._trouble, self._expectation, self._message, self._start):
+            pinned.addWidget(widget)
         server = QtWidgets.QHBoxLayout()
         server.setSpacing(GAP)
         server.addWidget(self._light)
@@ -99,10 +100,11 @@ class Panel(QtWidgets.QWidget):
     def _share_room(self) -> None:
         """The jobs have what the settings leave, and so much at least; then the settings scroll."""
         room = max(0, self._inside().height() - self._pinned_height())
-        share = max(round(JOBS_SHARE * room), min(JOBS_LEAST, room - SETTINGS_LEAST))
+        part = BUSY_SHARE if self._root.unfinished else JOBS_SHARE
+        share = max(round(part * room), min(JOBS_LEAST, room - SETTINGS_LEAST))
         jobs = min(self._work.needed, max(room - self._form.needed, share))
         self._work.setFixedHeight(jobs)
-        # What is left over stands above the server's line, not between the settings and Start.
+        # What is left over stands above Start, not between the settings and the jobs.
         self._form.setMinimumHeight(min(self._form.needed, room - jobs))
 
     def _inside(self) -> QtCore.QRect:
@@ -118,7 +120,7 @@ class Panel(QtWidgets.QWidget):
         return QtCore.QSize(280, 480)
 
     def minimumSizeHint(self) -> QtCore.QSize:
-        return QtCore.QSize(180, max(LEAST, self._pinned_height()))
+        return QtCore.QSize(NARROWEST, max(LEAST, self._pinned_height()))
 
     def resizeEvent(self, event: QtGui.QResizeEvent) -> None:
         super().resizeEvent(event)
@@ -139,7 +141,9 @@ class Panel(QtWidgets.QWidget):
         self._root.rows.name_documents()
 
     def _show_can_start(self) -> None:
-        self._start.setEnabled(self._root.server.setup.need is not Need.INSTALL)
+        can_start = self._root.server.setup.need is not Need.INSTALL
+        self._start.setEnabled(can_start)
+        self._expectation.setVisible(can_start)
 
     def _show_message(self) -> None:
         self._message.setText(self._root.message)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Callable
 
 from ..qt import QtCore, QtGui, QtWidgets
+from .unhurried import Unhurried
 
 _BESIDE = QtWidgets.QBoxLayout.Direction.LeftToRight
 _BELOW = QtWidgets.QBoxLayout.Direction.TopToBottom
@@ -19,6 +20,7 @@ class Question(QtWidgets.QWidget):
         self._words.setWordWrap(True)
         self._answers = QtWidgets.QBoxLayout(_BESIDE)
         self._buttons: list[QtWidgets.QPushButton] = []
+        self._unhurried: list[Unhurried] = []
         column = QtWidgets.QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(2)
@@ -36,7 +38,13 @@ class Question(QtWidgets.QWidget):
         button.clicked.connect(lambda *_: pressed())
         self._answers.addWidget(button, 0 if self._buttons else 1)
         self._buttons.append(button)
+        self._unhurried.append(Unhurried(button))
         return button
+
+    def showEvent(self, event: QtGui.QShowEvent) -> None:
+        super().showEvent(event)
+        for each in self._unhurried:
+            each.begin()
 
     def minimumSizeHint(self) -> QtCore.QSize:
         widest = max((button.minimumSizeHint().width() for button in self._buttons), default=0)

@@ -9,6 +9,7 @@ from ..model.server_setup import Need
 from ..model.words import tr
 from ..qt import QtGui, QtWidgets
 from .elided import ElidedLabel
+from .fields import steady
 from .theme import BAR, GAP, bind, colour_text, warning_colour
 
 _STEPS = 1000
@@ -29,7 +30,7 @@ class SetupPage(QtWidgets.QFrame):
         self.setFrameShape(QtWidgets.QFrame.Shape.StyledPanel)
         self._question, self._problem, self._outcome = _text(), _text(), _text()
         self._doing = ElidedLabel()
-        self._device = QtWidgets.QComboBox()
+        self._device = steady(QtWidgets.QComboBox())
         self._device.addItems([tr("GPU if there is one"), tr("CPU only")])
         self._device.setToolTip(tr("CPU only takes less room, and minutes instead of seconds for a picture."))
         self._device.currentIndexChanged.connect(self._choose_device)
@@ -48,13 +49,16 @@ class SetupPage(QtWidgets.QFrame):
         column = QtWidgets.QVBoxLayout(self)
         column.setContentsMargins(2 * GAP, 2 * GAP, 2 * GAP, 2 * GAP)
         column.setSpacing(GAP)
-        for widget in (self._question, self._device, self._problem, self._outcome, self._bar, self._doing):
-            column.addWidget(widget)
         buttons = QtWidgets.QHBoxLayout()
         buttons.addWidget(self._press, 1)
         for button in (self._cancel, self._copy, self._close):
             buttons.addWidget(button)
+        # The button first: where the docker is low, what follows it is out of sight.
+        for widget in (self._bar, self._doing):
+            column.addWidget(widget)
         column.addLayout(buttons)
+        for widget in (self._problem, self._outcome, self._device, self._question):
+            column.addWidget(widget)
 
     def _show(self) -> None:
         setup = self._setup

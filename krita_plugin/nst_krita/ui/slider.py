@@ -35,7 +35,7 @@ def to_position(value: float, low: float, high: float) -> float:
 
 
 class Slider(QtWidgets.QSlider):
-    """Drag, arrow keys, wheel while focused; double click, right click or Return to type a number.
+    """Drag, arrow keys; double click, right click or Return to type a number.
 
     ``changed``: the value that the painter has chosen.
     """
@@ -118,10 +118,7 @@ class Slider(QtWidgets.QSlider):
         event.accept()
 
     def wheelEvent(self, event: QtGui.QWheelEvent) -> None:
-        if self.hasFocus():
-            super().wheelEvent(event)
-        else:  # the docker scrolls
-            event.ignore()
+        event.ignore()  # the docker scrolls
 
     def keyPressEvent(self, event: QtGui.QKeyEvent) -> None:
         if event.key() in (QtCore.Qt.Key.Key_Return, QtCore.Qt.Key.Key_Enter):

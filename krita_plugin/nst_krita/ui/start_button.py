@@ -6,6 +6,7 @@ from ..model.root import Root
 from ..model.words import tr
 from ..qt import QtCore, QtGui, QtWidgets
 from .theme import GAP, bind
+from .unhurried import Unhurried
 
 #: Of the accent, in per cent: buttons are drawn lighter than their colour, and white text shall be readable.
 DARKER = 135
@@ -14,8 +15,8 @@ DARKER = 135
 class StartButton(QtWidgets.QWidget):
     """The button, and an arrow with a menu: continue from the active layer, recolour it, use its settings.
 
-    While a layer is being read neither can be pressed. While a tool has something under way, pressing again
-    takes it back.
+    While a layer is being read neither can be pressed, and a double click starts one job. While a tool has
+    something under way, pressing again takes it back.
     """
 
     def __init__(self, root: Root) -> None:
@@ -26,6 +27,7 @@ class StartButton(QtWidgets.QWidget):
         start.setMinimumHeight(start.sizeHint().height() + 2 * GAP)
         start.clicked.connect(lambda *_: root.start())
         self._start = start
+        self._unhurried = Unhurried(start)
         self._focused: QtWidgets.QWidget | None = None  # where the focus of the disabled button went
         more = QtWidgets.QToolButton()
         more.setObjectName("nst_start_menu")
@@ -48,6 +50,7 @@ class StartButton(QtWidgets.QWidget):
     def _show_reading(self) -> None:
         is_reading, had_focus = self._root.reading.is_reading, self._start.hasFocus()
         self.setEnabled(not is_reading)
+        self._unhurried.begin()
         self._start.setText(tr("Reading the layer") if is_reading else tr("Start"))
         # Qt passes the focus on; a painter who uses the keyboard finds it where he left it.
         focused = QtWidgets.QApplication.focusWidget()
@@ -58,6 +61,7 @@ class StartButton(QtWidgets.QWidget):
 
     def _show_waiting(self) -> None:
         is_waiting = self._root.waiting.is_waiting
+        self._unhurried.begin()
         self._start.setText(tr("Don't start") if is_waiting else tr("Start"))
         paint = tr("Paint the active layer, or its selected part, in these styles.")
         self._start.setToolTip(tr("Leave it, instead of waiting for the canvas.") if is_waiting else paint)

@@ -9,7 +9,7 @@ from ..model.document_model import style_choices
 from ..model.root import Root
 from ..model.styles import KritaStyle
 from ..model.words import tr
-from ..qt import QtGui, QtWidgets
+from ..qt import QtGui, QtWidgets, is_file
 from .menus import PictureMenu
 from .style_row import ROW_MIME, StyleRow
 from .theme import GAP, IconButton, bind
@@ -93,7 +93,7 @@ class StyleListView(QtWidgets.QWidget):
             group.setEnabled(not group.isEmpty())
         recent = menu.submenu(tr("Recent"))
         for path in root.settings.recent:
-            if Path(path).is_file():
+            if is_file(path):
                 entry = recent.add(Path(path).stem, lambda *_, p=path: root.add_file(p), path)
                 entry.setToolTip(path)
         recent.setEnabled(not recent.isEmpty())

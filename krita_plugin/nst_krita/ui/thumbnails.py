@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from pathlib import Path
 from typing import Callable, Tuple
 
 from ..model.styles import read_file
@@ -59,12 +58,10 @@ class _Task(QtCore.QRunnable):
 
 
 def _state_of(path: str) -> _State:
-    """By what a file is known to be the same as before: time of its last change in ns, length in bytes."""
-    try:
-        status = Path(path).stat()
-    except OSError:
-        return 0, 0
-    return status.st_mtime_ns, status.st_size
+    """By what a file is known to be the same as before: time of its last change in ms, length in bytes."""
+    # Not by Python: see qt.is_file.
+    file = QtCore.QFileInfo(path)
+    return (file.lastModified().toMSecsSinceEpoch(), file.size()) if file.exists() else (0, 0)
 
 
 _reader: list[_Reader] = []
