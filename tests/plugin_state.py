@@ -41,7 +41,7 @@ def part(plugin: None, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setitem(sys.modules, "krita", krita)
     monkeypatch.setitem(sys.modules, "nst_krita.qt", qt)
     host = importlib.import_module("nst_krita.host")
-    monkeypatch.setattr(host, "RedoWatch", lambda document: Mock())
+    monkeypatch.setattr(host, "RedoWatch", Mock(side_effect=lambda document: Mock()))
     monkeypatch.setattr(host, "read_annotation", lambda document: document.text)
     monkeypatch.setattr(host, "write_annotation", lambda document, text: setattr(document, "text", text))
     return lambda name: importlib.import_module(f"nst_krita.{name}")

@@ -299,3 +299,19 @@ def test_frames_that_the_painter_fetches_do_not_wait_for_his_redo(painted: Any) 
     made.has(1)
     made.insertion.fetch([2])
     assert made.inserter.redo.give_up.called
+
+
+def test_nothing_is_offered_any_more_once_the_layers_are_removed(painted: Any) -> None:
+    made = painted()
+    made.inserter.keeps_redo = True
+    made.come(1)
+    assert made.job.keeps_redo == 1
+    made.insertion.remove()
+    assert made.job.keeps_redo == 0
+
+
+def test_an_animation_that_the_painter_asks_for_does_not_wait_for_his_redo(painted: Any) -> None:
+    made = painted(layers="animation")
+    made.become_layers(1, 2)
+    made.insertion.animate()
+    assert made.inserter.redo.give_up.called and made.inserter.animate.called

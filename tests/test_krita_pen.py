@@ -49,6 +49,7 @@ def test_strokes_that_begin_during_an_insert_land_on_the_painters_layer(found: R
     assert during["began_on"][1::2] == [f"iteration {key}" for key in (2, 4, 6)], "the active layer"
     assert during["frames"] == [True] * 6, "no stroke is on a frame"
     painted = [0, *during["painted"]]
+    assert len(painted) == 7
     assert all(later > earlier for earlier, later in pairwise(painted)), "none is lost"
     assert during["undo"].count("Freehand Brush Stroke") == during["undo"].count("Add Layer") == 6
     assert during["active"] == "Background"

@@ -45,6 +45,7 @@ def animating(probe, host, pen):
     found["undone"] = [tree(handle), job.frames.inserted]
     handle.setActiveNode(handle.rootNode().childNodes()[2].childNodes()[2])
     yield 0.5
+    job.redo.give_up()
     job.frames.animate()
     yield lambda: len(job.animated) == 2
     yield 0.5

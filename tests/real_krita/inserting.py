@@ -45,11 +45,13 @@ class Job:
         self.changes = []  # the frames that were there after each
         document = host.current()
         self.document, self.handle = document, document.handle
+        self.redo = host.RedoWatch(document)
         self.frames = host.FrameInserter(
             document,
             document.source(),
             group,
             pen,
+            redo=self.redo,
             on_inserted=self.inserted.append,
             on_skipped=self.skipped.append,
             on_held=lambda *told: self.held.append(list(told)),
@@ -65,7 +67,7 @@ class Job:
 
     def put_again(self, key):
         """Put it as one that the painter asked for."""
-        self.frames.insert_now()
+        self.redo.give_up()
         self.put(key, True, f"iteration {key}")
 
     def has(self, *keys):

@@ -22,6 +22,11 @@ def redoing(probe, host, pen):
     before = probe.undo_texts()
     probe.trigger("edit_undo")
     yield 0.5
+    job.redo.give_up()
+    probe.trigger("edit_redo")
+    yield 0.5
+    probe.trigger("edit_undo")  # with Krita's words of what was given up
+    yield 0.5
     job.put(3)
     yield lambda: job.frames.keeps_redo
     yield WAIT
@@ -36,7 +41,7 @@ def redoing(probe, host, pen):
     job.put(4)
     yield WAIT
     found["waits_again"] = list(job.inserted)
-    job.frames.insert_now()
+    job.redo.give_up()
     yield job.has(1, 2, 3, 4)
     yield 0.5
     found["asked_for"] = probe.undo_texts()[-1]

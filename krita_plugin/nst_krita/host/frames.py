@@ -40,7 +40,7 @@ def _ignore(*_values: Any) -> None:
 
 
 class FrameInserter(QtCore.QObject):
-    """Puts the frames of one job into a group directly above the layer that they were made from.
+    """Puts the frames of one job into a group above the layer that they were made from.
 
     ``put`` only queues. Frames go in one at a time, once the pen has been up for a second, no layer is seen
     alone without them (Krita would show each for a moment), and no step of undo takes away what ``redo`` has
@@ -161,7 +161,7 @@ class FrameInserter(QtCore.QObject):
 
     @property
     def is_out_of_sight(self) -> bool:
-        """Whether the painter sees a layer alone that is none of these: frames wait until he does not."""
+        """Whether the painter sees a layer or group alone without these: frames wait until he does not."""
         return self._group.is_out_of_sight
 
     @property
@@ -171,9 +171,10 @@ class FrameInserter(QtCore.QObject):
 
     @property
     def keeps_redo(self) -> bool:
-        """Whether frames wait, as a new layer would take away what the painter can redo."""
+        """Whether frames, or their animation, wait, as they would take away what the painter can redo."""
         is_in_place = self._replace and bool(self._group.id)
-        return self.pending > 0 and self._redo.is_at_stake and not is_in_place
+        waits = self._tries_left > 0 or (self.pending > 0 and not is_in_place)
+        return waits and self._redo.is_at_stake
 
     @property
     def gone(self) -> str | None:
@@ -215,10 +216,6 @@ class FrameInserter(QtCore.QObject):
         if layer is not None:
             self._group.show(layer.id)
         return layer is not None
-
-    def insert_now(self) -> None:
-        """Wait no longer for the painter to redo what he can."""
-        self._redo.give_up()
 
     def animate(self) -> None:
         """Make one animated layer of the group, with a keyframe for each frame, as one undo step.

@@ -74,8 +74,8 @@ def read_content(document: KritaDocument, layer: Layer) -> Content:
     if not layer.is_shown:
         raise HostError(tr("“{}” is hidden.").format(layer.name), tr("Show it, or choose a visible layer."))
     must_have_colour(document.colours)
+    selection = selection_of(document)  # first: Krita may run its event loop meanwhile
     area = _content_area(document, layer)
-    selection = selection_of(document)
     mask = None
     if selection is not None:
         area = area.intersected(rectangle_of(document, selection))

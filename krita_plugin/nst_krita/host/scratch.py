@@ -23,8 +23,9 @@ def scratch_document(colours: Colours) -> Any:
     """A document of one pixel with these colours and without a view; to be closed. Takes Krita 0.2 s."""
     krita = Krita.instance()
     proposed = {name: krita.readSetting("", name, usual) for name, usual in PROPOSED.items()}
-    document = krita.createDocument(1, 1, "", *colours, 72.0)
-    # Krita takes each for what the painter wants next time.
-    for name, value in proposed.items():
-        krita.writeSetting("", name, value)
-    return document
+    try:
+        return krita.createDocument(1, 1, "", *colours, 72.0)
+    finally:
+        # Krita takes each for what the painter wants next time.
+        for name, value in proposed.items():
+            krita.writeSetting("", name, value)

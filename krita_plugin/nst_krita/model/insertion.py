@@ -122,7 +122,6 @@ class Insertion:
 
     def insert_now(self) -> None:
         """The frames that wait need not wait for the painter to redo what he can."""
-        self._redo.look()
         self._redo.give_up()
         self._tell()
 
@@ -139,7 +138,11 @@ class Insertion:
             self.fetch([sequence])
 
     def animate(self) -> None:
-        """Make the frames keyframes of one animated layer, in place of their group."""
+        """Make the frames keyframes of one animated layer, in place of their group, at the painter's word."""
+        self._redo.give_up()
+        self._animate()
+
+    def _animate(self) -> None:
         if self._inserter is None:
             self._inserter = self._open()
         reason = self._inserter.gone
@@ -167,7 +170,7 @@ class Insertion:
         if self._inserter is not None:
             self._inserter.remove()
         self._drop_all()
-        self._job.inserted, self._job.frames_note = (), ""
+        self._job.inserted, self._job.frames_note, self._job.keeps_redo = (), "", 0
 
     def rest(self) -> None:
         """Look after the layers no longer, until ``reopen``; nothing may wait."""
@@ -236,7 +239,7 @@ class Insertion:
         self._refresh()
         is_complete = sequence == self._final and len(self._job.inserted) > 1
         if is_complete and self._job.layers is Layers.ANIMATION:
-            self.animate()
+            self._animate()
 
     def _on_skipped(self, sequence: int) -> None:
         self._drop(sequence)
@@ -294,7 +297,7 @@ class Insertion:
     def _tell(self) -> None:
         """Say why frames are not to be seen, or not as they are."""
         waits = self._inserter is not None and self._inserter.keeps_redo
-        self._job.keeps_redo = self.pending if waits else 0
+        self._job.keeps_redo = max(1, self.pending) if waits else 0
         self._job.frames_note = sentence(self._aside_words(), self._held_words())
 
     def _aside_words(self) -> str:
@@ -307,9 +310,13 @@ class Insertion:
             )
         count = len(self._inserter.inserted)
         if self._inserter.is_out_of_sight and (count or self.pending):
-            return tr(
-                "You see one layer or group alone, and frames wait. To see them, right-click in Krita's list "
-                "of layers and uncheck Isolate Active Layer, or Isolate Active Group."
+            waits = tr("Frames wait.") if self.pending else ""
+            return sentence(
+                tr(
+                    "You see one layer or group alone. To see the frames, right-click in Krita's list of "
+                    "layers and uncheck Isolate Active Layer, or Isolate Active Group."
+                ),
+                waits,
             )
         if not count:
             return ""

@@ -28,6 +28,7 @@ class JobRows(Observable):
         self._insertions: dict[str, Insertion] = {}
         self._entries: dict[str, Entry] = {}
         self.pen = host.PenWatch()
+        host.RedoWatch.learn()
 
     def insertion(self, job: Job) -> Insertion:
         """The way of the job's frames into its document."""
