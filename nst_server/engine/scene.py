@@ -288,7 +288,7 @@ class View:
         division = self._divided(params)
         reference = scene.reference(self.content, params, division)
         shares = params.start_shares
-        if self._previous is not None and not params.strength:
+        if self._previous is not None and not params.strength and not params.tv:
             return reference  # which the coarser picture with its detail is but for rounding
         if self._previous is not None:
             detail = shares.get("content", 0.0) * (1 - params.strength)

@@ -30,8 +30,7 @@ def transport(covariance: Tensor, deviation: Tensor, ridge: float) -> tuple[Tens
 
 
 def _on_cpu(covariance: Tensor, deviation: Tensor, ridge: float) -> tuple[Tensor, Tensor]:
-    # One thread: a decomposition is many short steps, at each of which several wait for each other. With two,
-    # all those of an evaluation at 128 px took 84 ms instead of 17.
+    # One thread: a decomposition is many short steps, at each of which several wait for each other.
     with threads(1):
         trace, moved = by_eigenvalues(covariance.cpu().double(), deviation.cpu().double(), ridge)
     return trace.to(covariance), moved.to(covariance)
