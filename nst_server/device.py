@@ -21,7 +21,12 @@ _THREADS = 4
 
 
 class DeviceError(RuntimeError):
-    """A device that was asked for cannot be used here; the message says what to do."""
+    """A device that was asked for cannot be used here; ``hint`` says what to do."""
+
+    def __init__(self, problem: str, hint: str) -> None:
+        super().__init__(f"{problem} {hint}")
+        self.problem = problem
+        self.hint = hint
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -31,7 +36,7 @@ def choose_device(name: str = "auto") -> torch.device:
     """
     known = devices.parsed(name)
     if known is None:
-        raise DeviceError(f"{name!r} is not a device. Choose {devices.CHOICES}.")
+        raise DeviceError(f"{name!r} is not a device.", f"Choose {devices.CHOICES}.")
     wanted, index = known
     if wanted == "auto":
         if torch.cuda.is_available():
@@ -41,12 +46,12 @@ def choose_device(name: str = "auto") -> torch.device:
         return torch.device("cpu")
     if wanted == "mps":
         if not torch.backends.mps.is_available():
-            raise DeviceError("There is no Apple GPU that PyTorch can use here. Choose auto or cpu.")
+            raise DeviceError("There is no Apple GPU that PyTorch can use here.", "Choose auto or cpu.")
         return torch.device("mps")
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if index >= count:
         found = f"only {', '.join(f'cuda:{i}' for i in range(count))}" if count else "no NVIDIA or AMD GPU"
-        raise DeviceError(f"PyTorch finds {found} here, not cuda:{index}. Choose auto or cpu.")
+        raise DeviceError(f"PyTorch finds {found} here, not cuda:{index}.", "Choose auto or cpu.")
     return torch.device("cuda", index)
 
 

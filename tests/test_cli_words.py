@@ -8,13 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import zmq
 from PIL import Image
 
 from nst_server.cli import main
+from nst_server.cli.jobs import KEPT
 from nst_server.cli.options import in_options
-from nst_server.executors.local import _failed
+from nst_server.device import DeviceError
+from nst_server.executors.local import LocalExecutor, _failed
 from nst_server.wire.connection import NoConnection
 from nst_server.wire.launch import ensure_server
+from nst_server.worker import __main__ as worker
 
 
 @pytest.fixture
@@ -102,9 +106,24 @@ def test_a_server_that_does_not_start_is_quoted_with_problem_and_hint(
         ensure_server([sys.executable, "-c", f"raise SystemExit({json.dumps(text)})"])
 
 
-def test_a_device_that_is_not_here_is_one_sentence_with_what_to_choose() -> None:
-    reason = "PyTorch finds no NVIDIA or AMD GPU here, not cuda:0. Choose auto or cpu."
-    failed = _failed("job", reason, computing=False)
+def test_a_device_that_is_not_here_is_one_sentence_with_what_to_choose(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def choose(name: str) -> None:
+        raise DeviceError("PyTorch finds no NVIDIA or AMD GPU here, not cuda:0.", "Choose auto or cpu.")
+
+    monkeypatch.setattr("nst_server.device.choose_device", choose)
+    monkeypatch.setattr(worker, "_bind_to_server", lambda: None)
+    assert worker.main(["nowhere"]) == 1
+    log = tmp_path / "worker.log"
+    log.write_text("A warning.\n" + capsys.readouterr().err)
+    reason, advice = LocalExecutor(zmq.Context.instance(), [], "cuda:0", tmp_path, log)._last_words(1)
+    failed = _failed("job", reason, computing=False, advice=advice)
     assert failed["message"].endswith("cannot start: PyTorch finds no NVIDIA or AMD GPU here, not cuda:0.")
     assert failed["hint"] == "Choose auto or cpu, or run: nst doctor"
     assert _failed("job", "ImportError: no torch", computing=False)["hint"] == "Run: nst doctor"
+
+
+def test_how_long_jobs_are_kept_is_said_everywhere_alike() -> None:
+    protocol = Path(__file__).parents[1] / "docs" / "protocol.md"
+    assert f"on disk for {KEPT} after they ended" in protocol.read_text("utf-8")

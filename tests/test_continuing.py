@@ -2,12 +2,14 @@
 
 import weakref
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
 from engine_helpers import TinyEncoder, picture, stripes
 from server_process import ServerProcess
 
+from nst_server.broker.dispatch import Dispatcher
 from nst_server.broker.submission import Rejected, job_of, request_of
 from nst_server.engine.pyramid import fill_transparent
 from nst_server.engine.state import Parts
@@ -18,7 +20,8 @@ from nst_server.wire.messages import Message
 from nst_server.wire.params import Params
 from nst_server.wire.pixels import Pixels, digest_of
 from nst_server.worker import memory
-from nst_server.worker.memory import Memory, loss_of
+from nst_server.worker.job import Run
+from nst_server.worker.memory import Memory, OtherLoss, loss_of
 
 CPU = torch.device("cpu")
 #: Two scales, 130 and 260 px; at one the same size.
@@ -159,7 +162,7 @@ def test_interrupted_it_goes_on_to_the_bit():
     last = run(WHOLE)[-1]
     more = {"start": in_8_bits(last.image), "continues": True, "earlier": last.state}
     whole = run(MORE, **more)
-    rest = run(MORE, **more, resume=whole[2].state)
+    rest = run(MORE, **{**more, "earlier": None}, resume=whole[2].state)
     assert [step.image.equal(other.image) for step, other in zip(rest, whole[3:], strict=True)] == [True] * 3
 
 
@@ -186,11 +189,17 @@ def test_only_the_same_loss_of_the_same_job_is_remembered(tmp_path):
         loss_of(WHOLE, "encoder", [content, None, replace(style, channels="BGRA")]),
     ]
     file = tmp_path / "learnt.npz"
-    for job, its in [("another", loss), (None, loss), *(("a", other) for other in others)]:
+    for job in ("another", None):
         kept = Memory()
         kept.keep("a", loss, state, file, 0)
-        assert kept.take(job, its, file) is None
-        assert kept.take(job, its, file) is None, "from the file"
+        assert kept.take(job, loss, file) is None
+        assert kept.take(job, loss, file) is None, "from the file"
+    for its in others:
+        kept = Memory()
+        kept.keep("a", loss, state, file, 0)
+        for _ in ("remembered", "from the file"):
+            with pytest.raises(OtherLoss):
+                kept.take("a", its, file)
     for its in (live, moved):
         kept = Memory()
         kept.keep("a", loss, state, file, 0)
@@ -215,6 +224,45 @@ def test_a_disk_without_room_and_a_damaged_file_lose_nothing_else(tmp_path):
     assert kept.take("a", loss, file) is None
 
 
+UNKNOWN = "nothing is known of job a: it went on from the picture alone"
+
+
+@pytest.mark.parametrize(
+    ("kept", "job", "recoloured", "notes"),
+    [
+        (None, "a", False, [UNKNOWN]),
+        (None, "a", True, []),
+        (None, None, False, []),
+        ("damaged", "a", False, [UNKNOWN]),
+        (WHOLE, "a", False, []),
+        (replace(WHOLE, keep_colours="luminance"), "a", False,
+         ["job a painted otherwise: it went on from the picture alone"]),
+    ],
+)  # fmt: skip
+def test_only_of_another_loss_it_is_said_that_it_painted_otherwise(tmp_path, kept, job, recoloured, notes):
+    """Of a job that was cancelled or has failed, or only recoloured, nothing is kept."""
+    file, encoder = tmp_path / "learnt.npz", TinyEncoder()
+    if kept == "damaged":
+        file.write_bytes(b"not an archive")
+    elif kept is not None:
+        Memory().keep("a", loss_of(kept, encoder.digest, [None, None]), run(WHOLE)[-1].state, file, 0)
+    going_on = Run.__new__(Run)
+    going_on._memory, going_on._unsaid = Memory(), ""
+    going_on._reins = SimpleNamespace(params=WHOLE, notes=[])
+    going_on._task = {"content": None, "mask": None, "styles": [], "style_masks": [],
+                      "learnt_before": job and str(file), "continues_recoloured": recoloured}  # fmt: skip
+    earlier = going_on._before(job, encoder)
+    assert (going_on._reins.notes, earlier is not None) == (notes, kept is WHOLE)
+
+
+def test_what_was_noted_before_an_interruption_is_not_noted_again():
+    resumed = Run.__new__(Run)
+    resumed._unsaid, resumed._reins = "", SimpleNamespace(notes=["said"])
+    for note in ("said", "new"):
+        resumed._note(note)
+    assert (resumed._reins.notes, resumed._unsaid) == (["said", "new"], "new")
+
+
 def test_of_a_large_job_only_the_pictures_are_kept(monkeypatch, tmp_path):
     monkeypatch.setattr(memory, "_MOST_BYTES", 10**5)
     last = run(WHOLE)[-1]
@@ -227,6 +275,9 @@ def test_of_a_large_job_only_the_pictures_are_kept(monkeypatch, tmp_path):
 
 
 # -- from a client to the worker
+
+
+RECOLOUR = {"iterations": 0, "keep_colours": "moments"}
 
 
 def submitted(jobs, store, job, **more):
@@ -248,12 +299,25 @@ def test_a_job_of_another_manner_is_only_begun_from(tmp_path):
     assert submitted(jobs, store, "h", **on, styles=[moved]).continues == "first"
     assert submitted(jobs, store, "i", **on, styles=[recoloured]).continues is None
     assert submitted(jobs, store, "d", **on, params={"start": "image+noise"}).continues is None
-    jobs.accept(submitted(jobs, store, "e", **on, params={"iterations": 0, "keep_colours": "moments"}))
+    jobs.accept(submitted(jobs, store, "e", **on, params=RECOLOUR))
     assert submitted(jobs, store, "f", **{**on, "continues": "e"}, styles=[style]).continues == "e"
     for wrong in ({}, {"start": {"job": "e", "iteration": 1}}):
         with pytest.raises(Rejected) as rejected:
             submitted(jobs, store, "g", continues="first", **wrong)
         assert rejected.value.field == "continues"
+
+
+def test_the_worker_is_told_what_the_continued_job_has_left(tmp_path):
+    jobs, store = Jobs(lambda change: None), Store(tmp_path)
+    dispatcher = Dispatcher(jobs, store, SimpleNamespace(wants_previews=lambda job: False), [])
+    frame = Pixels("f" * 64, 20, 20, 1600).to_header()
+    jobs.accept(submitted(jobs, store, "painted"))
+    jobs.accept(submitted(jobs, store, "recoloured", start=frame, params=RECOLOUR))
+    for name, is_recoloured in ((None, False), ("painted", False), ("recoloured", True), ("unknown", False)):
+        more = {} if name is None else {"start": frame, "continues": name}
+        task = dispatcher._task(submitted(jobs, store, "on", **more))
+        learnt = name and str(store.learnt_path(name))
+        assert (task["continues_recoloured"], task["learnt_before"]) == (is_recoloured, learnt)
 
 
 def test_over_the_wire_the_losses_go_on_where_they_stood(tmp_path):

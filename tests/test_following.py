@@ -11,6 +11,8 @@ from PIL import Image
 
 from nst_server.cli import following
 from nst_server.cli.demo import Recorder
+from nst_server.cli.errors import CliError
+from nst_server.cli.forget import forgotten
 from nst_server.cli.pictures import of
 from nst_server.wire.events import Event
 
@@ -68,6 +70,45 @@ def test_an_interruption_says_what_becomes_of_the_job(
         following.follow(client, "a-job", notes, lambda frame: None)
     assert client.said == [said]
     assert notes.texts == [told]
+
+
+class Failing:
+    """A client whose job fails with so many kept frames."""
+
+    def __init__(self, kept: int) -> None:
+        self.kept = kept
+        self.forgotten: list[str] = []
+
+    def follow(self, job: str, tick: Any) -> Any:
+        fields = {"job": job, "code": "worker_died", "message": "It died.", "hint": "Go on."}
+        yield Event("failed", {**fields, "kept_frames": self.kept})
+
+    def forget(self, job: str) -> None:
+        self.forgotten.append(job)
+
+    def poll(self, seconds: float) -> Any:
+        other = Event("error", {"job": "another", "message": "It goes on.", "hint": ""})
+        return [other, *(Event("forgotten", {"job": job}) for job in self.forgotten)]
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+@pytest.mark.parametrize("kept", [0, 2])
+def test_a_job_that_failed_is_forgotten_unless_somebody_can_go_on_from_a_frame(
+    kept: int, keeps: bool
+) -> None:
+    client: Any = Failing(kept)
+    notes = Notes()
+    with pytest.raises(CliError, match="It died"):
+        following.follow(client, "a-job", notes, lambda frame: None, keeps=keeps)
+    assert client.forgotten == ([] if kept or keeps else ["a-job"])
+    told = ["The server keeps its frames: nst attach a-job --frames-dir DIR"]
+    assert notes.texts == (told if kept and not keeps else [])
+
+
+def test_an_error_about_another_job_is_no_answer_to_forget() -> None:
+    client: Any = Failing(0)
+    forgotten(client, "a-job")
+    assert client.forgotten == ["a-job"]
 
 
 @pytest.mark.parametrize(

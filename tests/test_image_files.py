@@ -102,6 +102,19 @@ def test_numbers_that_no_colour_has_are_told_and_cleaned(
     assert (numbers[..., :3][untouched] == values[untouched]).all()
 
 
+@pytest.mark.parametrize("kind", ["unassalpha", "assocalpha"])
+@pytest.mark.parametrize("channels", [2, 4])
+def test_alpha_that_is_no_number_is_opaque(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], channels: int, kind: str
+) -> None:
+    values = np.full((4, 4, channels), 0.5, np.float32)
+    values[..., -1] = np.nan
+    like = {"photometric": "rgb" if channels == 4 else "minisblack", "extrasamples": [kind]}
+    numbers = read(saved(values, tmp_path / "a.tif", **like), "content").numbers()
+    assert (numbers == [0.5, 0.5, 0.5, 1]).all()
+    assert "holds 16 values of alpha that are no numbers and count as opaque" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, 1e30])
 def test_an_image_without_any_number_of_a_colour_is_refused(tmp_path: Path, value: float) -> None:
     values = np.full((4, 4, 3), value, np.float32)
@@ -120,29 +133,6 @@ def test_an_image_of_which_nothing_is_seen_is_refused_but_as_a_mask(tmp_path: Pa
         read_mask(path, "mask")
     clear[0, 0, 3] = 1
     assert read(saved(clear, path), "content").is_transparent()
-
-
-@pytest.mark.parametrize("name", ["a.tif", "a.gif", "a.png", "a.webp"])
-def test_of_several_pictures_in_a_file_the_first_is_read_and_it_is_told(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
-) -> None:
-    first, second = Image.new("RGB", (8, 8), (200, 30, 30)), Image.new("RGB", (8, 8), (30, 60, 200))
-    first.save(tmp_path / name)
-    read(tmp_path / name, "style")
-    assert not capsys.readouterr().err
-    first.save(tmp_path / name, save_all=True, append_images=[second])
-    assert np.abs(read(tmp_path / name, "style").numbers()[4, 4].astype(int) - (200, 30, 30, 255)).max() < 9
-    assert "the first is used" in capsys.readouterr().err
-
-
-def test_a_smaller_copy_of_a_tiff_is_no_further_page(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
-        file.write(COLOURS, photometric="rgb", metadata=None)
-        file.write(COLOURS[::2, ::2], photometric="rgb", subfiletype=1, metadata=None)
-    assert read(tmp_path / "a.tif", "content").size == (16, 16)
-    assert not capsys.readouterr().err
 
 
 def test_what_is_lost_of_deep_cmyk_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -139,6 +139,7 @@ class Dispatcher:
             log.warning("the worker reports %r, which is not known", kind)
 
     def _task(self, job: Job) -> dict[str, Any]:
+        before = None if job.continues is None else self._jobs.get(job.continues)
         return {
             "params": job.params.to_header(),
             "revision": job.revision,
@@ -150,13 +151,13 @@ class Dispatcher:
             "mask": self._image(job.mask),
             "start": self._image(job.start),
             "continues": job.continues,
-            "continues_unknown": job.continues is not None and self._jobs.get(job.continues) is None,
+            "continues_recoloured": before is not None and not before.params.iterations,
             "download": job.request.get("download"),
             "folder": str(self._store.frames_folder(job.id)),
             "min_free": MIN_FREE,
             "checkpoint": str(self._store.checkpoint_path(job.id)),
             "learnt": str(self._store.learnt_path(job.id)),
-            "learnt_before": str(self._store.learnt_path(job.continues or job.id)),
+            "learnt_before": job.continues and str(self._store.learnt_path(job.continues)),
             "again": job.is_again,
             "stop": job.stopping,
             "kept_frames": job.kept_frames,

@@ -17,7 +17,7 @@ from nst_server.cli import EXIT_DONE, EXIT_INTERRUPTED, pictures
 from nst_server.cli.errors import CliError
 from nst_server.cli.following import follow, forget
 from nst_server.cli.options import add_params, params_of
-from nst_server.cli.server import add_connection, add_server, for_call
+from nst_server.cli.server import add_connection, add_server, for_call, is_private
 from nst_server.cli.stylize import new_job
 from nst_server.cli.terminal import Progress
 from nst_server.demo import inputs
@@ -72,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
             images = pictures.of(content).wire, [pictures.of(style).wire]
             # Who tries the demo has not agreed to 548 MB; who names the encoder has.
             client.submit(job, params, *images, title="nst demo", download=params.encoder != "auto")
-            done, interrupted = follow(client, job, recorder, recorder.keep, keeps=False)
+            done, interrupted = follow(client, job, recorder, recorder.keep, keeps=is_private(arguments))
             forget(client, job)
     made_by = f"encoder {done['encoder']}, {done['device']}"
     caption = f"{done['iteration']} iterations, {made_by}, {done['seconds']:.0f} s"

@@ -47,7 +47,8 @@ def follow(
     Returns ``done``, and whether the user interrupted: Ctrl-C stops the job, which keeps its best picture so
     far; a second one cancels it, a third does not wait for that. Raises CliError where it was rejected,
     failed or was cancelled, and KeyboardInterrupt where the user's interruption left no picture, or the job
-    is not ``ours`` to stop. Unless the server ``keeps`` it, one that leaves no picture is forgotten.
+    is not ``ours`` to stop. Unless the server ``keeps`` it, one that leaves no picture is forgotten, except
+    where it has failed with kept frames: somebody may go on from one.
     """
     interruptions = _Interruptions(client, job, progress)
     try:
@@ -56,7 +57,9 @@ def follow(
                 progress.show(event)
                 interruptions.heed(event)
                 is_discarded = event.type == "done" and interruptions.count > 1
-                if not keeps and (event.type in (FAILED, CANCELLED) or is_discarded):
+                if not keeps and event.type == FAILED and event.get("kept_frames"):
+                    progress.note(f"The server keeps its frames: nst attach {job} --frames-dir DIR")
+                elif not keeps and (event.type in (FAILED, CANCELLED) or is_discarded):
                     forget(client, job)
                 if event.type == "connected":
                     interruptions.repeat()

@@ -43,7 +43,9 @@ def forgotten(client: Client, job: str) -> None:
 
     def is_it(event: Event) -> bool:
         # An error about an id that is none does not repeat it.
-        return event.type == "error" or (event.type == "forgotten" and event.job == job)
+        return (event.type == "error" and event.job in (job, "")) or (
+            event.type == "forgotten" and event.job == job
+        )
 
     client.forget(job)
     said = answer(client, is_it)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+import itertools
+import logging
 import struct
 import sys
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
@@ -17,6 +20,9 @@ from nst_server.cli.errors import CliError
 
 if TYPE_CHECKING:
     import tifffile
+
+# Nor does tifffile warn of damages where nobody has asked for its log.
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 _HINT = "Use a PNG, JPEG, TIFF or WebP file."
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -125,11 +131,13 @@ def _deep_tiff(path: Path, role: str) -> tuple[raster.Numbers, bytes | None] | N
         with tifffile.TiffFile(path) as file:
             page = file.pages.first
             is_known = page.photometric in (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB)
-            if sum(not other.is_reduced for other in file.pages) > 1:
+            if _has_several(file.pages):
                 tell(role, path, "has several pages: the first is used")
-            if not is_known and page.bitspersample > 8:
+            # Of channels of unequal bits there is no type, or that of a byte.
+            if page.dtype is None or page.dtype.itemsize == 1 or page.dtype.kind == "c":
+                return None
+            if not is_known:
                 tell(role, path, f"is not grey or RGB: 8 of its {page.bitspersample} bits are used")
-            if page.dtype is None or page.dtype.itemsize == 1 or page.dtype.kind == "c" or not is_known:
                 return None
             numbers = page.asarray()
             if page.axes.startswith("S"):
@@ -143,10 +151,21 @@ def _deep_tiff(path: Path, role: str) -> tuple[raster.Numbers, bytes | None] | N
         return None  # Pillow says what is wrong with it.
 
 
+def _has_several(pages: Iterable[Any]) -> bool:
+    """Whether there is more than one page beside smaller copies; no further one is looked at."""
+    whole = (page for page in pages if not page.is_reduced)
+    try:
+        return len(list(itertools.islice(whole, 2))) > 1
+    except Exception:  # tifffile has no common one; whatever the others are, the first can be read
+        return False
+
+
 def _scaled(numbers: raster.Numbers, bits: int, name: str) -> raster.Numbers:
     """As uint8 or uint16 over their whole range, or as float32."""
-    low, high = numbers.min(), numbers.max()
     kind = numbers.dtype.kind
+    # Of floats what is no number may be the alpha, which is seen to later.
+    measured = numbers[..., 0] if kind == "f" else numbers
+    low, high = measured.min(), measured.max()
     white = 1 if kind == "f" else 2 ** min(bits, 16) - 1
     if kind != "f" and bits > 16 and high <= 255:
         white = 255  # masks are often kept so
@@ -173,7 +192,8 @@ def _with_its_alpha(numbers: raster.Numbers, page: tifffile.TiffPage) -> raster.
             alpha = numbers[..., count + index, None]
             if kind == _PREMULTIPLIED:
                 white = raster.white(numbers)
-                share = np.maximum(alpha, 1e-6 * white) / white
+                # Without a number it counts as opaque.
+                share = np.maximum(np.where(np.isnan(alpha), white, alpha), 1e-6 * white) / white
                 straight = colours / share
                 if numbers.dtype.kind != "f":
                     straight = np.rint(np.minimum(straight, white))

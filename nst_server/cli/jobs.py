@@ -11,6 +11,7 @@ from typing import Any
 from nst_server.cli.errors import CliError
 from nst_server.cli.server import NoServer, add_connection, running
 from nst_server.cli.terminal import in_one_line
+from nst_server.store import KEEP_SECONDS
 from nst_server.wire.client import Client
 from nst_server.wire.events import Event
 from nst_server.wire.messages import ENDINGS, is_job
@@ -21,6 +22,8 @@ JOB_HELP = (
     "of several that share it, the only one that has not ended"
 )
 WHOLE = "its whole id, as `nst jobs` lists it"
+#: How long jobs stay after their end.
+KEPT = f"{KEEP_SECONDS // (24 * 3600)} days"
 #: Of those that an ambiguous id could mean.
 _NAMED = 8
 
@@ -61,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
     ended = sum(job["state"] in ENDINGS for job in jobs)
     if ended:
-        print(f"ended: {ended}; they go 14 days after their end, or with: nst forget --ended")
+        print(f"ended: {ended}; they go {KEPT} after their end, or with: nst forget --ended")
     return 0
 
 

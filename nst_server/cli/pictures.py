@@ -138,14 +138,23 @@ def in_depth(numbers: Numbers, depth: int) -> Numbers:
 
 
 def _cleaned(numbers: Numbers, path: Path, role: str) -> Numbers:
-    """Floats with 0 for what is no number, and within what the engine takes. Raises CliError if none is."""
+    """Floats with 0 for what is no number, and within what the engine takes. Raises CliError if none is.
+
+    Alpha that is no number is opaque.
+    """
     import numpy as np
 
     from nst_server import raster
     from nst_server.cli.image_files import tell
 
+    if _has_alpha(numbers):
+        unclear = np.isnan(numbers[..., -1])
+        if unclear.any():
+            tell(role, path, f"holds {unclear.sum()} values of alpha that are no numbers and count as opaque")
+            numbers = numbers.copy()
+            numbers[..., -1][unclear] = 1
     nothing, beyond = np.isnan(numbers), np.abs(numbers) > raster.LARGEST
-    if (nothing | beyond)[..., :3].all():
+    if (nothing | beyond)[..., : -1 if _has_alpha(numbers) else None].all():
         raise CliError(f"{role}: {path} holds no numbers of colours.", "Save it anew, with 1 for white.")
     if nothing.any():
         tell(role, path, f"holds {nothing.sum()} values that are no numbers and count as 0")
@@ -153,6 +162,10 @@ def _cleaned(numbers: Numbers, path: Path, role: str) -> Numbers:
         most = f"{raster.LARGEST:g}"
         tell(role, path, f"holds {beyond.sum()} values that no colour has, beyond {most}: they count as that")
     return raster.unit(numbers)
+
+
+def _has_alpha(numbers: Numbers) -> bool:
+    return numbers.shape[-1] in (2, 4)
 
 
 def _coloured(numbers: Numbers, profile: bytes | None, tell: Callable[[str], None]) -> Picture:
@@ -164,9 +177,7 @@ def _coloured(numbers: Numbers, profile: bytes | None, tell: Callable[[str], Non
     colours = numbers[..., : 3 if numbers.shape[-1] > 2 else 1]
     is_grey = colours.shape[-1] == 1
     alpha = (
-        numbers[..., -1:]
-        if numbers.shape[-1] in (2, 4)
-        else np.full_like(numbers[..., :1], raster.white(numbers))
+        numbers[..., -1:] if _has_alpha(numbers) else np.full_like(numbers[..., :1], raster.white(numbers))
     )
     is_srgb = True
     try:

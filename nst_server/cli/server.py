@@ -84,6 +84,11 @@ def running(arguments: argparse.Namespace, name: str) -> Iterator[Client]:
         yield client
 
 
+def is_private(arguments: argparse.Namespace) -> bool:
+    """Whether ``for_call`` starts a server that ends with the call, and with it all that it keeps."""
+    return arguments.connection_file is None and bool(arguments.device or arguments.weights)
+
+
 @contextmanager
 def for_call(arguments: argparse.Namespace, name: str) -> Iterator[Client]:
     """A client of the running server, or of one started for the call. Raises CliError.
@@ -93,7 +98,7 @@ def for_call(arguments: argparse.Namespace, name: str) -> Iterator[Client]:
     if arguments.connection_file is not None:
         with running(arguments, name) as client:
             yield client
-    elif arguments.device or arguments.weights:
+    elif is_private(arguments):
         devices_of(arguments)
         if arguments.weights and getattr(arguments, "encoder", None) == "built-in":
             raise CliError("--weights: the built-in encoder reads none.", "Leave one of them out.")

@@ -11,9 +11,9 @@ from typing import Any
 from nst_server.cli import EXIT_DONE, EXIT_INTERRUPTED, outputs, pictures
 from nst_server.cli.errors import CliError
 from nst_server.cli.following import follow, forget
-from nst_server.cli.jobs import named
+from nst_server.cli.jobs import KEPT, named
 from nst_server.cli.options import add_params, params_of, unusable
-from nst_server.cli.server import add_connection, add_server, for_call
+from nst_server.cli.server import add_connection, add_server, for_call, is_private
 from nst_server.cli.terminal import Progress
 from nst_server.wire.checks import InvalidParams
 from nst_server.wire.client import Image
@@ -57,8 +57,8 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--keep-job",
         action="store_true",
-        help="leave the job with the server for `nst attach`, until `nst forget` or for 14 days; else it is "
-        "forgotten when its picture is written, or where there will be none",
+        help=f"leave the job with the server for `nst attach`, until `nst forget` or for {KEPT}; else it is "
+        "forgotten when its picture is written, or where there will be none and no frame is kept",
     )
     outputs.add_frames_dir(parser, "the kept frames (--frames series, if not told otherwise)")
     add_params(parser, frames="none")
@@ -117,7 +117,9 @@ def run(arguments: argparse.Namespace) -> int:
             profiles=pictures.profiles(content, *styles, start_image),
             title=arguments.content.name,
         )
-        done, interrupted = follow(client, job, Progress(), keep, keeps=arguments.keep_job)
+        # Of a private server nothing is left anyhow.
+        keeps = arguments.keep_job or is_private(arguments)
+        done, interrupted = follow(client, job, Progress(), keep, keeps=keeps)
         # Not before the end: the job may still be cancelled, and the picture of an earlier run stays then.
         for picture in final:
             outputs.write(arguments.output, picture, depth)

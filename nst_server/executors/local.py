@@ -54,6 +54,8 @@ _SURROUNDINGS = {
     # Without it PyTorch has no deterministic matrix products on CUDA.
     "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
 }
+#: Begins the last line of a worker that knows what to do about its end.
+_HINT = "hint: "
 _ENDINGS = ("done", "cancelled", "failed")
 
 
@@ -225,21 +227,23 @@ class LocalExecutor(Executor):
             return
         self._failures = min(MAX_FAILURES, self._failures + (GIVEN_UP if given_up else 1))
         self._start_at = now + RETRY_SECONDS * 2 ** (self._failures - 1)
-        reason = self._last_words(code)
+        reason, hint = self._last_words(code)
         log.error("the worker ended: %s (%d in a row)", reason, self._failures)
         if current is not None and (current.sent or self._failures >= MAX_FAILURES):
             self._current = None
-            yield _failed(current.job, reason, current.sent, current.has_frames)
+            yield _failed(current.job, reason, current.sent, current.has_frames, hint)
 
-    def _last_words(self, code: int | None) -> str:
-        """Why the worker ended: the last line that it printed, else its exit status."""
+    def _last_words(self, code: int | None) -> tuple[str, str]:
+        """Why the worker ended, the last line that it printed or else its exit status, and its hint."""
         if code is not None and code < 0:
-            return f"it was ended by signal {-code}" + (", perhaps for want of memory" if code == -9 else "")
+            memory = ", perhaps for want of memory" if code == -9 else ""
+            return f"it was ended by signal {-code}{memory}", ""
         try:
             lines = self._log_file.read_text("utf-8", "replace").strip().splitlines()
         except OSError:
             lines = []
-        return lines[-1][:500] if lines else f"it ended with status {code}"
+        hint = lines.pop().removeprefix(_HINT) if lines and lines[-1].startswith(_HINT) else ""
+        return lines[-1][:500] if lines else f"it ended with status {code}", hint[:500]
 
     def _kill_late(self, now: float) -> Iterator[Message]:
         current = self._current
@@ -350,15 +354,13 @@ def _amended(task: Mapping[str, Any], command: str, fields: Mapping[str, Any]) -
     return {**task, **fields} if command == "update" else task
 
 
-def _failed(job: str, reason: str, computing: bool, has_frames: bool = False) -> Message:
+def _failed(job: str, reason: str, computing: bool, has_frames: bool = False, advice: str = "") -> Message:
     if computing:
         code, event = "worker_died", "died"
         again = "Continue from the last kept frame" if has_frames else "Start it again"
         hint = f"{again}, at a smaller size if memory is short."
     else:
         code, event = "no_worker", "cannot start"
-        # Of a device that is not here it says which are.
-        reason, _, choice = reason.rstrip(".").partition(". Choose ")
-        hint = f"Choose {choice}, or run: nst doctor" if choice else "Run: nst doctor"
-    message = f"The process that computes {event}: {reason}."
+        hint = f"{advice.rstrip('.')}, or run: nst doctor" if advice else "Run: nst doctor"
+    message = f"The process that computes {event}: {reason.rstrip('.')}."
     return Message("failed", {"job": job, "code": code, "message": message, "hint": hint})

@@ -29,7 +29,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         device = devices.choose_device(arguments.device)
     except devices.DeviceError as error:
-        print(error, file=sys.stderr)
+        # The server takes the second line for what to do.
+        print(f"{error.problem}\nhint: {error.hint}", file=sys.stderr)
         return 1
     link = Link(arguments.endpoint)
     # A system that shuts down tells every process at once; what is being painted is kept first.

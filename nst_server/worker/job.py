@@ -31,7 +31,7 @@ from nst_server.worker import checkpoint as checkpoints
 from nst_server.worker.checkpoint import Checkpoint, Keeper, Unreadable
 from nst_server.worker.failures import BadImage
 from nst_server.worker.link import Link
-from nst_server.worker.memory import Loss, Memory, loss_of
+from nst_server.worker.memory import Loss, Memory, OtherLoss, loss_of
 from nst_server.worker.reins import Leaving, Preparing, Reins
 
 #: Longest side of a preview in px: its pixels fit into one message. And the least time between two, in s.
@@ -114,13 +114,8 @@ class Run:
         }
         resume = self._resumed(encoder) if self._task["again"] else None
         continues = self._task["continues"]
-        earlier = self._memory.take(continues, self._loss(encoder), Path(self._task["learnt_before"]))
-        if continues is not None and earlier is None and resume is None:
-            is_unknown = self._task["continues_unknown"]
-            reason = (
-                f"nothing is known of job {continues}" if is_unknown else f"job {continues} painted otherwise"
-            )
-            self._note(f"{reason}: it went on from the picture alone")
+        # What was resumed has it.
+        earlier = self._before(continues if resume is None else None, encoder)
         if idle := set(self._reins.params.style_layer_losses).difference(style_layers):
             self._note(f"{min(idle)} is not among the style layers: its style loss changes nothing")
         self._link.send("running", job=self._job, device=device, encoder=encoder.name)
@@ -151,7 +146,22 @@ class Run:
         reason = "stopped" if self._reins.stop else "completed"
         return self._done(reason, device, encoder.name, step.iteration, step.memory)
 
+    def _before(self, job: str | None, encoder: Encoder) -> State | None:
+        """Where the job that is gone on with has ended; says so where that is of no use."""
+        reason = f"nothing is known of job {job}"
+        try:
+            earlier = self._memory.take(job, self._loss(encoder), Path(self._task["learnt_before"] or ""))
+        except OtherLoss:
+            earlier, reason = None, f"job {job} painted otherwise"
+        # One that only recoloured has nothing that could be missed.
+        if job is not None and earlier is None and not self._task["continues_recoloured"]:
+            self._note(f"{reason}: it went on from the picture alone")
+        return earlier
+
     def _note(self, note: str) -> None:
+        if note in self._reins.notes:
+            # It was said before an interruption.
+            return
         self._unsaid = "; ".join(filter(None, (self._unsaid, note)))
         self._reins.notes.append(note)
 

@@ -33,6 +33,10 @@ def loss_of(params: Params, encoder: str, images: Sequence[Pixels | None]) -> Lo
     return header, encoder, tuple(image and image.unplaced for image in images)
 
 
+class OtherLoss(Exception):
+    """What is known of an earlier job is of no use: it made another loss small."""
+
+
 class Memory:
     """The last state of the last job; of any other its pictures and the preconditioner, from a file."""
 
@@ -53,18 +57,27 @@ class Memory:
             Keeper(file, min_free).keep(Checkpoint(job, lasting, 0, (), 0.0, {"loss": _digest(loss)}))
 
     def take(self, job: str | None, loss: Loss, file: Path) -> State | None:
-        """The last state of ``job``, from ``file`` where it is not remembered; None if its loss is another.
+        """The last state of ``job``, from ``file`` where it is not remembered; None where neither knows it.
 
-        What is remembered is forgotten from here on, whoever's it is.
+        What is remembered is forgotten from here on, whoever's it is. Raises OtherLoss.
         """
         kept, self._kept = self._kept, None
-        if kept is not None and kept[0] == job:
-            return kept[2] if kept[1] == loss else None
-        try:
-            found = read(file)
-        except Unreadable:
+        if job is None:
             return None
-        return found.state if (found.job, found.plan.get("loss")) == (job, _digest(loss)) else None
+        if kept is not None and kept[0] == job:
+            _, its, state = kept
+            is_same = its == loss
+        else:
+            try:
+                found = read(file)
+            except Unreadable:
+                return None
+            if found.job != job:
+                return None
+            state, is_same = found.state, found.plan.get("loss") == _digest(loss)
+        if not is_same:
+            raise OtherLoss
+        return state
 
 
 def _digest(loss: Loss) -> str:
