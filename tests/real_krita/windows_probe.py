@@ -61,9 +61,11 @@ def layer_with_two_selections(probe, host):
         yield 0.3
         found[name] = [content(host), painted(background)]
         background.setPixelData(b"\xff" * SIDE * SIDE * 4, 0, 0, SIDE, SIDE)
+        handle.waitForDone()
         probe.trigger("fill_selection_foreground_color")
-        yield lambda: painted(background)
         yield 0.3
+        handle.waitForDone()  # Krita fills tile by tile, beside the event loop
+        yield lambda: painted(background)
         found[name][1] = painted(background)
         background.setPixelData(b"\xff" * SIDE * SIDE * 4, 0, 0, SIDE, SIDE)
     handle.setActiveNode(upper)
