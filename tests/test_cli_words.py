@@ -127,3 +127,14 @@ def test_a_device_that_is_not_here_is_one_sentence_with_what_to_choose(
 def test_how_long_jobs_are_kept_is_said_everywhere_alike() -> None:
     protocol = Path(__file__).parents[1] / "docs" / "protocol.md"
     assert f"on disk for {KEPT} after they ended" in protocol.read_text("utf-8")
+
+
+def test_a_server_for_one_call_that_cannot_be_started_is_told_plainly(
+    picture: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def start(*_: object) -> None:
+        raise NoConnection("python cannot be started: Too many open files.")
+
+    monkeypatch.setattr("nst_server.cli.server.start_server", start)
+    assert main(["stylize", picture, picture, "--device", "cpu", "-o", picture + ".out.png"]) == 1
+    assert "nst: python cannot be started: Too many open files." in capsys.readouterr().err

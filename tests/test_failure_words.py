@@ -105,6 +105,16 @@ def test_server_that_does_not_start() -> None:
     assert "start.log" in words
 
 
+def test_a_server_starts_for_an_account_without_a_home(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "none"))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / "none"))
+    process = launch.start_server([sys.executable, "-c", "print('begun')"], tmp_path / "logs/start.log")
+    assert process.wait(30) == 0
+    assert (tmp_path / "logs/start.log").read_text().strip() == "begun"
+
+
 def test_wrong_version(tmp_path: Path) -> None:
     with ServerProcess(tmp_path, worker=SCRIPT) as server:
         for theirs, side in ((0, "client"), (99, "server")):

@@ -165,15 +165,16 @@ def _private(arguments: argparse.Namespace) -> Iterator[Path]:
         environment = {"NST_DATA_DIR": folder, "NST_WEIGHTS_DIR": str(data_dir() / "weights")}
         file = Path(folder) / "run" / "server.json"
         log = Path(folder) / "start.log"
-        process = start_server(command, log, {**os.environ, **environment})
         try:
-            wait_for_server(process, log, file, CONNECT_SECONDS)
-            yield file
+            process = start_server(command, log, {**os.environ, **environment})
+            try:
+                wait_for_server(process, log, file, CONNECT_SECONDS)
+                yield file
+            finally:
+                process.terminate()
+                process.wait(10)
         except NoConnection as error:
             raise CliError(str(error), code=1) from error
-        finally:
-            process.terminate()
-            process.wait(10)
 
 
 def _serve() -> list[str]:

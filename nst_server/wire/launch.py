@@ -124,6 +124,8 @@ def start_server(
 ) -> subprocess.Popen[bytes]:
     """Start ``command`` detached: it outlives whoever starts it. Raises NoConnection."""
     log.parent.mkdir(parents=True, exist_ok=True)
+    # Accounts of services and of containers may have no home.
+    home = Path.home()
     try:
         with log.open("wb") as output:
             options: dict[str, Any] = {
@@ -131,7 +133,7 @@ def start_server(
                 "stdout": output,
                 "stderr": subprocess.STDOUT,
                 "env": clean_environment(environment),
-                "cwd": str(Path.home()),
+                "cwd": str(home if home.is_dir() else log.parent),
                 "close_fds": True,
             }
             try:
