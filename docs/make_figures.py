@@ -34,9 +34,10 @@ from nst_server.engine.losses import StyleTarget, statistics
 from nst_server.engine.optimisers import LBFGS
 from nst_server.engine.preconditioner import Preconditioner, curvature_of
 from nst_server.engine.pyramid import fit_image, resize
-from nst_server.engine.scene import Scene, View
+from nst_server.engine.scene import Scene
 from nst_server.engine.stylize import stylize
 from nst_server.engine.vgg import Encoder, convolutions
+from nst_server.engine.view import View
 from nst_server.wire.params import Params
 from nst_server.wire.scales import fit_longest
 

@@ -7,8 +7,9 @@ import torch
 
 from nst_server.engine.builtin import build_encoder
 from nst_server.engine.memory import bytes_per_pixel
-from nst_server.engine.scene import Scene, View
+from nst_server.engine.scene import Scene
 from nst_server.engine.vgg import Encoder
+from nst_server.engine.view import View
 from nst_server.wire.params import Params
 
 

@@ -8,8 +8,9 @@ from engine_helpers import TinyEncoder, picture, stripes
 
 from nst_server.engine.objective import Objective
 from nst_server.engine.regions import Regions
-from nst_server.engine.scene import Scene, View
+from nst_server.engine.scene import Scene
 from nst_server.engine.stylize import Control, stylize
+from nst_server.engine.view import View
 from nst_server.wire.params import STYLE_LOSSES, Params
 
 CPU = torch.device("cpu")

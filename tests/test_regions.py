@@ -8,8 +8,9 @@ from engine_helpers import TinyEncoder, picture, stripes
 
 from nst_server.engine.losses import StyleTarget, statistics
 from nst_server.engine.regions import Division, Regions
-from nst_server.engine.scene import Scene, View
+from nst_server.engine.scene import Scene
 from nst_server.engine.stylize import Control, stylize
+from nst_server.engine.view import View
 from nst_server.wire.params import Params
 
 CPU = torch.device("cpu")

@@ -178,12 +178,20 @@ def test_afresh_goes_on_from_the_picture_alone():
     assert rest[-1].losses["total"] < whole[11].losses["total"]
 
 
+def test_a_state_from_before_strengths_were_written_down_is_gone_on_with():
+    parts = run(QUICK)[9].state.parts()
+    values = {name: value for name, value in parts.values.items() if name != "previous_strength"}
+    assert len(values) < len(parts.values)
+    assert [s.iteration for s in run(QUICK, resume=State.of(Parts(values, parts.tensors)))][-1] == 14
+
+
 @pytest.mark.parametrize(
     "broken",
     [
         *("no image", "other size", "no number", "params"),
         *({"left": -1}, {"left": "3"}, {"iteration": 1.5}, {"full": [0, 20]}, {"tile": True}),
         *({"queue": [[64, 20]]}, {"queue": [[64, 20, -2]]}, {"seconds_per_pixel": "fast"}),
+        *({"previous_strength": 2}, {"previous_strength": "half"}),
         *(float("nan"), float("inf"), "flat"),
     ],
 )

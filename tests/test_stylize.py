@@ -13,8 +13,9 @@ from nst_server.engine.memory import bytes_per_pixel
 from nst_server.engine.objective import Objective, style_shares
 from nst_server.engine.optimisers import Diverged, Evaluation
 from nst_server.engine.regions import Regions
-from nst_server.engine.scene import Scene, View
+from nst_server.engine.scene import Scene
 from nst_server.engine.stylize import Cancelled, Control, stylize
+from nst_server.engine.view import View
 from nst_server.wire.params import Params
 
 CPU = torch.device("cpu")
@@ -76,50 +77,6 @@ def test_same_seed_same_bits():
     assert first.image.equal(second.image)
     assert first.losses == second.losses
     assert not steps(params=replace(params, seed=1))[-1].image.equal(first.image)
-
-
-def test_strength_zero_returns_the_content():
-    # Shrunk in two steps it is not what it is in one.
-    content = torch.rand(3, 40, 600, generator=torch.Generator().manual_seed(1)).round()
-    found = steps(content, params=replace(QUICK, strength=0.0, size=300))
-    assert len({step.scale for step in found}) > 1
-    assert float((found[-1].whole() - content).abs().max()) < 0.5 / 255
-    assert not any(step.note for step in found), "that nothing more changes is no fault"
-
-
-def test_strength_moves_from_content_to_style():
-    content = picture()
-    results = [
-        steps(params=replace(QUICK, strength=s, iterations=30))[-1] for s in (0.0, 0.25, 0.5, 0.75, 1.0)
-    ]
-    whole = View(Scene(content, [stripes()], TinyEncoder(), QUICK), (40, 32)).objective(
-        replace(QUICK, strength=1.0), lambda: None, 10**9
-    )
-    styles = [whole(r.image).losses["style"] for r in results]
-    contents = [r.losses["content"] for r in results]
-    assert styles == sorted(styles, reverse=True)
-    assert contents == sorted(contents)
-    assert difference(results[-1].image, content) > 0.05
-
-
-def test_the_palette_comes_evenly_with_the_strength():
-    content = picture()
-    view = View(Scene(content, [stripes()], TinyEncoder(), QUICK), (40, 32))
-    moved = [
-        difference(view.beginning(replace(QUICK, strength=s)), content) for s in (0.0, 0.1, 0.25, 0.5, 0.9)
-    ]
-    assert moved[3] > 0.02
-    assert [m / moved[3] for m in moved] == pytest.approx([0, 0.2, 0.5, 1, 1], abs=0.01)
-
-
-@pytest.mark.parametrize("layers", [{"conv1_1": 1.0}, {"conv1_1": 7.0}, {"conv3_1": 1.0}])
-@pytest.mark.parametrize("size", [(40, 32), (80, 64)])
-def test_the_content_itself_has_a_style_loss_near_one_at_any_layer_and_size(layers, size):
-    params = replace(QUICK, style_layers=layers)
-    view = View(Scene(picture(), [stripes()], TinyEncoder(), params), size)
-    losses = view.objective(params, lambda: None, 10**9)(view.beginning(params)).losses
-    assert 0.8 < losses["style"] <= 1
-    assert losses["content"] < 1e-9
 
 
 @pytest.mark.parametrize("start", ["noise", "style", "style-statistics", "content:0.5+noise:0.5"])

@@ -18,8 +18,9 @@ from nst_server.engine.builtin import build_encoder
 from nst_server.engine.optimisers import LBFGS, Adam, Evaluation, Objective
 from nst_server.engine.preconditioner import Preconditioner, curvature_of
 from nst_server.engine.pyramid import resize
-from nst_server.engine.scene import Scene, View
+from nst_server.engine.scene import Scene
 from nst_server.engine.vgg import Encoder
+from nst_server.engine.view import View
 from nst_server.wire.params import Params
 from nst_server.wire.scales import fit_longest
 

@@ -20,10 +20,11 @@ from nst_server import weights
 from nst_server.bench import machine
 from nst_server.bench.cases import Case, draw, encoder_for
 from nst_server.engine.pyramid import resize
-from nst_server.engine.scene import Scene, View
+from nst_server.engine.scene import Scene
 from nst_server.engine.state import State
 from nst_server.engine.stylize import Control, Step, stylize
 from nst_server.engine.vgg import Encoder
+from nst_server.engine.view import View
 
 _CPU = torch.device("cpu")
 #: A picture is noise when its grain is above this, and above so many times that of all it was made from.
@@ -163,7 +164,7 @@ def _beginning(case: Case, steps: Sequence[Step], index: int, encoder: Encoder) 
     def view_of(state: State) -> View:
         if not scene.has_colours_of(state.params):
             scene.take_colours(state.params)
-        return View(scene, state.size, state.previous)
+        return View(scene, state.size, state.previous, state.previous_strength)
 
     state = steps[index].state
     before = steps[index - 1].state if index else None

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from nst_server.engine.objective import Weights, used_layers
-from nst_server.engine.scene import Scene, View
+from nst_server.engine.scene import Scene
+from nst_server.engine.view import View
 from nst_server.wire.params import Params
 from nst_server.wire.scales import COARSEST, Size, fit_longest
 

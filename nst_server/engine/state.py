@@ -30,8 +30,8 @@ class State:
     to come. queue: (width, height, iterations) of the scales after it. full, tile: the size to be reached and
     the pixels of a style that are read at a time, decided by the memory at the start. params: those that the
     optimiser follows. said: notes so far. seconds_per_pixel: of an iteration, None while unknown.
-    optimiser: its image, curvature and moments. previous [3, h, w]: the picture of the scale before;
-    curvature [bins, 3, 3]: of the preconditioner; each None where there is none.
+    optimiser: its image, curvature and moments. previous [3, h, w]: the picture of the scale before, painted
+    at previous_strength; curvature [bins, 3, 3]: of the preconditioner; each None where there is none.
     """
 
     iteration: int
@@ -48,6 +48,7 @@ class State:
     optimiser: Parts
     previous: Tensor | None = None
     curvature: Tensor | None = None
+    previous_strength: float = 1.0
 
     @property
     def image(self) -> Tensor:
@@ -79,7 +80,8 @@ class State:
     @classmethod
     def of(cls, parts: Parts) -> State:
         """The state that ``parts`` were made from. Raises ValueError where they are not those of one."""
-        values, tensors = parts.values, parts.tensors
+        # Of states written down before there was one, all were held to as if it had been the greatest.
+        values, tensors = {"previous_strength": 1.0, **parts.values}, parts.tensors
         try:
             plain: dict[str, Any] = {name: _tuples(values[name]) for name in _PLAIN}
             pictures: dict[str, Any] = {name: tensors.get(name) for name in _TENSORS}
@@ -115,6 +117,8 @@ def _check_numbers(state: State) -> None:
     seconds = state.seconds_per_pixel
     if seconds is not None and not (isinstance(seconds, (int, float)) and 0 <= seconds < math.inf):
         raise ValueError(f"an iteration takes {seconds!r}")
+    if not (isinstance(state.previous_strength, (int, float)) and 0 <= state.previous_strength <= 1):
+        raise ValueError(f"the picture before was painted at strength {state.previous_strength!r}")
     if state.previous is not None and (state.previous.dim() != 3 or state.previous.shape[0] != 3):
         raise ValueError(f"the picture before is {tuple(state.previous.shape)}")
     for name, tensor in state.parts().tensors.items():

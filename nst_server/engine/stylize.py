@@ -17,9 +17,10 @@ from nst_server.engine.objective import used_layers
 from nst_server.engine.optimisers import LBFGS, Adam, Diverged, Evaluation, Objective, Optimiser
 from nst_server.engine.preconditioner import Preconditioner, curvature_of
 from nst_server.engine.regions import Regions
-from nst_server.engine.scene import Scene, View
+from nst_server.engine.scene import Scene
 from nst_server.engine.state import Parts, State
 from nst_server.engine.vgg import Encoder
+from nst_server.engine.view import View
 from nst_server.wire.params import Params
 from nst_server.wire.scales import Size, check_scales, fit_longest, scales_of
 
@@ -257,7 +258,7 @@ class _Run:
         else:
             self._scene.take_colours(params)
         previous = None if self._reached is None else self._view.extended(self._reached)
-        view = View(self._scene, size, previous)
+        view = View(self._scene, size, previous, self._params.strength)
         earlier, self._earlier = self._earlier, None
         if earlier is not None:
             earlier = earlier.on(self._device)
@@ -286,7 +287,7 @@ class _Run:
         self._asked, self._left = state.asked, state.left
         self._reached = state.image
         self._scene.take_colours(state.params)
-        self._view = View(self._scene, state.size, state.previous)
+        self._view = View(self._scene, state.size, state.previous, state.previous_strength)
         self._params = state.params
         objective = self._objective(self._view, self._params)
         own = state.optimiser if state.optimiser.values else None
@@ -355,6 +356,7 @@ class _Run:
             seconds_per_pixel=self._seconds_per_pixel,
             optimiser=self._optimiser.parts(),
             previous=self._view.previous,
+            previous_strength=self._view.previous_strength,
             curvature=self._curvature,
         )
 
