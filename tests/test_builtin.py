@@ -136,3 +136,15 @@ def test_unknown_layers_and_cancellation():
     with pytest.raises(Stop):
         build_encoder(image(0), [image(1)], layers=["conv5_1"], check=check)
     assert len(calls) == 13
+
+
+def test_a_change_that_nobody_sees_leaves_the_filters_as_they_are():
+    content, style = image(1, 72, 96), image(2, 80, 96)
+    touched = content.clone()
+    touched[..., ::10, ::10] = (touched[..., ::10, ::10] + 1 / 255).clamp(0, 1)
+    ours, theirs = (
+        build_encoder(seen, [style], layers=["conv1_1"]).features(style, ["conv1_1"])["conv1_1"]
+        for seen in (content, touched)
+    )
+    alike = torch.nn.functional.cosine_similarity(ours.flatten(2), theirs.flatten(2), dim=2)
+    assert float(alike.mean()) > 0.95

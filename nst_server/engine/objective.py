@@ -130,6 +130,8 @@ class Objective:
 
     With ``coverage`` [H, W] in [0, 1] all these images lie over ``ground`` [3, H, W] as far as it says: the
     encoder sees what the painter will see, strokes end where the ground begins, and nothing hidden counts.
+    ``plainness`` from 0 to 1 is how far the content has nothing in it to be kept to: relative to the little
+    that varies in it every stroke would be too dear, and the style would go where no layer looks.
     ``losses`` of an evaluation: content, style, tv before weighting, and their total.
     """
 
@@ -143,6 +145,7 @@ class Objective:
         *,
         target: Tensor | None = None,
         influence: Tensor | None = None,
+        plainness: float = 0.0,
         ground: Tensor | None = None,
         coverage: Tensor | None = None,
         check: Callable[[], None] = lambda: None,
@@ -156,7 +159,9 @@ class Objective:
         self._patches: dict[tuple[int, int], list[_Patch]] = {}
         self._check = check
         self._weights = Weights.of(params)
-        self._content_layers, self._style_layers = used_layers(encoder, params)
+        content_layers, self._style_layers = used_layers(encoder, params)
+        kept = 1 - plainness if params.strength else 1.0
+        self._content_layers = {name: kept * weight for name, weight in content_layers.items() if kept}
         self._layers = frozenset(self._content_layers) | frozenset(self._style_layers)
         reference = self._shown(reference)
         with torch.no_grad():
@@ -164,7 +169,7 @@ class Objective:
         self._content = {
             name: ContentTarget.of(features[name], self._map(features[name])) for name in self._content_layers
         }
-        if target is not None:
+        if target is not None and self._content_layers:
             with torch.no_grad():
                 held = encoder.features(self._shown(target)[None], self._content_layers, check)
             self._content = {

@@ -19,6 +19,9 @@ from nst_server.wire.scales import Size, fit_longest
 # A style is read at the canvas's longest side, so that strokes keep their proportion. For a thin canvas that
 # would be hundreds of times its own pixels: beyond so many times its area, or that of a thumbnail, it is not.
 _STYLE_AREA, _LEAST_AREA = 4, 128 * 128
+# Variance of each channel up to which a content is plain, and from which on it is not at all: paper and its
+# grain (deviations of 2 and 4 of 255), and the palest photograph.
+_PLAIN, _NOT_PLAIN = (2 / 255) ** 2, (4 / 255) ** 2
 
 
 class Scene:
@@ -112,7 +115,17 @@ class Scene:
         """
         if self._keeps != "no" or params.strength == 0:
             return content
-        return torch.lerp(content, self._mapped(content, division), style_part(params.strength))
+        mapped = self._mapped(content, division)
+        # A paper's grain is not to be blown up to the contrast of a painting.
+        even = mapped.mean((1, 2), keepdim=True)
+        mapped = torch.lerp(mapped, even, self.plainness)
+        return torch.lerp(content, mapped, style_part(params.strength))
+
+    @property
+    def plainness(self) -> float:
+        """1 for a content of one colour, 0 for one in which there is something to be seen."""
+        variance = float(self.palette[1].trace()) / 3
+        return min(1.0, max(0.0, (_NOT_PLAIN - variance) / (_NOT_PLAIN - _PLAIN)))
 
     def finished(self, picture: Tensor) -> Tensor:
         """``picture`` [3, h, w] as the painter gets it: with the content's chroma if colours are kept so."""

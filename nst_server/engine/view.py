@@ -81,7 +81,7 @@ class View:
         reference = scene.reference(self.content, params, division)
         target = None
         if self._previous is not None:
-            enlarged = self._enlarged(self._previous, reference, 1 - params.strength)
+            enlarged = self._enlarged(self._previous, reference, _detail(params))
             held = torch.lerp(reference, enlarged, _HOLD * self._part_of_previous(params))
             target = self._grained(held, params)
         return Objective(
@@ -92,6 +92,7 @@ class View:
             division,
             target=target,
             influence=self.influence,
+            plainness=scene.plainness,
             ground=self.content,
             # At strength 0 all is content anyhow, and the probe of the curvature has to see all of it.
             coverage=self.regions.coverage if self.regions and params.strength else None,
@@ -155,7 +156,7 @@ class View:
         if self._previous is not None and not params.strength and not params.tv:
             return reference  # which the coarser picture with its detail is but for rounding
         if self._previous is not None:
-            detail = shares.get("content", 0.0) * (1 - params.strength)
+            detail = shares.get("content", 0.0) * _detail(params)
             return self._grained(self._enlarged(self._previous, reference, detail), params)
         below = reference if earlier is None else resize(earlier.image, self.size)
         images = [
@@ -190,9 +191,10 @@ class View:
         return self._seeded(reference, params, division)
 
     def _seeded(self, reference: Tensor, params: Params, division: Division) -> Tensor:
-        """``reference`` with a little of a texture of the styles, none at strength 0 and from 0.5 on."""
+        """``reference`` with a little of a texture of the styles: none at strength 0, and from 0.5 on only
+        where the content is plain."""
         part = style_part(params.strength)
-        amount = _SEED * (1 - part) * math.sqrt(part)
+        amount = _SEED * math.sqrt(part) * max(1 - part, self.scene.plainness)
         if not amount:
             return reference
 
@@ -305,3 +307,9 @@ class View:
         alpha = self.scene.alphas[index]
         alpha = None if alpha is None else resize_map(alpha, height, width)
         return resize(self.scene.styles[index], (width, height)), alpha
+
+
+def _detail(params: Params) -> float:
+    """How much of the content's detail comes along to a larger scale: all of it while the style is held to
+    the content's drawing, none where the content is forgotten."""
+    return min(1.0, 2 * (1 - params.strength))
