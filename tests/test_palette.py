@@ -4,7 +4,7 @@ import pytest
 import torch
 from engine_helpers import picture, stripes
 
-from nst_server.engine.palette import in_histogram, in_moments, moments_of, pooled, recoloured
+from nst_server.engine.palette import in_histogram, in_moments, moments_of, pooled, recoloured, within
 
 
 def peaks(height=48, width=64):
@@ -99,3 +99,17 @@ def test_afterwards_luminance_is_the_paintings_and_no_is_nothing():
     assert float((shift - shift.mean(0)).abs().max()) < 1e-5
     assert float(shift.abs().mean()) > 0.01
     assert recoloured(painted, content, "no", "ycbcr") is painted
+
+
+def test_colours_of_no_palette_are_brought_to_its_edge():
+    blue = peaks()
+    own, foreign = moments_of(blue), blue.clone()
+    foreign[:, 10:20, 10:20] = torch.tensor([0.9, 0.1, 0.1])[:, None, None]
+    brought = within(foreign, own, 3.5)
+    assert float((brought - blue)[:, 25:].abs().max()) < 1e-6
+    patch = brought[:, 10:20, 10:20]
+    assert float((patch - within(patch, own, 3.5)).abs().max()) < 1e-5
+    # In the direction in which it lay, and no farther than the palette goes there.
+    wanted, found = (colour - own[0][:, None].float() for colour in (foreign[:, 10, 10:11], patch[:, 0, :1]))
+    assert float(torch.nn.functional.cosine_similarity(wanted, found, dim=0)) > 0.999
+    assert float(found.norm()) < 0.5 * float(wanted.norm())

@@ -21,6 +21,7 @@ _SMOOTH = 4.0
 # Weight of samples below which a point of the table follows the linear map that the table adds to.
 _FEW = 0.05
 _SEED = 0
+_SHADE = 20 / 255  # what is as far from a palette as this looks like a shade of it
 
 Moments = tuple[Tensor, Tensor]  # mean [3] and covariance [3, 3] of colours, float64 on the CPU
 
@@ -43,6 +44,20 @@ def pooled(moments: Sequence[Moments], shares: Sequence[float]) -> Moments:
 def in_moments(image: Tensor, own: Moments, wanted: Moments) -> Tensor:
     """``image`` [3, H, W] of the moments ``own`` brought to those ``wanted``, in [0, 1]."""
     return apply_map(image, *transfer_map(own, wanted)).clamp(0, 1)
+
+
+def within(image: Tensor, wanted: Moments, deviations: float) -> Tensor:
+    """``image`` [3, H, W] with colours beyond so many ``deviations`` of ``wanted`` brought in to these.
+
+    Towards the mean, and by the deviation in the direction in which they lie (Mahalanobis distance), which
+    counts as that of a shade at least.
+    """
+    mean, covariance = wanted
+    spread = covariance.double() + _SHADE**2 * torch.eye(3, dtype=torch.float64)
+    precision = torch.linalg.inv(spread).to(image)
+    offset = image - mean.to(image)[:, None, None]
+    distance = torch.einsum("ihw,ij,jhw->hw", offset, precision, offset).clamp_min(0).sqrt()
+    return image + offset * ((deviations / distance.clamp_min(1e-6)).clamp(max=1) - 1)
 
 
 def in_histogram(

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nst_server.engine.luminance import luminance, with_luminance
 from nst_server.engine.objective import style_part
-from nst_server.engine.palette import Moments, in_histogram, in_moments, moments_of, pooled
+from nst_server.engine.palette import Moments, in_histogram, in_moments, moments_of, pooled, within
 from nst_server.engine.pyramid import fill_transparent, resize, resize_map
 from nst_server.engine.regions import Division, Regions
 from nst_server.engine.vgg import Encoder
@@ -22,6 +22,9 @@ _STYLE_AREA, _LEAST_AREA = 4, 128 * 128
 # Variance of each channel up to which a content is plain, and from which on it is not at all: paper and its
 # grain (deviations of 2 and 4 of 255), and the palest photograph.
 _PLAIN, _NOT_PLAIN = (2 / 255) ** 2, (4 / 255) ** 2
+# Deviations from the mean of a palette beyond which a colour is not one of it. Held to such a colour, the
+# style loss made of it a weave of two that the style has, in cyan and magenta.
+_FOREIGN = 3.5
 
 
 class Scene:
@@ -139,6 +142,10 @@ class Scene:
         grey = self._grey(picture)
         mapped = self._mapped(grey, division, is_content=False)
         return mapped if self._keeps != "no" else torch.lerp(picture, mapped, style_part(params.strength))
+
+    def within_palette(self, image: Tensor, division: Division) -> Tensor:
+        """``image`` [3, h, w] with colours that the picture cannot have brought to the next that it can."""
+        return within(image, self._wanted(self.palette, division.shares), _FOREIGN)
 
     def _mapped(self, image: Tensor, division: Division, is_content: bool = True) -> Tensor:
         """``image`` [3, h, w], the content or another, in the palette that a picture is to have.
