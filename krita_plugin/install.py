@@ -113,10 +113,8 @@ def uninstall(profiles: Iterable[Profile], *, everywhere: bool = True, purge: bo
 def server_command() -> list[str]:
     """The command by which Krita starts the server. Raises SetupError if this Python would not find it."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    home = Path.home()
     found = subprocess.run(
-        [sys.executable, "-c", "import nst_server.wire"],
-        cwd=home if home.is_dir() else None,
+        [sys.executable, "-c", "import sys; sys.path = [*filter(None, sys.path)]; import nst_server.wire"],
         env=environment,
         capture_output=True,
         check=False,

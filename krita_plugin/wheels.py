@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from krita_plugin.errors import SetupError
+from nst_server.wire.launch import module_command
 
 REQUIREMENTS = Path(__file__).with_name("pyzmq.txt")
 UV_REQUIREMENTS = Path(__file__).with_name("uv.txt")
@@ -62,7 +63,7 @@ def find_uv(executable: Path = Path(sys.executable), folder: Path | None = None)
     on_path = shutil.which("uv")
     if on_path:
         return [on_path]
-    module = [str(executable), "-m", "uv"]
+    module = module_command("uv", str(executable))
     if subprocess.run([*module, "--version"], capture_output=True, check=False).returncode == 0:
         return module
     raise SetupError(

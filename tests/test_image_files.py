@@ -40,6 +40,7 @@ def saved(values: np.ndarray, path: Path, **tiff: object) -> Path:
         ("grey.tif", DEEP, 16),
         ("small.png", in_depth(DEEP, 8), 8),
         ("integers.tif", DEEP.astype(np.int32), 16),
+        ("signed.tif", (RAMP * 32_767).round().astype(np.int16), 16),
         ("small.tif", in_depth(DEEP, 8).astype(np.int32), 8),
         ("floats.tif", RAMP, 32),
         ("half.tif", RAMP.astype(np.float16), 32),
@@ -142,6 +143,40 @@ def test_what_is_lost_of_deep_cmyk_is_told(tmp_path: Path, capsys: pytest.Captur
         said = capsys.readouterr().err
         assert picture.depth == 8
         assert told in said if told else not said
+
+
+def test_what_integers_of_32_bits_may_be_is_said(tmp_path: Path) -> None:
+    path = saved(DEEP.astype(np.uint32) * 65_537, tmp_path / "wide.tif")
+    words = r"0 to 4294967295; of numbers of 32 bits, those from 0 to 65535 can be read\."
+    with pytest.raises(CliError, match=words):
+        read(path, "content")
+
+
+@pytest.mark.parametrize("layout", ["contig", "separate"])
+@pytest.mark.parametrize("depth", [8, 16])
+def test_cmyk_may_have_alpha(tmp_path: Path, layout: str, depth: int) -> None:
+    """Straight or premultiplied; without a profile, ink takes away light."""
+    paint = np.concatenate((COLOURS, np.zeros_like(COLOURS[..., :1])), axis=2)
+    alpha = np.full((16, 16, 1), 32_896, np.uint16)
+    multiplied = np.rint(paint * (32_896 / 65_535)).astype(np.uint16)
+    for kind, ink in (("unassalpha", paint), ("assocalpha", multiplied)):
+        values = in_depth(np.concatenate((ink, alpha), axis=2), depth)
+        shown = values if layout == "contig" else np.moveaxis(values, -1, 0)
+        like = {"photometric": "separated", "planarconfig": layout, "extrasamples": [kind]}
+        picture = read(saved(shown, tmp_path / "ink.tif", **like), "content")
+        expected = np.concatenate((255 - in_depth(COLOURS, 8), in_depth(alpha, 8)), axis=2)
+        assert picture.depth == 8
+        assert np.abs(picture.numbers().astype(int) - expected).max() <= (1 if kind == "unassalpha" else 2)
+
+
+def test_deep_lab_is_refused_and_nothing_else_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = saved(COLOURS, tmp_path / "lab.tif", photometric="cielab")
+    with pytest.raises(CliError, match="has 16 bits, in a colour model that is not read so") as caught:
+        read(path, "content")
+    assert caught.value.hint == "Save it as RGB."
+    assert not capsys.readouterr().err
 
 
 def test_an_image_of_too_many_pixels_is_too_large(tmp_path: Path) -> None:

@@ -359,8 +359,11 @@ def test_linked_plugin_is_the_source_tree_with_pyzmq_of_its_own(home: Path, pyzm
 
 def test_python_without_the_server_is_refused(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bare = home / "python"
-    bare.write_text("#!/bin/sh\nexit 1\n")
+    # What lies in the home or the current folder is not installed.
+    bare.write_text(f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')
     bare.chmod(0o755)
+    (home / "nst_server/wire").mkdir(parents=True)
+    monkeypatch.chdir(home)
     monkeypatch.setattr(sys, "executable", str(bare))
     with pytest.raises(SetupError, match="Krita could not start the server"):
         install.server_command()

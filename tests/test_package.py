@@ -17,6 +17,7 @@ import pytest
 import nst_server
 from krita_plugin import package, server_wheel, wheels
 from krita_plugin.errors import SetupError
+from nst_server.wire.launch import module_command
 
 IMPORTER = Path("/usr/share/krita/pykrita/plugin_importer/plugin_importer.py")
 DIGEST = re.compile(r"--hash=sha256:([0-9a-f]{64})\b")
@@ -104,7 +105,7 @@ def test_uv_is_found_beside_python_in_the_tree_or_on_path(
         wheels.find_uv(python, tmp_path)
     assert "--offline" in caught.value.hint
     python.write_text("#!/bin/sh\nexit 0\n")
-    assert wheels.find_uv(python, tmp_path) == [str(python), "-m", "uv"]
+    assert wheels.find_uv(python, tmp_path) == module_command("uv", str(python))
 
 
 def test_pins_cover_every_wheel_once() -> None:

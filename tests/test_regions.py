@@ -7,6 +7,7 @@ import torch
 from engine_helpers import TinyEncoder, picture, stripes
 
 from nst_server.engine.losses import StyleTarget, statistics
+from nst_server.engine.objective import style_shares
 from nst_server.engine.regions import Division, Regions
 from nst_server.engine.scene import Scene
 from nst_server.engine.stylize import Control, stylize
@@ -44,7 +45,12 @@ def final(masks, styles, params=QUICK, content=None, **more):
     content = picture() if content is None else content
     found = Regions.of(masks, (content.shape[2], content.shape[1]))
     *_, last = stylize(content, styles, TinyEncoder(), params, device=CPU, regions=found, **more)
-    return last.image if found is None else found.composed(content, last.image)
+    return last.image if found is None else composed(found, content, last)
+
+
+def composed(found, content, step):
+    shares = style_shares(step.state.params, len(found.masks))
+    return found.acting(shares).composed(content, step.image)
 
 
 def view_of(masks, styles, params=QUICK, content=None, encoder=None, influence=None):
@@ -199,12 +205,40 @@ def test_a_style_of_weight_0_leaves_its_region_to_the_content():
     found = regions(halves())
     for step in stylize(picture(), [stripes(), spots()], TinyEncoder(), control.params, device=CPU,
                         regions=found, control=control):  # fmt: skip
-        taken.append(found.composed(picture(), step.image))
-        if step.iteration == 20:
-            control.params = control.params.updated({"style_weights": [1.0, 0.0]})
+        taken.append(composed(found, picture(), step))
+        if step.iteration in (20, 40):
+            weight = float(step.iteration == 40)
+            control.params = control.params.updated({"style_weights": [1.0, weight]})
+    change = [(image - picture()).abs() for image in taken]
     right = halves()[1] > 0
-    before, after = ((image - picture())[:, right].abs().mean() for image in (taken[19], taken[-1]))
-    assert after < 0.7 * before
+    assert all(bool(one[:, right].any()) == (not 20 <= at < 40) for at, one in enumerate(change))
+    # Once it counts again it goes on from where it was.
+    assert float(change[40][:, right].mean()) > 0.7 * float(change[19][:, right].mean())
+
+
+@pytest.mark.parametrize("strength", [0.2, 0.7])
+def test_a_style_of_weight_0_is_as_if_it_were_not_there(strength):
+    content, x = picture(), picture(seed=5)
+    params = replace(QUICK, strength=strength, style_weights=(1.0, 0.0))
+    for masks in ([left(), None], [left(), left(30)]):
+        ours, alone = (
+            objective(masks[:count], [stripes(), spots()][:count], params=params)(x) for count in (2, 1)
+        )
+        assert ours.losses == pytest.approx(alone.losses)
+        torch.testing.assert_close(ours.gradient, alone.gradient)
+        painted = final(masks, [stripes(), spots()], params, content)
+        outside = left() == 0
+        assert painted[:, outside].equal(content[:, outside])
+
+
+def test_the_next_scale_has_the_content_where_a_style_may_act_again():
+    params = replace(QUICK, style_weights=(1.0, 0.0))
+    view = view_of([left(), left(30)], [stripes(), spots()], params)
+    view.objective(params, lambda: None, 10**9)
+    extended = view.extended(picture(seed=5))
+    assert extended[:, :, 20:30].equal(picture()[:, :, 20:30])
+    assert extended[:, :, :20].equal(picture(seed=5)[:, :, :20])
+    assert not extended[:, :, 30:].equal(picture()[:, :, 30:]), "there the paint's colours bleed outwards"
 
 
 def test_each_region_begins_in_the_colours_of_its_style():

@@ -91,10 +91,15 @@ def test_with_masks_transparency_two_styles_and_sliders_moved(optimiser):
     right[:, 200:220] = 0.5
     influence = torch.ones(20, 260)
     influence[5:12, 40:80] = 0.3
-    changes = {3: {"strength": 0.8}, 6: {"style_weights": (1.0, 3.0), "tv": 0.2}, BOUNDARY: {"strength": 0.3}}
+    changes = {
+        3: {"strength": 0.8},
+        6: {"style_weights": (1.0, 0.0), "tv": 0.2},
+        BOUNDARY: {"strength": 0.3},
+        10: {"style_weights": (1.0, 3.0)},
+    }
     assert_goes_on(
         replace(QUICK, optimiser=optimiser),
-        [2, 3, BOUNDARY, 10],
+        [2, 3, BOUNDARY, 9, 10],
         changes=changes,
         styles=[stripes(), picture(40, 40, seed=4)],
         influence=influence,

@@ -21,6 +21,7 @@ from nst_server.cli import main, serve
 from nst_server.cli.server import devices_of
 from nst_server.store import Store
 from nst_server.wire.connection import Connection, private_dir
+from nst_server.wire.launch import module_command, start_server, wait_for_server
 from nst_server.wire.messages import PROTOCOL_VERSION
 
 
@@ -58,6 +59,46 @@ def test_hello_is_answered_before_the_worker_has_loaded_torch(tmp_path: Path) ->
         assert server.file.parent.stat().st_mode & 0o777 == 0o700
     assert not server.file.exists()
     assert list(server.file.parent.iterdir()) == [server.file.parent / "lock"]
+
+
+def folder_of_traps(path: Path) -> Path:
+    """A folder with files of the names that the server imports."""
+    for name in ("zmq", "torch", "runpy", "nst_server/__init__", "nst_server/worker/__init__"):
+        trap = path / f"{name}.py"
+        trap.parent.mkdir(parents=True, exist_ok=True)
+        trap.write_text("raise SystemExit('this is not the module that was meant')\n")
+    return path
+
+
+def test_nothing_is_imported_from_the_folder_that_it_is_started_in(tmp_path: Path) -> None:
+    folder = folder_of_traps(tmp_path / "downloads")
+    command = [*module_command("nst_server"), "serve", "--no-download", "--connection-file", "here.json"]
+    environment = {**os.environ, "NST_DATA_DIR": str(tmp_path / "data")}
+    log = tmp_path / "start.log"
+    with ExitStack() as ends, log.open("wb") as output:
+        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=output, stderr=output)
+        ends.callback(process.wait, 10)
+        ends.callback(process.terminate)
+        connection = wait_for_server(process, log, folder / "here.json")
+        context = zmq.Context()
+        ends.callback(context.destroy, 0)
+        client = RawClient(context, connection, hello=True)
+        client.submit("job", iterations=1)
+        # By the process that computes.
+        client.expect("done", seconds=60)
+
+
+def test_nor_from_the_home_of_whoever_has_it_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = folder_of_traps(tmp_path / "home")
+    monkeypatch.setenv("HOME", str(folder))
+    monkeypatch.setenv("NST_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.chdir(folder)
+    for command in ([sys.executable, "-m", "nst_server"], module_command("nst_server")):
+        log = tmp_path / "logs/start.log"
+        process = start_server([*command, "serve", "--no-download"], log)
+        wait_for_server(process, log)
+        process.terminate()
+        assert process.wait(10) == 0
 
 
 def test_the_second_server_leaves_the_field_to_the_first(tmp_path: Path) -> None:

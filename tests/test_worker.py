@@ -163,16 +163,19 @@ def test_a_mask_over_an_opaque_format_leaves_the_content_outside(client: RawClie
 
 
 def test_each_style_acts_where_its_mask_says(client: RawClient, job: str) -> None:
-    """Left one style, right another, between them the content as it was; masks of any kind and size."""
+    """Left one style, right another, between them the content as it was; masks of any kind and size.
+
+    A third could act everywhere, but has no weight.
+    """
     noise = [bytes([90 + i % 5, 60 + i % 7, 30 + i % 3, 200 + i % 50]) for i in range(30 * 20)]
     content = send_image(client, b"".join(noise), 30, 20)
-    colours = [230, 20, 20, 255], [20, 40, 220, 255]
+    colours = [230, 20, 20, 255], [20, 40, 220, 255], [20, 220, 40, 255]
     styles = [send_image(client, bytes(colour) * 256, 16, 16) for colour in colours]
     left = send_image(client, b"".join(b"\xff\xff" * 10 + bytes(40) for _ in range(20)), 30, 20,
                       channels="MASK", dtype="uint16")  # fmt: skip
     right = send_image(client, (bytes(4) + b"\xff\xff") * 4, 6, 4, channels="MASK")
-    more = {"content": content, "styles": styles, "style_masks": [left, right], "previews": True}
-    params = {"strength": 0.9, "frames": "1", **SHALLOW}
+    more = {"content": content, "styles": styles, "style_masks": [left, right, None], "previews": True}
+    params = {"strength": 0.9, "frames": "1", "style_weights": [1, 1, 0], **SHALLOW}
     client.submit(job, iterations=8, more=more, **params)
     pixels = finish(client, job)
     for data in (pixels[1], pixels[2]):
@@ -183,7 +186,7 @@ def test_each_style_acts_where_its_mask_says(client: RawClient, job: str) -> Non
     reds, blues = (sum(row[4 * x + c] for row in rows for x in area) / 200
                    for c, area in ((0, range(10)), (2, range(20, 30))))  # fmt: skip
     assert reds > 150 and blues > 150
-    other = {**more, "style_masks": [right, left]}
+    other = {**more, "style_masks": [right, left, None]}
     client.submit(job + "x", iterations=8, more=other, **params)
     assert finish(client, job + "x")[2] != pixels[2]
 

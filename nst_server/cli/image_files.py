@@ -32,7 +32,8 @@ _PNG_DEPTH = 24  # byte of a PNG file with its bits per channel
 _ANIMATED = ("GIF", "PNG", "WEBP")
 # Of TIFF 6.0: tags and their values.
 _ORIENTATION = 274
-_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB = 0, 1, 2
+_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _CMYK = 0, 1, 2, 5
+_COLOURS = {_WHITE_IS_ZERO: 1, _BLACK_IS_ZERO: 1, _RGB: 3, _CMYK: 4}
 _PREMULTIPLIED, _STRAIGHT = 1, 2
 
 
@@ -115,6 +116,14 @@ def _printed(picture: Image.Image, profile: bytes | None) -> Image.Image:
     return picture.convert("RGB")
 
 
+def _printed_with_alpha(numbers: raster.Numbers, profile: bytes | None) -> raster.Numbers:
+    """CMYK [H, W, 4], or 5 with alpha, as sRGB of 8 bits."""
+    numbers = raster.quantised(raster.unit(numbers), "uint8")
+    height, width = numbers.shape[:2]
+    picture = Image.frombytes("CMYK", (width, height), numbers[..., :4].tobytes())
+    return np.concatenate((np.asarray(_printed(picture, profile)), numbers[..., 4:]), axis=-1)
+
+
 def _deep_png(data: bytes, picture: Image.Image) -> tuple[raster.Numbers, bytes | None]:
     import imagecodecs
 
@@ -124,29 +133,37 @@ def _deep_png(data: bytes, picture: Image.Image) -> tuple[raster.Numbers, bytes 
 
 
 def _deep_tiff(path: Path, role: str) -> tuple[raster.Numbers, bytes | None] | None:
-    """The same of a TIFF file in grey or RGB of more than 8 bits; None for any other."""
+    """The same of a TIFF file of more than 8 bits, or in CMYK with alpha; None for any other."""
     import tifffile
 
     try:
         with tifffile.TiffFile(path) as file:
             page = file.pages.first
-            is_known = page.photometric in (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB)
+            is_ink = page.photometric == _CMYK
             if _has_several(file.pages):
                 tell(role, path, "has several pages: the first is used")
             # Of channels of unequal bits there is no type, or that of a byte.
-            if page.dtype is None or page.dtype.itemsize == 1 or page.dtype.kind == "c":
+            if page.dtype is None or page.dtype.kind == "c":
                 return None
-            if not is_known:
+            is_deep = page.dtype.itemsize > 1
+            if not is_deep and not (is_ink and page.extrasamples):
+                return None
+            if page.photometric not in _COLOURS or (is_ink and page.dtype.kind != "u"):
+                bits = f"{page.bitspersample} bits, in a colour model that is not read so"
+                raise CliError(f"{role}: {path} has {bits}.", "Save it as RGB.")
+            if is_ink and is_deep:
                 tell(role, path, f"is not grey or RGB: 8 of its {page.bitspersample} bits are used")
-                return None
             numbers = page.asarray()
             if page.axes.startswith("S"):
                 numbers = np.moveaxis(numbers, 0, -1)
             numbers = _scaled(numbers.reshape(*numbers.shape[:2], -1), page.bitspersample, f"{role}: {path}")
             if page.photometric == _WHITE_IS_ZERO:
                 numbers = raster.white(numbers) - numbers
+            numbers, profile = _with_its_alpha(numbers, page), page.iccprofile
+            if is_ink:
+                numbers, profile = _printed_with_alpha(numbers, profile), None
             tag = page.tags.get(_ORIENTATION)
-            return _upright(_with_its_alpha(numbers, page), tag.value if tag else 1), page.iccprofile
+            return _upright(numbers, tag.value if tag else 1), profile
     except tifffile.TiffFileError:
         return None  # Pillow says what is wrong with it.
 
@@ -166,13 +183,16 @@ def _scaled(numbers: raster.Numbers, bits: int, name: str) -> raster.Numbers:
     # Of floats what is no number may be the alpha, which is seen to later.
     measured = numbers[..., 0] if kind == "f" else numbers
     low, high = measured.min(), measured.max()
-    white = 1 if kind == "f" else 2 ** min(bits, 16) - 1
+    # Of signed numbers one bit is the sign.
+    white = 1 if kind == "f" else 2 ** min(bits - (kind == "i"), 16) - 1
     if kind != "f" and bits > 16 and high <= 255:
         white = 255  # masks are often kept so
     # Colours of floats may exceed white; grey of other ranges is some measurement.
     if not (kind == "f" and numbers.shape[-1] > 2) and not (low >= 0 and high <= white):  # NaN is refused too
+        of_those = f"of numbers of {bits} bits, those " if kind != "f" and bits > 16 else ""
+        form = "g" if kind == "f" else "d"
         raise CliError(
-            f"{name} has values from {low:g} to {high:g}; from 0 to {white} can be read.",
+            f"{name} has values from {low:{form}} to {high:{form}}; {of_those}from 0 to {white} can be read.",
             "Save it with 8 or 16 bits.",
         )
     if kind == "f":
@@ -185,7 +205,7 @@ def _scaled(numbers: raster.Numbers, bits: int, name: str) -> raster.Numbers:
 
 def _with_its_alpha(numbers: raster.Numbers, page: tifffile.TiffPage) -> raster.Numbers:
     """Colours and the first channel that is alpha, if one is, in straight form."""
-    count = 3 if page.photometric == _RGB else 1
+    count = _COLOURS[page.photometric]
     colours = numbers[..., :count]
     for index, kind in enumerate(page.extrasamples):
         if kind in (_PREMULTIPLIED, _STRAIGHT):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from nst_server.cli.errors import CliError
 from nst_server.cli.server import add_connection, add_worker, devices_of, weights_option
+from nst_server.wire.launch import module_command
 
 if TYPE_CHECKING:
     from nst_server.broker.endpoint import AlreadyRunning, Lock
@@ -235,7 +236,7 @@ def _stop(arguments: argparse.Namespace) -> int:
 
 def worker_command(device: str, weights: list[str], no_download: bool) -> list[str]:
     """What starts the worker of ``device``; its socket's endpoint is appended."""
-    command = [sys.executable, "-m", "nst_server.worker", "--device", device, *weights]
+    command = [*module_command("nst_server.worker"), "--device", device, *weights]
     return [*command, "--no-download"] if no_download else command
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -15,7 +14,13 @@ from nst_server.cli.errors import CliError
 from nst_server.wire import devices
 from nst_server.wire.client import Client
 from nst_server.wire.connection import Connection, NoConnection, connection_file, data_dir
-from nst_server.wire.launch import ensure_server, has_ended, start_server, wait_for_server
+from nst_server.wire.launch import (
+    ensure_server,
+    has_ended,
+    module_command,
+    start_server,
+    wait_for_server,
+)
 
 #: How long a server started by a call outlives it: the next call finds it warm.
 IDLE_SECONDS = 30
@@ -178,4 +183,4 @@ def _private(arguments: argparse.Namespace) -> Iterator[Path]:
 
 
 def _serve() -> list[str]:
-    return [sys.executable, "-m", "nst_server", "serve"]
+    return [*module_command("nst_server"), "serve"]

@@ -70,6 +70,13 @@ class Regions:
         """These regions on ``device``."""
         return Regions(self.masks.to(device), self.coverage.to(device))
 
+    def acting(self, shares: Sequence[float]) -> Regions:
+        """These regions without those of styles that have a share of 0: only the content lies there."""
+        if all(shares):
+            return self
+        masks = torch.stack([mask * float(share > 0) for mask, share in zip(self.masks, shares, strict=True)])
+        return Regions(masks, masks.sum(0).clamp_max(1))
+
     def meeting(self, guide: Tensor) -> Regions:
         """The same with masks that pass into each other over the width of a stroke; the coverage stays.
 

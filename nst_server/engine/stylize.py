@@ -96,8 +96,8 @@ def stylize(
     ``start`` [3, h, w] is needed when "image" is part of ``params.start``; where ``start_alpha`` [h, w] is 0,
     the picture of ``earlier`` shows, or the content. ``influence`` [H, W] in [0, 1] is the content's alpha,
     and ``style_alphas`` ([h, w] for each style, None: opaque) are those of the styles: where one is 0 the
-    colours there change nothing. ``regions`` is where each style acts, None: everywhere; ``regions.composed``
-    lays the images of the steps over what no style acts on.
+    colours there change nothing. ``regions`` is where each style acts, None: everywhere; ``composed``
+    of those that are ``acting`` lays the images of the steps over what no style acts on.
     ``encoder`` is on ``device`` already.
     The last step has ``final`` set, also when ``control.stop`` ends the work early. The same arguments and
     the same plan (``device.plan`` with ``State.full`` and ``State.tile``) give the same bits on the CPU.

@@ -50,10 +50,9 @@ class View:
         self.influence = (
             None if scene.influence is None else resize_map(scene.influence, size[1], size[0]).contiguous()
         )
-        # Met along the edges of the content as it is, whatever colours are kept: those may change on the way.
-        self.regions = (
-            None if scene.regions is None else scene.regions.at(size).meeting(resize(scene.original, size))
-        )
+        self.regions = None if scene.regions is None else scene.regions.at(size)
+        # Where any style may act: one that has no share now may get one on the way.
+        self._reach = None if self.regions is None else self.regions.coverage
         self._statistics: list[dict[str, Statistics]] | None = None
         self._division: Division | None = None
         self._grain: Tensor | None = None
@@ -129,6 +128,7 @@ class View:
         # Further away than the frame by as much as the content, of which a share is left, would draw it back:
         # what was painted out would shine through.
         beyond = (frame + (1 / _HOLD - 1) * (frame - resize(reference, size))).clamp(0, 1)
+        beyond = self.scene.within_palette(beyond, self._divided(params))
         if known is None:
             self._previous = beyond
         else:
@@ -139,6 +139,10 @@ class View:
     def _divided(self, params: Params) -> Division:
         shares = style_shares(params, len(self.scene.styles))
         if self._division is None or self._division.shares != shares:
+            if self.scene.regions is not None:
+                # Met along the edges of the content as it is, whatever colours are kept: those may change.
+                guide = resize(self.scene.original, self.size)
+                self.regions = self.scene.regions.acting(shares).at(self.size).meeting(guide)
             self._division = Division.of(shares, self.regions)
             self._grain = None
         return self._division
@@ -256,8 +260,14 @@ class View:
         return (picture + amount * self._grain).clamp(0, 1)
 
     def extended(self, picture: Tensor) -> Tensor:
-        """``picture`` [3, h, w] fit to be enlarged: where no style acts, with colours from around."""
-        return picture if self.regions is None else self.regions.extended(picture)
+        """``picture`` [3, h, w] fit to be enlarged: where no style acts, with colours from around.
+
+        Where only styles act that have no share now, with the content, for when they get one.
+        """
+        if self.regions is None or self._reach is None:
+            return picture
+        idle = (self.regions.coverage == 0) & (self._reach > 0)
+        return torch.where(idle, self.content, self.regions.extended(picture))
 
     def finished(self, picture: Tensor) -> Tensor:
         """``picture`` [3, h, w] as the painter gets it."""

@@ -119,13 +119,23 @@ def wait_for_server(
     raise NoConnection(f"The server did not answer within {seconds:g} s: {_last_line(log)} (log: {log})")
 
 
+def module_command(module: str, python: str = sys.executable) -> list[str]:
+    """``python -m module``, but nothing is imported from the current folder, in which anything may lie.
+
+    Python itself offers that from 3.11 on (``-P``). A source tree that this runs from is found all the same.
+    """
+    tree = str(Path(__file__).parents[2])
+    # sys is part of the interpreter: no file can take its place.
+    path = f"[{tree!r}] * ({tree!r} not in sys.path) + [entry for entry in sys.path if entry]"
+    run = f"import runpy; runpy.run_module({module!r}, None, '__main__', True)"
+    return [python, "-c", f"import sys; sys.path = {path}; {run}"]
+
+
 def start_server(
     command: Sequence[str], log: Path, environment: Mapping[str, str] = os.environ
 ) -> subprocess.Popen[bytes]:
     """Start ``command`` detached: it outlives whoever starts it. Raises NoConnection."""
     log.parent.mkdir(parents=True, exist_ok=True)
-    # Accounts of services and of containers may have no home.
-    home = Path.home()
     try:
         with log.open("wb") as output:
             options: dict[str, Any] = {
@@ -133,7 +143,8 @@ def start_server(
                 "stdout": output,
                 "stderr": subprocess.STDOUT,
                 "env": clean_environment(environment),
-                "cwd": str(home if home.is_dir() else log.parent),
+                # A server that is a module of Python imports from there: only its own logs lie in it.
+                "cwd": str(log.parent),
                 "close_fds": True,
             }
             try:

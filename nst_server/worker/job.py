@@ -17,7 +17,7 @@ from torch import Tensor
 from nst_server import device as devices
 from nst_server import durable
 from nst_server.engine import images
-from nst_server.engine.objective import used_layers
+from nst_server.engine.objective import style_shares, used_layers
 from nst_server.engine.palette import recoloured
 from nst_server.engine.pyramid import fill_transparent, fit_image, resize, resize_map
 from nst_server.engine.regions import Regions
@@ -68,6 +68,7 @@ class Run:
         self._picture: images.Picture
         self._mask: Tensor | None = None
         self._regions: Regions | None = None
+        self._shares: tuple[float, ...] = ()
         #: Regions and content at the size of a preview.
         self._small: tuple[Regions, Tensor] | None = None
         self._sequence = 0
@@ -201,7 +202,10 @@ class Run:
         self._reins.check()
         colours = params.keep_colours, params.luminance_space
         made = recoloured(painted.rgb, filled, *colours, painted.alpha, content.alpha)
-        cover = torch.ones(content.rgb.shape[1:]) if self._regions is None else self._regions.coverage
+        cover = torch.ones(content.rgb.shape[1:])
+        if self._regions is not None:
+            self._shares = style_shares(params, len(self._regions.masks))
+            cover = self._regions.acting(self._shares).coverage
         if self._mask is not None and not self._content.has_alpha:
             cover = cover * self._mask
         common = {"job": self._job, "iteration": 0, "scale": list(size), "revision": self._reins.revision}
@@ -252,6 +256,7 @@ class Run:
             yield step, revision
 
     def _show(self, step: Step, revision: int, encoder: str) -> None:
+        self._shares = style_shares(step.state.params, len(self._task["styles"]))
         if step.note:
             self._reins.notes.append(step.note)
         common: dict[str, Any] = {
@@ -333,10 +338,7 @@ class Run:
                 self._reins.notes.append(note)
 
     def _keep(self, image: Tensor, common: Mapping[str, Any], onto: images.Picture | None = None) -> None:
-        """Write ``image``, of the content's size, as a frame.
-
-        With what else ``onto``, by default the content, has than colours.
-        """
+        """Write ``image``, of the content's size, as a frame, with what else ``onto`` (the content) has."""
         kept = self._task["kept_frames"]
         if common["final"]:
             self._sequence = max(self._sequence, kept)
@@ -348,8 +350,9 @@ class Run:
         painted = image.to("cpu")
         untouched = None
         if self._regions is not None:
-            painted = self._regions.composed(self._picture.rgb, painted)
-            untouched = self._regions.coverage == 0, Path(self._task["content"]["file"]).read_bytes()
+            regions = self._regions.acting(self._shares)
+            painted = regions.composed(self._picture.rgb, painted)
+            untouched = regions.coverage == 0, Path(self._task["content"]["file"]).read_bytes()
         if self._mask is not None and not self._content.has_alpha:
             # No transparency to hide behind: outside the mask lies the content itself.
             painted = torch.lerp(self._picture.rgb, painted, self._mask)
@@ -378,8 +381,7 @@ class Run:
         if self._regions is not None:
             if self._small is None:
                 self._small = self._regions.at(size), resize(self._picture.filled, size)
-            regions, content = self._small
-            painted = regions.composed(content, painted)
+            painted = self._small[0].acting(self._shares).composed(self._small[1], painted)
         small = images.Picture(painted, None if alpha is None else resize_map(alpha, size[1], size[0]))
         pixels, data = images.to_blob(small, Pixels("0" * 64, *size, bytes=size[0] * size[1] * 4))
         self._link.send("preview", data, **common, sequence=0, kept=False, pixels=pixels.to_header())
