@@ -37,11 +37,14 @@ def part(plugin: None, monkeypatch: pytest.MonkeyPatch) -> Any:
         setattr(qt, name, Anything)
     qt.to_bytes, qt.view, qt.give_way = bytes, memoryview, Mock()  # type: ignore[attr-defined]
     qt.is_file, qt.for_python = os.path.isfile, Path  # type: ignore[attr-defined]
+    qt.local_time = lambda seconds: f"{seconds} s after 1970 began"  # type: ignore[attr-defined]
     krita.Krita = krita.InfoObject = Anything  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "krita", krita)
     monkeypatch.setitem(sys.modules, "nst_krita.qt", qt)
     host = importlib.import_module("nst_krita.host")
     monkeypatch.setattr(host, "RedoWatch", Mock(side_effect=lambda document: Mock()))
+    monkeypatch.setattr(host, "Placing", Mock(side_effect=lambda *_: Mock(is_lost=False)))
+    monkeypatch.setattr(host, "AfterUndo", Mock())
     monkeypatch.setattr(host, "read_annotation", lambda document: document.text)
     monkeypatch.setattr(host, "write_annotation", lambda document, text: setattr(document, "text", text))
     return lambda name: importlib.import_module(f"nst_krita.{name}")
@@ -51,7 +54,8 @@ def a_document(*jobs: Any) -> Any:
     history = module().History()
     for job in jobs:
         history.add(job)
-    made = SimpleNamespace(id="document", name="a.kra", file="", size=(600, 414), is_open=True)
+    made = SimpleNamespace(id="document", name="a.kra", file="", size=(600, 414), is_open=True, chosen=())
+    made.layers, made.colours = list, "RGBA"
     made.text = history.to_text(LIMIT)
     return made
 
@@ -64,10 +68,11 @@ def root(part: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     for name in ("Network", "Server", "Insertion"):
         monkeypatch.setattr(model, name, Mock())
     made_for = {"pending": 0, "is_homeless": False, "is_animating": False}
-    model.Insertion.side_effect = lambda *_: Mock(**made_for)
+    model.Insertion.side_effect = lambda *given: Mock(document=given[1], record=given[5], **made_for)
     monkeypatch.setattr(model, "timer", Mock())
     monkeypatch.setattr(part("model.live"), "timer", Mock())
-    monkeypatch.setattr(part("model.waiting"), "timer", Mock())
+    for name in ("model.waiting", "model.refused"):
+        monkeypatch.setattr(part(name), "timer", Mock())
     monkeypatch.setattr(model.host, "PenWatch", Mock())
     monkeypatch.setattr(model.host, "current", lambda: document)
     monkeypatch.setattr(model.host, "open_documents", lambda: [document])
@@ -75,7 +80,8 @@ def root(part: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     made = model.Root(part("settings").Settings())
     followed = part("model.document_model").job_again(record(), document)
     made.documents.add(document, record())
-    made._follow(followed, document, Mock(), made.documents.history(document).jobs["a"])
+    kept = made.documents.history(document).jobs["a"]
+    made.rows.add(followed, made._insertion(followed, document, Mock(), kept))
     followed.left_out = (2,)
     made.look()
     return made

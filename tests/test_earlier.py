@@ -3,13 +3,56 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import Mock
 
 import pytest
+from job_records import record
 from plugin_state import a_document
 
 TITLE = "swirls → “Background”"
+
+
+class Scene:
+    """The docker with a document in view that has the layers sky and temple, of which this is active.
+
+    ``made``: the ways of frames into documents, the latest last.
+    """
+
+    def __init__(self, part: Any, root: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.root, self.part, self.made = root, part, []
+        self.front = self.document("front")
+        host = part("model.root").host
+        monkeypatch.setattr(host, "current", lambda: self.front)
+        monkeypatch.setattr(host, "open_documents", lambda: [self.front])
+        monkeypatch.setattr(host, "must_have_colour", Mock())
+        monkeypatch.setattr(part("model.root"), "Insertion", self.insertion)
+        root.look()
+
+    def insertion(self, _job: Any, document: Any, above: Any, *more: Any) -> Any:
+        flags = {"pending": 0, "is_homeless": False, "is_animating": False}
+        self.made.append(Mock(document=document, above=above, record=more[2], **flags))
+        return self.made[-1]
+
+    def document(self, name: str, file: str = "") -> Any:
+        made = a_document()
+        made.id, made.name, made.file = name, name, file
+        layers = [SimpleNamespace(id=f"{{{layer}}}", name=layer) for layer in ("temple", "sky")]
+        made.layers, made.source = lambda: layers, lambda *_: layers[0]
+        return made
+
+    def offer(self, entry: list[Any]) -> None:
+        """The docker has been started anew, and this was written down."""
+        self.root._earlier.add(self.part("model.earlier")._entry(entry))
+        self.root.look()
+
+
+def written(job: str, source: str = "{sky}", layers: str = "every") -> Any:
+    """What is written down of a job beside its document."""
+    made = record(job)
+    made.source, made.layers = source, layers
+    return made.to_json()
 
 
 @pytest.fixture
@@ -75,22 +118,78 @@ def test_titles_of_other_forms_are_shown(part: Any, title: str) -> None:
     assert part("model.titles").translated(title) == title
 
 
-def test_frames_are_not_put_into_a_picture_of_another_size(
-    part: Any, root: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    offer = part("model.documents").Offer("b", "words", "Fetch", TITLE, (600, 414))
-    document, fetched = a_document(), Mock()
-    monkeypatch.setattr(root, "_fetch", fetched)
-    monkeypatch.setattr(part("model.root").host, "current", lambda: document)
+@pytest.fixture
+def scene(part: Any, root: Any, monkeypatch: pytest.MonkeyPatch) -> Scene:
+    return Scene(part, root, monkeypatch)
+
+
+def test_frames_are_not_put_into_a_picture_of_another_size(scene: Scene) -> None:
+    root, document = scene.root, scene.front
+    scene.offer(["b", TITLE, "", "feather.kra", 600, 414])
     document.size = (6000, 1500)
-    root.take(offer)
-    assert not fetched.called
+    root.take(root.offers[0])
+    assert not root._network.attach.called
     assert root.message.startswith(
         "It was painted for a picture of 600 × 414 px, and this one has 6000 × 1500 px. "
     )
     document.size = (600, 414)
-    root.take(offer)
-    assert root.message == "" and fetched.call_args.args[0].style_name == "swirls"
+    root.take(root.offers[0])
+    assert root.message == "" and root.jobs[-1].style_name == "swirls"
+
+
+def test_frames_lie_above_the_layer_that_was_painted(scene: Scene) -> None:
+    root = scene.root
+    scene.offer(["b", TITLE, "", "a.kra", 600, 414, written("b", source="{sky}", layers="newest")])
+    root.take(root.offers[0])
+    job, insertion = root.jobs[-1], scene.made[-1]
+    assert (insertion.above.id, root.message) == ("{sky}", ""), "whatever is active"
+    assert (job.layers.value, job.params.strength, job.title) == ("newest", 0.5, "Ü → “b”")
+    root._network.attach.assert_called_once_with("b", after=0)
+    assert root.documents.history(scene.front).jobs["b"].source == "{sky}" and root.offers == ()
+
+
+def test_where_that_layer_is_missing_they_lie_above_the_active_one_and_the_docker_says_so(
+    scene: Scene,
+) -> None:
+    root = scene.root
+    scene.offer(["b", TITLE, "", "a.kra", 600, 414, written("b", source="{gone}")])
+    root.take(root.offers[0])
+    assert scene.made[-1].above.id == "{temple}"
+    assert root.message == (
+        "The layer that was painted is not here: its frames lie above “temple”, the active one."
+    )
+    assert root.documents.history(scene.front).jobs["b"].source == "{temple}", "to go on from"
+
+
+def test_of_a_job_written_down_by_an_earlier_version_nothing_is_missed(scene: Scene) -> None:
+    root = scene.root
+    root.options.load({"layers": "newest"})
+    scene.offer(["b", TITLE])
+    root.take(root.offers[0])
+    assert (scene.made[-1].above.id, root.message) == ("{temple}", "")
+    assert root.jobs[-1].layers.value == "newest", "the docker's"
+
+
+@pytest.mark.parametrize(
+    ("final", "more"), [(False, "3 frames · not finished yet"), (True, "3 frames")], ids=["running", "done"]
+)
+def test_an_offer_says_when_it_was_and_what_the_server_has(
+    part: Any, scene: Scene, final: bool, more: str
+) -> None:
+    root = scene.root
+    scene.offer(["b", TITLE, "", "", 0, 0, {**written("b"), "begun": 99}])
+    assert [offer.words for offer in root.offers] == [f"Earlier: {TITLE} · 99 s after 1970 began"]
+    assert "b" in root._network.list_frames.call_args.args[0], "which connects where a server runs"
+    kept = [{"sequence": sequence, "final": final and sequence == 3} for sequence in (1, 2, 3)]
+    root._handle(part("backend.wire").events.Event("frames", {"job": "b", "frames": kept}))
+    assert [offer.words for offer in root.offers] == [f"Earlier: {TITLE} · 99 s after 1970 began · {more}"]
+
+
+def test_what_the_server_does_not_know_any_more_is_not_offered(part: Any, scene: Scene) -> None:
+    scene.offer(["b", TITLE])
+    unknown = {"job": "b", "code": "unknown_job", "of": "frames"}
+    scene.root._handle(part("backend.wire").events.Event("error", unknown))
+    assert scene.root.offers == ()
 
 
 def test_a_document_saved_meanwhile_is_known_by_its_new_file(
@@ -100,7 +199,96 @@ def test_a_document_saved_meanwhile_is_known_by_its_new_file(
     document.file, document.name, document.size = "/b.kra", "b.kra", (60, 41)
     monkeypatch.setattr(part("model.root").host, "open_documents", lambda: [document])
     root.rows.name_documents()
-    assert list(root.rows.entry(root.jobs[0])) == ["a", "Ü → “a”", "/b.kra", "b.kra", 60, 41]
+    assert list(root.rows.entry(root.jobs[0]))[:6] == ["a", "Ü → “a”", "/b.kra", "b.kra", 60, 41]
     monkeypatch.setattr(part("model.root").host, "open_documents", list)
     root.rows.name_documents()
     assert root.rows.entry(root.jobs[0]).file == "/b.kra", "also once it is closed"
+
+
+def running(scene: Scene, **more: Any) -> Any:
+    """A job of the document in view, which is closed then; three frames have become layers of it."""
+    root, document = scene.root, scene.front
+    begun = record("b", **more)
+    begun.source = "{sky}"
+    root.documents.add(document, begun)
+    made = scene.part("model.document_model").job_again(begun, document)
+    root.rows.add(made, root._insertion(made, document, Mock(), begun))
+    made.handle("state", {"state": "running"})
+    made.frames, made.inserted = {1: 10, 2: 20, 3: 30}, (1, 2, 3)
+    root.look()
+    scene.made[-1].is_homeless = True
+    return made
+
+
+def test_a_job_goes_on_in_its_document_when_that_is_opened_again(scene: Scene, tmp_path: Path) -> None:
+    file = tmp_path / "b.kra"
+    file.touch()
+    scene.front.file = str(file)
+    root, job = scene.root, running(scene, seen=[1, 2, 3], group="{group}")
+    scene.front = scene.document("desktop")
+    root.look()
+    assert job in root.jobs and job.is_homeless and root.offers == ()
+    job.note, closed = "The document was closed.", scene.made[-1]
+    scene.front = scene.document("again", str(file))
+    root.look()
+    assert root.jobs[-1] is job and not job.is_homeless and (job.note, job.inserted) == ("", ())
+    insertion = root.insertion(job)
+    assert (insertion.document.id, insertion.above.id, job.document_id) == ("again", "{sky}", "again")
+    assert (insertion.record.group, insertion.record.seen) == ("", []), "it was not saved with any"
+    assert closed.close.called and root.rows.latest is None and root.offers == ()
+    root._network.attach.assert_called_once_with("b", after=0)
+
+
+def test_with_the_frames_that_were_saved(scene: Scene) -> None:
+    root, job = scene.root, running(scene)
+    file = scene.document("again")
+    history = scene.part("model.history").History()
+    saved = record("b", seen=[1, 3], group="{group}")
+    saved.source, saved.frames = "{sky}", {"{one}": scene.part("model.history").FrameRecord(1, 10, 0)}
+    history.add(saved)
+    file.text = history.to_text(2**16)
+    scene.front = file
+    root.look()
+    insertion = root.insertion(job)
+    assert (insertion.document.id, insertion.record.group, job.left_out) == ("again", "{group}", (2,))
+    assert insertion.reopen.called, "to show which are layers"
+    root._network.attach.assert_called_once_with("b", after=3)
+    assert [offer for offer in root.offers if offer.job] == [], "it is followed again"
+
+
+def test_a_picture_that_is_still_being_sent_is_not_asked_for(scene: Scene) -> None:
+    scene.front.file = "/b.kra"
+    job = running(scene)
+    job.state = scene.part("model.jobs").JobState.SENDING
+    scene.front = scene.document("again", "/b.kra")
+    scene.root.look()
+    assert job.document_id == "again" and not scene.root._network.attach.called
+
+
+def test_the_frames_of_a_running_job_whose_document_has_no_file_are_offered_at_once(scene: Scene) -> None:
+    root, job = scene.root, running(scene)
+    scene.front = scene.document("another")
+    root.look()
+    assert [offer.words for offer in root.offers] == [f"Earlier, in front (600 × 414 px): {job.title}"]
+    root.decline(root.offers[0])
+    root.look()
+    assert root.offers == (), "once"
+    root._earlier.add(root.rows.entry(job))
+    root.take(root.offers[0])
+    assert root.jobs[-1] is job and job.document_id == "another" and root.offers == ()
+
+
+def test_a_job_that_is_being_cancelled_is_not_taken_up(scene: Scene) -> None:
+    scene.front.file = "/b.kra"
+    job = running(scene)
+    job.wanted = "cancel"
+    scene.front = scene.document("again", "/b.kra")
+    scene.root.look()
+    assert job.document_id == "front" and scene.root.offers == ()
+
+
+def test_a_job_that_is_followed_again_shows_its_picture_as_it_is_now(part: Any) -> None:
+    network = part("backend.network").Network()
+    network._client = Mock()
+    network._attach("a", 3)
+    network._client.attach.assert_called_once_with("a", after=3, previews=True)

@@ -52,6 +52,15 @@ def test_frames_and_their_group_are_known_by_their_ids() -> None:
     assert history.jobs["c"].seen == [1]
 
 
+def test_an_animation_counts_as_a_group_of_frames() -> None:
+    history = module().History()
+    history.add(record("a", group="{group}"))
+    history.jobs["a"].keep("{layer}", module().FrameRecord(1, 1, 0))
+    history.jobs["a"].keep("{animation}", module().FrameRecord(module().ALL_FRAMES, 1, 0))
+    history.add(record("b"))
+    assert history.groups == ["{group}", "{animation}"], "undone, the animation is a group again"
+
+
 def test_a_frame_has_the_settings_of_its_revision() -> None:
     job = module().JobRecord("a", "", "", "every", "", settings(0.1, "/x.png", "/y.png"))
     for sequence, revision in ((1, 0), (2, 3), (3, 7)):
@@ -170,3 +179,22 @@ def test_no_text_of_a_stranger_raises(value: Any) -> None:
     whole = {"version": 1, "settings": value, "jobs": [value, {**record().to_json(), "changes": value}]}
     for text in (json.dumps(value), json.dumps(whole)):
         assert isinstance(module().History.from_text(text).to_text(LIMIT), str)
+
+
+def test_what_an_earlier_version_has_written_is_read() -> None:
+    written = record().to_json()
+    del written["begun"]
+    assert module().record_from(written) == record()
+    assert module().record_from({**written, "begun": -1}) is None
+
+
+def test_a_job_in_a_document_without_its_layers_has_its_settings_still() -> None:
+    made = record(group="{g}", seen=[1], begun=99)
+    made.is_open = False
+    made.keep("{layer}", module().FrameRecord(1, 10, 0))
+    made.change(2, {"strength": 0.75})
+    other = made.anew()
+    assert (other.group, other.seen, other.frames, other.is_open, other.begun) == ("", [], {}, True, 99)
+    assert other.settings_of("")["options"]["strength"] == 0.75
+    other.change(3, {"strength": 1.0})
+    assert 3 not in made.changes, "nor does one change the other"

@@ -315,3 +315,30 @@ def test_an_animation_that_the_painter_asks_for_does_not_wait_for_his_redo(paint
     made.become_layers(1, 2)
     made.insertion.animate()
     assert made.inserter.redo.give_up.called and made.inserter.animate.called
+
+
+def test_frames_that_nobody_can_place_are_told_and_come_when_the_painter_wants_them(painted: Any) -> None:
+    made = painted()
+    placing = made.insertion._placing
+    made.insertion.insert_now()
+    assert not placing.accept.called, "nothing was told"
+    placing.is_lost = True
+    assert made.job.frames_note == ""
+    made.come(1)
+    assert made.job.keeps_redo == 1 and "scaled, cropped, turned or moved" in made.job.frames_note
+    assert made.opened[0]["placing"] is placing, "which has known the image since Start"
+    placing.accept.side_effect = lambda: setattr(placing, "is_lost", False)
+    made.insertion.insert_now()
+    assert placing.accept.called and (made.job.keeps_redo, made.job.frames_note) == (0, "")
+
+
+def test_the_layers_of_the_job_are_those_that_undo_and_redo_must_not_make_active(
+    part: Any, painted: Any
+) -> None:
+    made = painted()
+    _document, is_ours, pen = part("host").AfterUndo.call_args.args
+    assert pen is made.pen and not is_ours("") and not is_ours("{group}")
+    made.become_layers(1)
+    made.inserter.on_animated("{all}", "")
+    made.record.group = "{group}"
+    assert [is_ours(layer) for layer in ("{group}", "{1}", "{all}", "{mine}")] == [True, True, True, False]

@@ -25,7 +25,7 @@ def begun(part: Any, root: Any, name: str, document: str = "document", styles: t
         name,
         styles,
     )
-    insertion = Mock(pending=0, is_homeless=False, is_animating=False)
+    insertion = Mock(pending=0, is_homeless=False, is_animating=False, record=record(name))
     root.rows.add(job, insertion)
     job.handle("state", {"state": "running"})
     return job
@@ -165,3 +165,49 @@ def test_a_reopened_document_has_rows_for_what_it_still_holds(
     assert made == {"{layer}", group} - {"{x}"}, "what menus of the painter's layers leave out"
     root.look()
     assert len([job for job in root.jobs if job.id == "saved"]) == rows, "once"
+
+
+def in_state(part: Any, root: Any, name: str, document: str, state: str, position: int = 0) -> Any:
+    """A job of that name that the server says to be in that state."""
+    job = begun(part, root, name, document)
+    if state == "done":
+        job.handle("done", FINISHED)
+    else:
+        job.handle("state", {"state": state, "position": position})
+    return job
+
+
+def test_rows_stand_in_the_order_of_the_queue_and_those_of_the_document_in_view_first(
+    part: Any, root: Any
+) -> None:
+    order, jobs = part("model.row_order"), []
+    jobs.append(in_state(part, root, "ended here", "document", "done"))
+    jobs.append(in_state(part, root, "folded here", "document", "done"))
+    jobs.append(in_state(part, root, "ended there", "other", "done"))
+    jobs.append(in_state(part, root, "running there", "other", "running"))
+    jobs.append(in_state(part, root, "next", "document", "queued", 0))
+    jobs.append(in_state(part, root, "behind it", "document", "queued", 1))
+    jobs[0].is_folded = jobs[2].is_folded = False
+    jobs[1].is_folded = True
+    here = ["next", "behind it", "running there", "ended here", "folded here", "ended there"]
+    assert [job.id for job in order.ordered(jobs, "document")] == here
+    there = ["running there", "next", "behind it", "ended there", "ended here", "folded here"]
+    assert [job.id for job in order.ordered(jobs, "other")] == there
+    jobs[4].handle("state", {"state": "running"})
+    jobs[5].handle("state", {"state": "queued", "position": 0})
+    assert [job.id for job in order.ordered(jobs, "document")][:2] == ["next", "behind it"]
+
+
+def test_what_is_next_in_line_behind_a_paused_job_is_held(part: Any, root: Any) -> None:
+    order = part("model.row_order")
+    first = in_state(part, root, "first", "document", "running")
+    after = in_state(part, root, "next", "document", "queued", 0)
+    last = in_state(part, root, "last", "document", "queued", 1)
+    jobs = (first, after, last)
+    assert [order.is_in_line(job, jobs) for job in jobs] == [False, True, True]
+    assert not any(order.is_held(job, jobs) for job in jobs)
+    first.handle("state", {"state": "paused"})
+    assert [order.is_held(job, jobs) for job in jobs] == [False, True, False]
+    another = in_state(part, root, "on another device", "document", "running")
+    assert not order.is_held(after, (*jobs, another)), "which may be done first"
+    assert not order.is_in_line(after, (after,)), "alone: it is about to begin"

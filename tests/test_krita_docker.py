@@ -31,7 +31,14 @@ LOOKS = (
     "stacked_310",
     "stacked_200",
     "other",
+    "steady_every",
+    "steady_newest",
+    "steady_usual",
+    "question",
+    "in_line",
     "advice",
+    "own_262",
+    "own_218",
     "advanced_dark",
     "narrow_dark",
     "advanced_bright",
@@ -218,6 +225,52 @@ def test_start_stays_in_its_place(docker: Result) -> None:
 def test_a_click_meant_for_what_was_there_before_presses_nothing_else(docker: Result) -> None:
     assert docker["stack"]["hasty"] == [False, True], "an offer that has just come"
     assert docker["rows"]["cross"] == [False, True], "cancels a job, and dismisses one that has ended"
+
+
+@pytest.mark.parametrize("kind", ["every", "newest", "usual"])
+def test_a_rows_buttons_stay_in_their_place(docker: Result, kind: str) -> None:
+    found = docker["steady"][kind]
+    assert all(place == found["places"][0] for place in found["places"]), found["places"]
+    assert found["end"] == found["places"][0][0]
+    (cross, cancels), (tick, dismisses) = found["cross"], found["tick"]
+    assert cross != tick and cancels != dismisses
+    assert found["asked"] == [False, True], "only while the pointer is elsewhere"
+
+
+def test_rows_stand_as_in_the_queue_and_say_what_they_wait_for(docker: Result) -> None:
+    running, paused = docker["in_line"]
+    waits = ["waiting behind 1 job", True]
+    assert running[1:] == [["next in line", True], waits]
+    assert paused[1:] == [["waits for a paused job", False], waits]
+
+
+def test_one_button_inserts_what_is_left_out_and_what_waits(docker: Result) -> None:
+    assert docker["steady"]["every"]["insert"][:2] == ["Insert 6\nthat wait", "Insert\n8 more"]
+    assert docker["steady"]["newest"]["insert"][0] == "Insert 1 that waits", (
+        "in place one layer comes of them"
+    )
+
+
+def test_the_question_can_be_answered_in_a_low_docker(docker: Result) -> None:
+    assert docker["answers"] == [True, True]
+
+
+def test_what_the_painter_set_by_hand_is_told_as_a_quality(docker: Result) -> None:
+    assert docker["own_quality"] == ["256 px, 1 iteration", "256 px, 150 iterations"]
+
+
+def luminance(colour: list[int]) -> float:
+    """Relative, as WCAG 2 defines it."""
+    linear = [v / 3294.6 if v <= 10 else ((v / 255 + 0.055) / 1.055) ** 2.4 for v in colour]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("theme", ["dark", "bright"])
+def test_starts_text_can_be_read(docker: Result, theme: str) -> None:
+    drawn = docker["start_" + theme]
+    ground = [luminance(colour) for colour in drawn["ground"]]
+    text = max(map(luminance, drawn["text"]))
+    assert (text + 0.05) / (max(ground) + 0.05) >= 4.5
 
 
 def test_a_large_picture_on_a_processor_is_one_click_from_a_draft(docker: Result) -> None:

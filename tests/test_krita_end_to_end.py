@@ -186,6 +186,7 @@ def test_frames_of_a_killed_krita_are_offered_and_fetched(
     assert result["killed_state"] == "running"
     [offered] = earlier["offered"]
     assert offered.startswith("Earlier: style → ")
+    assert "local server" in earlier["server"], "which computes the job, or has just done so"
     assert earlier["frames_before"] == ["Background"]
     background, [_, frames] = earlier["layers"]
     assert background == "Background"

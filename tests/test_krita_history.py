@@ -78,7 +78,8 @@ def test_starting_a_job_leaves_an_untouched_document_untouched(history: Result) 
 def test_frames_that_came_while_the_document_was_closed_are_offered_in_it(history: Result) -> None:
     assert history["meanwhile_saved"] == frames("iteration 1")
     assert history["meanwhile_note"] == (
-        "The document was closed. The frames are kept on the server. Open it again to insert them."
+        "The document was closed. The frames are kept on the server. "
+        "Open it again to insert them; if it was never saved, fetch them into another of its size."
     )
     elsewhere, here = history["meanwhile_offered"]
     assert elsewhere == [], "where they do not belong"
@@ -192,6 +193,11 @@ def test_quitting_asks_and_can_be_taken_back(history: Result) -> None:
     assert text == "starry → “Background” is still being painted."
     assert "go on without Krita" in more
     assert history["stayed"] == [1, "paused"]
+
+
+def test_what_was_not_to_be_saved_is_unsaved_still_where_krita_goes_on(history: Result) -> None:
+    assert history["asked_by_krita"], "Krita asks first"
+    assert history["still_unsaved"]
 
 
 def test_the_server_ends_soon_after_krita_and_the_job(history: Result, ended: float) -> None:

@@ -134,7 +134,7 @@ def test_style_picker_offers_other_layers_and_documents(reading: Result) -> None
     assert reading["styles"][:4] == ["group", "inner", "patch", "nothing"]
     assert reading["styles"][-1] == "probe"
     assert (reading["whole"]["width"], reading["whole"]["height"]) == (40, 30)
-    assert max(reading["thumbnail"]) == 16
+    assert reading["thumbnails"] == [[16, 11], [16, 12]], "on 96 × 64 px, and of 40 × 30"
 
 
 @pytest.mark.parametrize(
@@ -244,6 +244,8 @@ def test_frames_wait_while_the_painter_can_redo(frames: Result) -> None:
 def test_frames_of_a_later_job_come_above_those_of_earlier_ones(frames: Result) -> None:
     names = [name for name in frames["redoing"]["tree"] if name != "selection mask"]
     assert names == ["Background", "Starry Night", "Later", "above"]
+    above_an_animation = ["Background", "above", "Starry Night", "Later"]
+    assert frames["animating"]["later"] == [above_an_animation, "09141eff"]
 
 
 def test_frames_are_shown_hidden_and_removed(frames: Result) -> None:

@@ -27,6 +27,15 @@ def test_frames_change_the_active_layer_of_no_window(result: Result) -> None:
     assert [found[f"after_{key}"] for key in (1, 2, 3)] == 3 * [[["Background"], ["above"]]]
 
 
+def test_undo_and_redo_of_frames_leave_the_painters_layer_active(result: Result) -> None:
+    found, own = result["after_undo"], ["Background"]
+    assert found["undone"] == found["redone"] == [own, own, own]
+    assert found["undone again"] == [own, own] and found["held down"] == own
+    assert found["chosen"] == ["iteration 1"], "the painter's own choice is left to him"
+    assert found["all gone"] == own, "but some layer is active"
+    assert found["with the painter's own"] == own, "undone, it cannot be"
+
+
 def test_a_layer_is_told_of_before_it_is_added(result: Result) -> None:
     assert result["windows"]["made"] == [[1, False], [2, False], [3, False]]
 

@@ -269,17 +269,23 @@ class Clock:
         return self.now
 
 
-def run_job(forecast: Any, clock: Clock, *, seconds: float, pause: bool = False, **more: Any) -> None:
-    """A job of 100 iterations on 200 × 100 px, told to ``forecast``."""
+def run_job(
+    forecast: Any, clock: Clock, *, seconds: float, pause: bool = False, begins: float = 0, **more: Any
+) -> None:
+    """A job of 100 iterations on 200 × 100 px, told to ``forecast``; it ``begins`` after so many s."""
     params = part("backend.wire").params.Params(iterations=100)
     job = part("model.jobs").Job("t", "s", params, part("model.options").Layers.EVERY, "d", "l")
     fields = {"device": "CPU", "encoder": "built-in", "scale": [200, 100], "losses": {}, "total": 100}
     done = {"reason": "completed", "iteration": 100, "seconds": 1.0, "memory": 2**28, "notes": [], "plan": {}}
-    told = [("state", {"state": "running"}), ("progress", {"iteration": 1})]
+    told = [
+        ("state", {"state": "preparing"}),
+        ("state", {"state": "preparing", "unit": more.pop("unit", "")}),
+    ]
+    told += [("state", {"state": "running"}), ("progress", {"iteration": 1})]
     told += [("state", {"state": "paused"}), ("state", {"state": "running"})] if pause else []
     for kind, values in [*told, ("done", {**done, **more})]:
         event = part("backend.wire").events.Event(kind, {**fields, **values, "job": job.id})
-        clock.now += seconds if kind == "done" else 0
+        clock.now += seconds if kind == "done" else begins if values.get("state") == "running" else 0
         job.handle(kind, event.fields)
         forecast.watch(job, event)
 
@@ -335,6 +341,36 @@ def test_another_device_has_its_own_figures(clock: Clock) -> None:
     assert forecast.of(200, 100) is None
     connection.device = "CPU"
     assert forecast.of(200, 100) is not None
+
+
+def test_the_first_job_also_waits_for_the_server_to_start(clock: Clock) -> None:
+    options, link = part("model.options").Options(), part("model.connection").Link
+    settings, connection = part("settings").Settings(), part("model.connection").Connection()
+    forecast = part("model.forecast").Forecast(settings, options, connection)
+    options["iterations"] = 100
+    connection.link = link.CONNECTED
+    run_job(forecast, clock, seconds=20, begins=15)
+    assert forecast.expect(200, 100).words == "256 MB · about 20 s", "it is there now"
+    run_job(forecast, clock, seconds=20, begins=1)
+    connection.link = link.NONE
+    assert forecast.expect(200, 100).words == "256 MB · about 35 s", "the next one has to start again"
+    connection.link = link.CONNECTED
+    run_job(forecast, clock, seconds=20, begins=300, unit="bytes")
+    connection.link = link.NONE
+    assert forecast.expect(200, 100).words == "256 MB · about 35 s", "a download comes once"
+
+
+def test_one_hears_that_a_picture_does_not_fit_into_this_computer(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options, connection = part("model.options").Options(), part("model.connection").Connection()
+    forecast = part("model.forecast").Forecast(part("settings").Settings(), options, connection)
+    monkeypatch.setattr(part("model.forecast"), "_machine_memory", lambda: 3_000_000_000)
+    connection.device = "CPU, 2 threads"
+    assert forecast.expect(1000, 900).advice == ""
+    assert "painted smaller" in forecast.expect(1100, 1000).advice
+    connection.remote = "studio"
+    assert forecast.expect(1100, 1000).advice == "", "of another computer nothing is known"
 
 
 def test_a_large_picture_on_a_processor_had_better_begin_with_a_draft(clock: Clock) -> None:

@@ -144,9 +144,10 @@ def _root() -> Any:
 
 
 def _question(root: Any) -> Any:
+    from .host.unsaved import Unsaved
     from .ui.quitting import QuitQuestion
 
-    return QuitQuestion(root)
+    return QuitQuestion(root, Unsaved().restore)
 
 
 def _docker(root: Any) -> DockWidget:

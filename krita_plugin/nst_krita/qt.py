@@ -32,6 +32,7 @@ __all__ = [
     "for_python",
     "give_way",
     "is_file",
+    "local_time",
     "to_bytes",
     "view",
 ]
@@ -48,6 +49,12 @@ def to_bytes(array: QtCore.QByteArray) -> bytes:
 def is_file(path: str) -> bool:
     """Whether there is such a file. Python finds none called “Größe” where Krita was started with LANG=C."""
     return QtCore.QFileInfo(path).isFile()
+
+
+def local_time(seconds: int) -> str:
+    """Date and time, so many seconds after 1970 began, as they are written where Krita runs."""
+    moment = QtCore.QDateTime.fromSecsSinceEpoch(seconds)
+    return QtCore.QLocale().toString(moment, QtCore.QLocale.FormatType.ShortFormat)
 
 
 def for_python(path: str) -> Path:

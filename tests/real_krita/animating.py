@@ -1,6 +1,6 @@
 """Runs inside Krita, for frames_probe.py: frames that become the keyframes of an animated layer."""
 
-from nst_probe.inserting import Job, layered, tree
+from nst_probe.inserting import Job, layered, top_left, tree
 
 
 def keyframes(node):
@@ -50,6 +50,7 @@ def animating(probe, host, pen):
     yield lambda: len(job.animated) == 2
     yield 0.5
     found["again"] = [handle.activeNode().animated(), tree(handle), job.frames.gone]
+    yield from later(handle, above, host, pen, found)
     job.frames.remove()
     yield 0.5
     found["removed"] = [tree(handle), job.animated[1]]
@@ -64,6 +65,20 @@ def animating(probe, host, pen):
     yield from hindered(handle, host, pen, found)
     probe.record(animating=found)
     yield from probe.closed(handle)
+
+
+def later(handle, above, host, pen, found):
+    """The next job of the same layer, above whose frames lies their animation."""
+    animation = handle.activeNode().uniqueId().toString()
+    handle.setActiveNode(above)
+    yield 0.5
+    job = Job(host, pen, "Later", others=lambda: [animation])
+    job.put(9)
+    yield job.has(9)
+    yield 0.5
+    found["later"] = [[name for name, _visible, _children in tree(handle)], top_left(handle)]
+    job.frames.remove()
+    yield 0.5
 
 
 def hindered(handle, host, pen, found):

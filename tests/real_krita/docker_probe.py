@@ -7,6 +7,7 @@ from nst_probe.docker import floating, key
 from nst_probe.job_rows import advice, is_pressed, scrubbing
 from nst_probe.looking import looks
 from nst_probe.starting import starts
+from nst_probe.steadiness import in_line, question_in_a_low_docker, start_colours, steady
 
 STYLES = 3
 
@@ -38,7 +39,11 @@ def steps(probe):
         yield from file_drag(probe, root, docker)
     yield from presets(probe, root, docker)
     yield from scrubbing(probe, root, docker)
+    yield from steady(probe, root, docker)
+    yield from question_in_a_low_docker(probe, root, docker)
+    yield from in_line(probe, root, docker)
     yield from advice(probe, root, docker)
+    yield from own_quality(probe, root, docker)
     advanced = docker.findChild(probe.QtWidgets.QToolButton, "nst_advanced")
     advanced.click()
     for theme in ("dark", "bright"):
@@ -47,6 +52,7 @@ def steps(probe):
             docker.setGeometry(20, 30, width, 860)
             yield 0.5
             looks(probe, docker, f"{name}_{theme}")
+        probe.record(**{"start_" + theme: start_colours(probe, docker)})
     docker.setGeometry(20, 30, 330, 860)
     if not is_scaled:
         yield from menus(probe, docker)
@@ -83,6 +89,23 @@ def in_another_language(probe, root, docker):
         looks(probe, docker, name)
     probe.QtCore.QTimer.singleShot(0, root.close)
     yield 2.0
+
+
+def own_quality(probe, root, docker):
+    """Size and iterations that are none of those offered: what they are called, and whether that fits."""
+    quality = docker.findChild(probe.QtWidgets.QComboBox, "nst_field_quality")
+    root.options["size"], root.options["iterations"] = 256, 1
+    found = [quality.currentText()]
+    root.options["iterations"] = 150
+    probe.record(own_quality=[*found, quality.currentText()])
+    for width, size, iterations in ((262, 1024, 1000), (218, 256, 150)):
+        root.options["size"], root.options["iterations"] = size, iterations
+        docker.setGeometry(20, 30, width, 600)
+        yield 0.5
+        looks(probe, docker, f"own_{width}")
+    root.options.spend("full")
+    docker.setGeometry(20, 30, 330, 860)
+    yield 0.3
 
 
 def _theme(probe, name):

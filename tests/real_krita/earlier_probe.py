@@ -17,6 +17,7 @@ def steps(probe):
     painted = docker.digest(background)
     labels = dock.findChildren(probe.QtWidgets.QLabel)
     probe.record(
+        server=root.connection.words,
         reopened=reopened,
         frames_before=docker.layers(handle),
         offered=[label.text() for label in labels if label.text().startswith("Earlier")],

@@ -122,6 +122,7 @@ class Profile:
             "job_rows.py",
             "looking.py",
             "starting.py",
+            "steadiness.py",
         ):
             shutil.copy(HERE / module, package)
         (package / "__init__.py").write_text(

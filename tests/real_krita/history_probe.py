@@ -38,15 +38,6 @@ def painted(probe, name="", fill=0xFF):
     return handle
 
 
-def show(probe, handle):
-    """Bring the document's view to the front."""
-    window = probe.app.activeWindow()
-    view = next(view for view in window.views() if view.document() == handle)
-    window.showView(view)
-    view.setVisible()
-    return lambda: probe.app.activeDocument() == handle
-
-
 def held(root, handle, count):
     """Until the latest job has left so many frames in the document; it is paused then."""
     yield (lambda: len(docker.frames(handle)) == count, JOB_SECONDS)
@@ -425,10 +416,27 @@ def quitting(probe, root):
         probe.screenshot("asked")
         probe.record(asked_at=list(box.frameGeometry().getRect()))
 
-    probe.QtCore.QTimer.singleShot(100, lambda: answer("nst_quit_stay", photographed))
+    def do_not_save():
+        """Krita's own question comes before ours."""
+        box = probe.QtWidgets.QApplication.activeModalWidget()
+        buttons = probe.QtWidgets.QDialogButtonBox.StandardButton
+        found = box.findChild(probe.QtWidgets.QDialogButtonBox) if box is not None else None
+        no = found.button(buttons.No) or found.button(buttons.Discard) if found is not None else None
+        if no is None:
+            probe.QtCore.QTimer.singleShot(100, do_not_save)
+            return
+        asked_by_krita.append(box.windowTitle())
+        probe.QtCore.QTimer.singleShot(500, no.click)
+        probe.QtCore.QTimer.singleShot(1000, lambda: answer("nst_quit_stay", photographed))
+
+    asked_by_krita = []
+    handle.setModified(True)
+    probe.QtCore.QTimer.singleShot(100, do_not_save)
     probe.trigger("file_quit")
     yield lambda: asked
     yield 1.0
+    probe.record(asked_by_krita=asked_by_krita, still_unsaved=handle.modified())
+    handle.setModified(False)
     probe.record(asked=asked[0], stayed=[len(probe.app.documents()), root.jobs[-1].state.value])
     probe.record(quit_job=root.jobs[-1].id)
     probe.finish()

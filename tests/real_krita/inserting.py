@@ -46,12 +46,14 @@ class Job:
         document = host.current()
         self.document, self.handle = document, document.handle
         self.redo = host.RedoWatch(document)
+        self.placing = host.Placing(document, document.source().id)
         self.frames = host.FrameInserter(
             document,
             document.source(),
             group,
             pen,
             redo=self.redo,
+            placing=self.placing,
             on_inserted=self.inserted.append,
             on_skipped=self.skipped.append,
             on_held=lambda *told: self.held.append(list(told)),

@@ -3,6 +3,9 @@
 from nst_probe.docker import key
 from nst_probe.looking import looks
 
+#: How a server tells that a job is complete.
+DONE = {"reason": "completed", "iteration": 300, "seconds": 70.0, "encoder": "built-in", "notes": []}
+
 
 class Frames:
     """Stands in for a job's frames on their way into the document: writes down what it is asked for."""
@@ -38,11 +41,12 @@ class Frames:
     close = rest
 
 
-def a_job(root, title, document, styles=()):
+def a_job(root, title, document, styles=(), layers=None):
     from nst_krita.model.jobs import Job
     from nst_krita.model.options import Layers
 
-    job = Job(title, "swirls", root.options.params(()), Layers.EVERY, document, "layer", styles=styles)
+    layers = layers or Layers.EVERY
+    job = Job(title, "swirls", root.options.params(()), layers, document, "layer", styles=styles)
     job.frames = {1: 1, 2: 2, 3: 5, 4: 10, 5: 20, 6: 50, 7: 100, 8: 200, 9: 300}
     return job
 
@@ -60,8 +64,11 @@ def scrubbing(probe, root, docker):
     job, frames = a_job(root, "swirls → “Background”", root.rows.viewed), Frames(probe)
     root.rows.add(job, frames)
     running(job)
+    docker.setGeometry(20, 30, 420, 860)  # all of the film in sight, beside the button
+    yield 0.3
     job.left_out, job.inserted = (3, 4), (1, 2, 5)
     yield lambda: len(frames.pictures) == 3
+    yield 0.3
     looks(probe, docker, "job")
     film = docker.findChild(probe.QtWidgets.QSlider, "nst_scrub")
     found = {"range": [film.minimum(), film.maximum()], "newest": film.value(), "names": [name_of(film)]}
@@ -80,6 +87,7 @@ def scrubbing(probe, root, docker):
     found["by_key"] = film.value()
     found["shown"], found["fetched"] = list(frames.shown), frames.fetched
     probe.record(scrub=found, pictures=sorted(frames.pictures[:3]))
+    docker.setGeometry(20, 30, 330, 860)
     yield from several_jobs(probe, root, docker, job, frames)
 
 
@@ -111,9 +119,8 @@ def name_of(widget):
 
 def several_jobs(probe, root, docker, ended, frames):
     """One that has ended, folded; one that works, enlarged; one of another document; in a small docker."""
-    done = {"reason": "completed", "iteration": 300, "seconds": 70.0, "encoder": "built-in", "notes": []}
     ended.inserted, ended.left_out = tuple(ended.frames), ()
-    ended.handle("done", done)
+    ended.handle("done", DONE)
     there = a_job(root, "mirrored swirls → “a layer with a name that is long”", "another")
     root.rows.add(there, Frames(probe))
     here = a_job(root, "swirls + mirrored swirls → “Background”", ended.document_id)
@@ -145,7 +152,7 @@ def several_jobs(probe, root, docker, ended, frames):
     yield from with_little_room(probe, root, docker)
     root.options["keep_colours"] = "luminance"
     docker.setGeometry(20, 30, 330, 860)
-    here.handle("done", done)
+    here.handle("done", DONE)
     found["cross"] = yield from cross_of(probe, docker, here)
     root.rows.viewed = "another"
     yield 0.3

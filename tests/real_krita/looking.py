@@ -47,6 +47,16 @@ def cut_off(probe, widget):
     # These two shorten their text themselves; the whole of it is their tooltip.
     elif type(widget).__name__ in ("ElidedLabel", "PresetButton"):
         needed.setWidth(0)
+    if isinstance(widget, widgets.QComboBox) and not widget.isEditable():
+        option = widgets.QStyleOptionComboBox()
+        option.rect = widget.rect()
+        parts = widgets.QStyle
+        room = widget.style().subControlRect(
+            parts.ComplexControl.CC_ComboBox, option, parts.SubControl.SC_ComboBoxEditField, widget
+        )
+        text = widget.fontMetrics().horizontalAdvance(widget.currentText())
+        if room.width() < text:
+            yield f"“{widget.currentText()}” needs {text} px and has {room.width()}"
     if widget.width() < needed.width() or widget.height() < needed.height():
         yield f"{widget.width()} × {widget.height()} px, needs {needed.width()} × {needed.height()}"
 

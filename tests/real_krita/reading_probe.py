@@ -128,11 +128,11 @@ def documents(probe, host, document, node, refused):
     yield 0.5
     choices = host.styles(document, host.Layer(node))
     whole = host.read_style(choices[-1])
-    thumbnail = choices[-1].thumbnail(16)
+    thumbnails = [choice.thumbnail(16) for choice in (choices[1], choices[-1])]
     probe.record(
         styles=[choice.label for choice in choices],
         whole=whole.description,
-        thumbnail=[thumbnail.width(), thumbnail.height()],
+        thumbnails=[[picture.width(), picture.height()] for picture in thumbnails],
     )
     closed = host.current()
     other.setModified(False)

@@ -1,4 +1,4 @@
-"""One document in two windows while frames come, layers seen alone, and one with selections of its own."""
+"""One document in two windows while frames come, layers seen alone or made active by undo, and selections."""
 
 from krita import Selection
 from nst_probe.inserting import SIDE, Calm, Job, layered
@@ -15,6 +15,7 @@ def steps(probe):
     yield from layer_with_two_selections(probe, host)
     yield from layer_alone(probe, host)
     yield from group_alone(probe, host)
+    yield from after_undo(probe, host)
     yield from two_windows(probe, host)
 
 
@@ -164,6 +165,51 @@ def group_alone(probe, host):
     yield 0.5
     found.append(handle.activeNode().name())
     probe.record(group_alone=found)
+    job.frames.close()
+    yield from probe.closed(handle)
+
+
+def after_undo(probe, host):
+    """Frames that are undone and redone, one by one and at once; then while one of them has been chosen."""
+    handle = yield from layered(probe)
+    pen, ours = Calm(), []
+    job = Job(host, pen)
+    job.guard = host.AfterUndo(job.document, lambda layer_id: layer_id in ours, pen)
+    for key in (1, 2, 3):
+        job.put(key)
+    yield job.has(1, 2, 3)
+    ours += [job.frames.group_id, *(job.frames.id_of(key) for key in (1, 2, 3))]
+    yield 0.5
+    found = {}
+    for name, *keys in (("undone", *"uuu"), ("redone", *"rrr"), ("undone again", *"uu")):
+        seen = found.setdefault(name, [])
+        for key in keys:
+            probe.trigger({"u": "edit_undo", "r": "edit_redo"}[key])
+            yield 0.8
+            seen.append(active(probe.app.activeWindow()))
+    for _ in range(2):  # held down: faster than Krita makes layers the active ones
+        probe.trigger("edit_redo")
+        yield 0.25
+    yield 0.8
+    found["held down"] = active(probe.app.activeWindow())
+    handle.setActiveNode(job.frames.layer_of(1).node)
+    yield 0.5
+    probe.trigger("edit_undo")
+    yield 0.8
+    found["chosen"] = active(probe.app.activeWindow())
+    for _ in range(2):
+        probe.trigger("edit_undo")
+        yield 0.8
+    found["all gone"] = active(probe.app.activeWindow())
+    new = handle.createNode("new", "paintlayer")
+    probe.trigger("edit_redo")
+    yield 0.8
+    handle.rootNode().addChildNode(new, job.frames.layer_of(1).node.parentNode())
+    yield 0.5
+    probe.trigger("edit_undo")
+    yield 0.8
+    found["with the painter's own"] = active(probe.app.activeWindow())
+    probe.record(after_undo=found)
     job.frames.close()
     yield from probe.closed(handle)
 

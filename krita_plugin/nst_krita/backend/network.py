@@ -87,7 +87,7 @@ class Network(QtCore.QThread):
         self._post(lambda: self._submit(request))
 
     def attach(self, job: str, after: int = 0) -> None:
-        """Follow a job of an earlier session, connecting if need be; its kept frames above ``after`` come."""
+        """Follow a job once more, connecting if need be; its kept frames above ``after`` come."""
         self._post(lambda: self._attach(job, after))
 
     def list_frames(self, jobs: Sequence[str]) -> None:
@@ -290,7 +290,7 @@ class Network(QtCore.QThread):
 
     def _attach(self, job: str, after: int) -> None:
         if not self._quitting:
-            self._connect().attach(job, after=after)
+            self._connect().attach(job, after=after, previews=True)
             self._jobs.add(job)
 
     def _list_frames(self, jobs: Sequence[str]) -> None:

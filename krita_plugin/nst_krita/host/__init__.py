@@ -7,6 +7,7 @@ frames = FrameInserter(document, content.layer, "Starry Night", pen, on_inserted
 frames.put(Frame(key, "iteration 10", PixelBlock(…)))
 """
 
+from .active import AfterUndo
 from .annotations import MAX_BYTES as MAX_ANNOTATION
 from .annotations import MAX_MASK_BYTES, read_annotation, read_mask, write_annotation, write_masks
 from .colour import must_have_colour
@@ -16,6 +17,7 @@ from .frame_group import Frame
 from .frames import ANIMATED, CLOSED, CONVERTED, DELETED, MAX_STEPS, FrameInserter
 from .layers import Layer
 from .pen import PenWatch
+from .placing import Placing
 from .reading import Content, PixelBlock, read_content, read_start, read_style
 from .redo import RedoWatch
 from .regions import extent, read_alpha, read_colours, read_selection, sample_colours
@@ -29,6 +31,7 @@ __all__ = [
     "MAX_ANNOTATION",
     "MAX_MASK_BYTES",
     "MAX_STEPS",
+    "AfterUndo",
     "Colours",
     "Content",
     "Document",
@@ -39,6 +42,7 @@ __all__ = [
     "Layer",
     "PenWatch",
     "PixelBlock",
+    "Placing",
     "RedoWatch",
     "StyleChoice",
     "current",

@@ -8,9 +8,14 @@ from krita import Krita
 
 from ..qt import QtCore, QtWidgets
 from .document import KritaDocument
+from .layers import find
 from .pen import PenWatch, docker
 
 SETTLE_MS = 10
+#: So long Krita may take after a step of undo until it makes another layer active.
+UNDO_TURNS = 30
+#: Layers that are remembered, should the last of them be undone with ours.
+MAX_CHOSEN = 10
 #: Krita's docker with the list of layers.
 _LAYERS = "KisLayerBox"
 
@@ -27,6 +32,7 @@ class ActiveLayer:
         self, document: KritaDocument, kept: Any, is_ours: Callable[[Any], bool], pen: PenWatch
     ) -> None:
         self._document, self._kept, self._is_ours = document, kept, is_ours
+        self._kept_id = kept.uniqueId().toString() if kept is not None else ""
         self._others = _in_other_windows(document) if kept is not None else []
         self._pressed = pen.pressed
         # Of a lambda Qt keeps what it needs alive.
@@ -50,13 +56,75 @@ class ActiveLayer:
         if not self._document.is_open:
             return False
         active = self._document.active if self._kept is not None else None
-        if active is not None and active != self._kept and self._is_ours(active):
+        is_other = active is not None and active != self._kept and self._is_ours(active)
+        if is_other and find(self._document.root, self._kept_id) is not None:
             self._document.handle.setActiveNode(self._kept)
         for view, layers, kept in self._others:
             chosen = view.selectedNodes()
             if kept.isValid() and chosen and self._is_ours(chosen[0]):
                 layers.setCurrentIndex(QtCore.QModelIndex(kept))
         return True
+
+
+class AfterUndo(QtCore.QObject):
+    """Makes the painter's layer the active one again where he has undone or redone one that ``is_ours``.
+
+    Krita makes a layer that comes back the active one, and its neighbour where the active one goes. It stays
+    so where the painter himself had chosen a layer of ours; but none at all is never left active. GUI thread
+    only.
+    """
+
+    def __init__(self, document: KritaDocument, is_ours: Callable[[str], bool], pen: PenWatch) -> None:
+        """``is_ours``: of a layer's id."""
+        super().__init__()
+        self._document, self._pen = document, pen
+        self._is_ours: Callable[[Any], bool] = lambda node: is_ours(node.uniqueId().toString())
+        self._chosen: dict[str, Any] = {}  # id → the layers not ours that were active, the latest last
+        self._is_guarding = self._has_more = False
+        for name in ("edit_undo", "edit_redo"):
+            action = Krita.instance().action(name)
+            if action is not None:
+                action.triggered.connect(self._stepped)
+        pen.pressed.connect(self._look)
+        self._look()
+
+    def _look(self) -> None:
+        active = self._document.active if self._document.is_open else None
+        if active is not None and not self._is_ours(active):
+            layer_id = active.uniqueId().toString()
+            self._chosen.pop(layer_id, None)
+            self._chosen[layer_id] = active
+            self._chosen = dict(list(self._chosen.items())[-MAX_CHOSEN:])
+
+    def _stepped(self, *_: Any) -> None:
+        if not self._document.is_open or not self._document.is_in_front:
+            return
+        self._has_more = self._is_guarding
+        if not self._is_guarding:
+            # Krita has done the step, but makes another layer active only later.
+            self._look()
+            active = self._document.active
+            self._guard(None if active is not None and self._is_ours(active) else self._last_chosen())
+
+    def _guard(self, kept: Any | None) -> None:
+        self._is_guarding, self._has_more = True, False
+        guard = ActiveLayer(self._document, kept, self._is_ours, self._pen)
+        guard.let_go_after(UNDO_TURNS, lambda: self._settled(kept))
+
+    def _settled(self, kept: Any | None) -> None:
+        self._is_guarding = False
+        if not self._document.is_open or not self._document.is_in_front:
+            return
+        active, last = self._document.active, self._last_chosen()
+        if last is not None and (active is None or (kept is not None and self._is_ours(active))):
+            self._document.handle.setActiveNode(last)
+        if self._has_more:
+            self._guard(kept)
+
+    def _last_chosen(self) -> Any | None:
+        """The latest of the layers that were active which is in the document."""
+        root = self._document.root
+        return next((node for key, node in reversed(list(self._chosen.items())) if find(root, key)), None)
 
 
 def _in_other_windows(document: KritaDocument) -> list[tuple[Any, QtWidgets.QTreeView, Any]]:

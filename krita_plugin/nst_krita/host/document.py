@@ -46,6 +46,8 @@ class Document:
     file = ""
     is_open = False
     size: tuple[int, int] = (0, 0)
+    #: The ids of the layers chosen in Krita's list; none for a document behind others.
+    chosen: tuple[str, ...] = ()
 
     def source(self, layer_id: str | None = None) -> Layer:
         """The active layer, or the one with that id. Raises HostError."""
@@ -122,14 +124,22 @@ class KritaDocument(Document):
         """The node that is active where the painter works; None where no view shows the document."""
         # Asked for the active node, Krita 6 runs its event loop; and it tells that of the first view, while
         # each window has an active layer of its own.
-        window = Krita.instance().activeWindow()
-        view = window.activeView() if window is not None else None
-        is_in_front = view is not None and view.document() == self.handle
-        chosen = view.selectedNodes() if is_in_front else []
+        chosen = self._chosen
         if len(chosen) == 1:
             return chosen[0]
         node = self.handle.activeNode()
         return node if not chosen or node in chosen else chosen[0]
+
+    @property
+    def chosen(self) -> tuple[str, ...]:  # type: ignore[override]
+        return tuple(node.uniqueId().toString() for node in self._chosen)
+
+    @property
+    def _chosen(self) -> list[Any]:
+        window = Krita.instance().activeWindow()
+        view = window.activeView() if window is not None else None
+        is_in_front = view is not None and view.document() == self.handle
+        return view.selectedNodes() if is_in_front else []
 
     @property
     def isolated(self) -> Any | None:

@@ -8,6 +8,7 @@ from typing import Any, Callable, Collection, Mapping
 from .colour import colours_of
 from .document import Colours, KritaDocument
 from .layers import Layer, find, place_of
+from .placing import Placing
 from .reading import PixelBlock
 from .scratch import scratch_document
 from .writing import write_pixels
@@ -29,8 +30,8 @@ class Frame:
 class FrameGroup:
     """Layers in a group of that name above ``source``; all of it may be undone or deleted any time.
 
-    Between the two lie other layers only where they are groups of ``others`` (their ids), made of the same
-    source before: what is painted last is seen.
+    Between the two lie only groups and animations that ``others`` tells the ids of, made of the same source
+    before: what is painted last is seen. ``placing`` tells where on the canvas frames belong.
     The group blends with what lies beneath as ``source`` does: with its mode and opacity, and clipped if
     that inherits alpha.
     With ``replace`` there is one layer, locked, whose pixels change without undo steps; with ``locked`` all
@@ -52,13 +53,14 @@ class FrameGroup:
         replace: bool,
         locked: bool,
         others: Callable[[], Collection[str]],
+        placing: Placing,
         group_id: str,
         layers: Mapping[str, Any],
         on_made: Callable[[Any], None],
     ) -> None:
         self._document, self._source_id, self._name, self._colours = document, source.id, name, colours
         self._replace, self._locked, self._on_made = replace, locked, on_made
-        self._others = others
+        self._others, self._placing = others, placing
         # Oldest first. A frame that was deleted and fetched has had two layers, and undoing brings each back.
         self._keys: dict[str, Any] = dict(layers)
         self.id, self.steps = group_id, 0
@@ -119,6 +121,15 @@ class FrameGroup:
         source = self._source()
         around = place_of(source)[:-1] if source is not None else []
         return around[: len(its)] != its
+
+    @property
+    def is_displaced(self) -> bool:
+        """Whether nobody can tell where on the canvas frames belong now."""
+        return self._placing.offset(self._newest(self.nodes())) is None
+
+    def _newest(self, nodes: list[Any]) -> Any | None:
+        ages = {layer_id: age for age, layer_id in enumerate(self._keys)}
+        return max(nodes, key=lambda node: ages[_id_of(node)], default=None)
 
     @property
     def doubled(self) -> str:
@@ -214,7 +225,8 @@ class FrameGroup:
         frames = [(_id_of(node), node.visible()) for node in nodes]
         is_visible = group is not None and group.visible()
         self._is_aside = self._is_aside and not is_visible
-        return frames, is_visible, self.is_out_of_sight, self.doubled
+        is_displaced = self._placing.offset(self._newest(nodes)) is None
+        return frames, is_visible, self.is_out_of_sight, self.doubled, is_displaced
 
     def _follow(self, nodes: list[Any]) -> None:
         present, visible = self._by_age(nodes), [_id_of(node) for node in nodes if node.visible()]
@@ -251,6 +263,7 @@ class FrameGroup:
         """A new layer, not yet in the document: pixels set before that need no undo step of their own."""
         node = maker.createNode(frame.name, "paintlayer")
         write_pixels(node, frame.pixels)
+        self._placing.put(node)
         node.setLocked(self._locked or (self._replace and not frame.final))
         self._keys[_id_of(node)] = frame.key
         return node
@@ -304,7 +317,8 @@ class FrameGroup:
         node = self.nodes()[-1]
         if colours_of(node) != self._colours:  # the painter has converted this layer
             return False
-        write_pixels(node, frame.pixels)
+        write_pixels(node, frame.pixels, self._placing.latest)
+        self._placing.rewritten(node)
         node.setName(frame.name)
         # A stroke on it would be lost with the next frame, and undoing that stroke would spoil the pixels.
         node.setLocked(self._locked or not frame.final)

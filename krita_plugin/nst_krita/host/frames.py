@@ -17,6 +17,7 @@ from .errors import HostError
 from .frame_group import Frame, FrameGroup
 from .layers import Layer, find
 from .pen import PenWatch
+from .placing import Placing
 from .redo import RedoWatch
 from .under_way import is_free
 
@@ -43,10 +44,11 @@ class FrameInserter(QtCore.QObject):
     """Puts the frames of one job into a group above the layer that they were made from.
 
     ``put`` only queues. Frames go in one at a time, once the pen has been up for a second, no layer is seen
-    alone without them (Krita would show each for a moment), and no step of undo takes away what ``redo`` has
-    seen the painter undo. Each is one such step (the first one together with the group, which comes above
-    those of ``others``, ids of groups, that lie on ``source``), at most ``max_steps`` with the final one,
-    which always goes in, and as many as take ``max_bytes`` with it (0: any number).
+    alone without them (Krita would show each for a moment), ``placing`` tells where they belong, and no step
+    of undo takes away what ``redo`` has seen the painter undo. Each is one such step (the first one together
+    with the group, which comes above those of ``others``, ids of groups and animations, that lie on
+    ``source``), at most ``max_steps`` with the final one, which always goes in, and as many as take
+    ``max_bytes`` with it (0: any number).
     With ``replace`` there is one layer, locked, whose pixels change without undo steps; with ``locked`` all
     frames are. ``group_id`` and ``layers`` (layer id → key) are those of an earlier session: frames go on
     into that group if the document still has it.
@@ -79,6 +81,7 @@ class FrameInserter(QtCore.QObject):
         max_bytes: int = 0,
         begun: float | None = None,
         redo: RedoWatch | None = None,
+        placing: Placing | None = None,
         others: Callable[[], Collection[str]] = tuple,
         colours: Colours | None = None,
         locked: bool = False,
@@ -106,6 +109,7 @@ class FrameInserter(QtCore.QObject):
             replace=replace,
             locked=locked,
             others=others,
+            placing=placing or Placing(document, source.id),
             group_id=group_id,
             layers=layers or {},
             on_made=on_made,
@@ -278,7 +282,8 @@ class FrameInserter(QtCore.QObject):
             self._on_gone("")
         is_calm = self._pen.is_calm()
         self._redo.look()
-        if self._coming is None or self.keeps_redo:
+        waits = self.keeps_redo or (self.pending > 0 and self._group.is_displaced)
+        if self._coming is None or waits:
             looks = self._look(may_show=is_calm and self._coming is None)
             has_painted = is_calm and self._pen.has_painted(self._document, self._looked)
             if has_painted:
@@ -286,7 +291,7 @@ class FrameInserter(QtCore.QObject):
             if looks != self._looks or has_painted:
                 self._looks = looks
                 self._on_changed()
-        if not is_calm or self._group.is_out_of_sight or self.keeps_redo:
+        if not is_calm or self._group.is_out_of_sight or waits:
             return
         if self.pending:
             self._pen.start()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Iterator
 
+from krita import Krita
+
 from ..qt import QtCore, QtGui
 
 Rect = QtCore.QRect
@@ -52,8 +54,20 @@ class Layer:
         return self.node.bounds()
 
     def thumbnail(self, side: int) -> QtGui.QImage:
-        """A picture of it, at most ``side`` px wide and high."""
-        return self.node.thumbnail(side, side)
+        """A picture of it on its whole canvas, at most ``side`` px wide and high."""
+        # Krita draws the canvas into whatever size it is told.
+        width, height = _canvas_of(self.node)
+        longest = max(width, height)
+        return self.node.thumbnail(*(max(1, round(side * length / longest)) for length in (width, height)))
+
+
+def _canvas_of(node: Any) -> tuple[int, int]:
+    """Width and height in px of the image that has the node; 1, 1 where none has it."""
+    while node.parentNode() is not None:
+        node = node.parentNode()
+    roots = ((known.rootNode(), known) for known in Krita.instance().documents())
+    found = next((known for root, known in roots if root == node), None)
+    return (found.width(), found.height()) if found is not None else (1, 1)
 
 
 def below(node: Any) -> Iterator[Any]:

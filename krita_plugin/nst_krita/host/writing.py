@@ -10,11 +10,15 @@ from .reading import PixelBlock
 STRIP_ROWS = 128
 
 
-def write_pixels(node: Any, pixels: PixelBlock) -> None:
-    """Put them where they belong in that layer, which has to have their colours; no undo step."""
+def write_pixels(node: Any, pixels: PixelBlock, offset: tuple[int, int] = (0, 0)) -> None:
+    """Put them where they belong in that layer, ``offset`` px from there; no undo step.
+
+    It has to have their colours.
+    """
+    x, y = pixels.x + offset[0], pixels.y + offset[1]
     # Strip by strip: for the whole, Qt would take fresh memory, which costs more than the copying itself.
     data, stride = memoryview(pixels.data), len(pixels.data) // pixels.height
     for row in range(0, pixels.height, STRIP_ROWS):
         rows = min(STRIP_ROWS, pixels.height - row)
         strip = bytes(data[row * stride : (row + rows) * stride])
-        node.setPixelData(strip, pixels.x, pixels.y + row, pixels.width, rows)
+        node.setPixelData(strip, x, y + row, pixels.width, rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import Any, Mapping, NamedTuple, Sequence
 
@@ -107,7 +108,8 @@ def read_recolouring(options: Options, document: host.Document, origin: Origin) 
 
 def record_of(job: Job, settings: Mapping[str, Any]) -> JobRecord:
     """What the document is to remember of a job that has just been started with these settings."""
-    return JobRecord(job.id, job.title, job.style_name, job.layers.value, job.layer_id, settings)
+    texts = job.id, job.title, job.style_name, job.layers.value, job.layer_id
+    return JobRecord(*texts, settings, begun=int(time.time()))
 
 
 def job_again(record: JobRecord, document: host.Document) -> Job:
@@ -125,10 +127,14 @@ def job_again(record: JobRecord, document: host.Document) -> Job:
     job.frames = {
         frame.sequence: frame.iteration for frame in record.frames.values() if frame.sequence != ALL_FRAMES
     }
-    if layers.has_all:
-        came = range(1, max(record.seen, default=0))
-        job.left_out = tuple(sorted(set(came).difference(record.seen)))
+    job.left_out = passed_over(record, layers)
     return job
+
+
+def passed_over(record: JobRecord, layers: Layers) -> tuple[int, ...]:
+    """Sequences that have never been layers, of those before the latest that has; in place none is missed."""
+    came = range(1, max(record.seen, default=0)) if layers.has_all else ()
+    return tuple(sorted(set(came).difference(record.seen)))
 
 
 def ended_again(record: JobRecord, document: host.Document) -> Job:

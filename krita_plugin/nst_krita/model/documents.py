@@ -29,7 +29,10 @@ class Offer(NamedTuple):
 
 
 class Documents(Observable):
-    """The history of each open document. ``offers``: for the document that the painter looks at."""
+    """The history of each open document. ``offers``: for the document that the painter looks at.
+
+    Observers of ``kept`` hear of news from the server about jobs that no document remembers.
+    """
 
     offers = Property(())
 
@@ -86,17 +89,27 @@ class Documents(Observable):
         self._dropped.add(job)
         self._refresh()
 
-    def look(self, document: host.Document, followed: Collection[str]) -> None:
-        """The painter looks at ``document``: see what became of its jobs, those ``followed`` aside."""
+    def look(self, document: host.Document, followed: Collection[str], others: Collection[str] = ()) -> None:
+        """The painter looks at ``document``: see what became of its jobs, those ``followed`` aside, and of
+        ``others``, which no document remembers."""
         self._current, self._followed = document.id, followed
         if document:
             self.history(document)
-            wanted = [record.id for record in self._waiting() if record.id not in self._asked]
-            self._asked.update(wanted)
-            self._silent.difference_update(wanted)
-            if wanted:
-                self._network.list_frames(wanted)
+        known = [*(record.id for record in self._waiting()), *others]
+        wanted = [job for job in dict.fromkeys(known) if job not in self._asked]
+        self._asked.update(wanted)
+        self._silent.difference_update(wanted)
+        if wanted:
+            self._network.list_frames(wanted)
         self._refresh()
+
+    def kept(self, job: str) -> Mapping[int, bool] | None:
+        """The frames of that job that the server has, and whether they are the final one; None: not known."""
+        return self._kept.get(job)
+
+    def is_dropped(self, job: str) -> bool:
+        """Whether the server does not know it."""
+        return job in self._dropped
 
     def offer_settings(self, document: host.Document, offered: bool = True) -> None:
         """Offer the settings used last in ``document``, or no longer."""
@@ -125,6 +138,7 @@ class Documents(Observable):
         else:
             return False
         self._refresh()
+        self.notify("kept")
         return True
 
     def _drop_complete(self, job: str) -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterable, NamedTuple
+from typing import Any, Iterable, Mapping, NamedTuple
 
 from .. import host
-from ..qt import is_file
+from ..qt import is_file, local_time
 from ..settings import Settings
+from ..translation import tr_n
 from .documents import Documents, Offer
+from .history import JobRecord, record_from
 from .jobs import Job
 from .properties import Observable, Property
-from .titles import translated
+from .titles import styles_in, translated
 from .words import tr
 
 #: Jobs that are offered again in a later session.
@@ -18,7 +20,10 @@ MAX_EARLIER = 5
 
 
 class Entry(NamedTuple):
-    """A job, and of the document that it paints in: its file ("" where it has none), name, and size in px."""
+    """A job, and of the document that it paints in: its file ("" where it has none), name, and size in px.
+
+    ``record``: what a document would remember of it, as JSON; earlier versions wrote none.
+    """
 
     job: str
     title: str
@@ -26,6 +31,7 @@ class Entry(NamedTuple):
     name: str = ""
     width: int = 0
     height: int = 0
+    record: Mapping[str, Any] = {}
 
     @classmethod
     def of(cls, job: Job, document: host.Document) -> Entry:
@@ -45,7 +51,16 @@ class Earlier(Observable):
         self._settings, self._documents = settings, documents
         self._entries = tuple(filter(None, map(_entry, settings.get("jobs", list))))
         self._viewed = ""  # the file of the document in view
-        documents.observe(self._show, "offers")
+        documents.observe(self._show, "offers", "kept")
+
+    def record(self, job: str, layers: str) -> JobRecord | None:
+        """What is known of that job; None if it is none of them. ``layers``: what is to become of its frames
+        where that was not written down."""
+        entry = next((known for known in self._entries if known.job == job), None)
+        if entry is None:
+            return None
+        title = translated(entry.title)
+        return record_from(entry.record) or JobRecord(job, title, styles_in(title), layers, "", {})
 
     def look(self, document: host.Document) -> None:
         """The painter looks at ``document``."""
@@ -69,7 +84,8 @@ class Earlier(Observable):
 
     def _show(self) -> None:
         offered = {offer.job for offer in self._documents.offers}
-        wanted = (entry for entry in self._entries if entry.job not in offered)
+        known = (entry for entry in self._entries if not self._documents.is_dropped(entry.job))
+        wanted = (entry for entry in known if entry.job not in offered)
         self.offers = tuple(filter(None, map(self._offer, wanted)))
 
     def _offer(self, entry: Entry) -> Offer | None:
@@ -78,10 +94,21 @@ class Earlier(Observable):
         if entry.file and not is_here and is_file(entry.file):
             return None
         if is_here or not entry.name:
-            return Offer(entry.job, tr("Earlier: {}").format(title), tr("Fetch"), title)
-        size = entry.width, entry.height
-        words = tr("Earlier, in {} ({} × {} px): {}").format(entry.name, *size, title)
-        return Offer(entry.job, words, tr("Fetch"), title, size)
+            size, words = (0, 0), tr("Earlier: {}").format(title)
+        else:
+            size = entry.width, entry.height
+            words = tr("Earlier, in {} ({} × {} px): {}").format(entry.name, *size, title)
+        return Offer(entry.job, " · ".join([words, *self._more_of(entry)]), tr("Fetch"), title, size)
+
+    def _more_of(self, entry: Entry) -> list[str]:
+        """When it was, and what the server has of it, as far as that is known."""
+        record, kept = record_from(entry.record), self._documents.kept(entry.job)
+        more = [local_time(record.begun)] if record is not None and record.begun else []
+        if kept is not None:
+            more.append(tr_n("{} frame", "{} frames", len(kept)).format(len(kept)))
+            if not any(kept.values()):
+                more.append(tr("not finished yet"))
+        return more
 
 
 def misfit(offer: Offer, document: host.Document) -> str:
@@ -96,7 +123,7 @@ def misfit(offer: Offer, document: host.Document) -> str:
 
 
 def _entry(saved: Any) -> Entry | None:
-    kinds = (str, str, str, str, int, int)
-    if not isinstance(saved, list) or len(saved) not in (2, 6):  # two, by earlier versions
+    kinds = (str, str, str, str, int, int, dict)
+    if not isinstance(saved, list) or len(saved) not in (2, 6, 7):  # fewer, by earlier versions
         return None
     return Entry(*saved) if all(map(isinstance, saved, kinds)) else None

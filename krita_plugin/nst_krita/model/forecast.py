@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import Any, Mapping, NamedTuple
 
 from ..settings import Settings
-from .connection import Connection
+from .connection import Connection, Link
 from .jobs import Job, JobState
 from .options import Options
 from .properties import Observable
-from .words import duration, memory_size, tr
+from .words import duration, memory_size, sentence, tr
 
 #: Measurements that are kept, the latest last.
 MAX_MEASURED = 24
@@ -34,15 +35,26 @@ class Expectation(NamedTuple):
 class Forecast(Observable):
     """Watches jobs and tells what the next one will take. Observers of ``measured`` hear of a new one.
 
-    A measurement: device, encoder, whether coarse to fine, pixels, seconds for each iteration, bytes.
+    A measurement: device, encoder, whether coarse to fine, pixels, seconds for each iteration, bytes; seconds
+    that the first job after the server's start waited for its first iteration.
     """
 
     def __init__(self, settings: Settings, options: Options, connection: Connection) -> None:
         self._settings, self._options, self._connection = settings, options, connection
         self._running: dict[str, tuple[float, int]] = {}  # job → since when, largest scale in pixels
+        self._accepted: dict[str, float] = {}  # job → since when it is prepared
+        self._startup = 0.0  # of the process that computes now, as it was measured
+        self._is_warm = False  # whether that process is there
+        connection.observe(self._follow, "link")
+
+    def _follow(self) -> None:
+        if self._connection.link is not Link.CONNECTED:
+            self._is_warm, self._startup = False, 0.0
+            self._accepted.clear()
 
     def watch(self, job: Job, event: Any) -> None:
         """Measure ``job``, which has just followed ``event``."""
+        self._watch_startup(job, event)
         if job.state is JobState.PAUSED:
             self._running.pop(job.id, None)
         elif event.type == "state" and job.state is JobState.RUNNING and not job.iteration:
@@ -55,6 +67,16 @@ class Forecast(Observable):
             began, pixels = self._running.pop(job.id)
             if event["reason"] == "completed" and pixels and event.get("memory"):
                 self._keep(job, event, pixels, (time.monotonic() - began) / event["iteration"])
+
+    def _watch_startup(self, job: Job, event: Any) -> None:
+        if job.state is JobState.RUNNING and not self._is_warm:
+            self._is_warm = True
+            since = self._accepted.get(job.id)
+            self._startup = time.monotonic() - since if since is not None else 0.0
+        elif job.state is JobState.PREPARING and not event.get("unit"):  # with it a download, never again
+            self._accepted.setdefault(job.id, time.monotonic())
+        elif not self._is_warm:
+            self._accepted.pop(job.id, None)
 
     def of(self, width: int, height: int) -> tuple[float, float] | None:
         """Seconds and bytes for a job on a content of so many px; None without a measurement that fits."""
@@ -76,13 +98,18 @@ class Forecast(Observable):
         expected = self.of(width, height)
         if expected is not None:
             seconds, memory = expected
+            seconds += 0.0 if self._is_warm else self._usual_startup
             words = tr("{} · about {}").format(memory_size(memory), duration(seconds))
         else:
             memory = BYTES_PER_PIXEL * self._pixels(width, height)
             words = tr("up to {} · time not known yet").format(memory_size(memory))
-        is_cpu = self._device.lower().startswith("cpu")
-        is_long = is_cpu and self._side(width, height) > LONG_ON_CPU
-        return Expectation(words, tr("That takes long on a processor.") if is_long else "")
+        if not self._device.lower().startswith("cpu"):
+            return Expectation(words)
+        is_long = self._side(width, height) > LONG_ON_CPU
+        long = tr("That takes long on a processor.") if is_long else ""
+        is_too_large = not self._connection.remote and 0 < _machine_memory() < memory
+        smaller = tr("There is less memory, so it is painted smaller, then enlarged.") if is_too_large else ""
+        return Expectation(words, sentence(long, smaller))
 
     def _side(self, width: int, height: int) -> float:
         """The longest side that is painted, in px."""
@@ -95,6 +122,12 @@ class Forecast(Observable):
     def _device(self) -> str:
         """The one in use, or that of the latest job; "" while none is known."""
         return self._connection.device or next((known["device"] for known in self._measured()[::-1]), "")
+
+    @property
+    def _usual_startup(self) -> float:
+        """Seconds from being accepted to the first iteration where the server has just been started."""
+        known = (known["startup"] for known in self._measured()[::-1] if known["device"] == self._device)
+        return next(known, 0.0)
 
     def _fits(self, known: Mapping[str, Any]) -> bool:
         latest = self._measured()[-1]
@@ -113,12 +146,15 @@ class Forecast(Observable):
             "pixels": pixels,
             "seconds": seconds,
             "memory": event["memory"],
+            "startup": self._startup or self._usual_startup,
         }
         self._settings.set("speeds", [*self._measured(), made][-MAX_MEASURED:])
         self.notify("measured")
 
     def _measured(self) -> list[dict[str, Any]]:
-        return [known for known in self._settings.get("speeds", list) if _is_measurement(known)]
+        # Those of earlier versions say nothing of the start.
+        known = self._settings.get("speeds", list)
+        return [{"startup": 0.0, **each} for each in known if _is_measurement(each)]
 
 
 def _is_measurement(value: Any) -> bool:
@@ -126,4 +162,15 @@ def _is_measurement(value: Any) -> bool:
         return False
     numbers = [value.get("pixels"), value.get("seconds"), value.get("memory")]
     are_numbers = all(isinstance(number, (int, float)) and number > 0 for number in numbers)
+    startup = value.get("startup", 0.0)
+    if not isinstance(startup, (int, float)) or startup < 0:
+        return False
     return are_numbers and all(isinstance(value.get(name), str) for name in ("device", "encoder"))
+
+
+def _machine_memory() -> int:
+    """Bytes of memory that this computer has; 0 where the system does not tell."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # Windows, among others
+        return 0

@@ -7,7 +7,7 @@ Its form in the document (JSON)::
     STYLE     {"path", "weight", "scale", "region": REGION}        without a region: it paints everywhere
     REGION    {"layer": its id, "name", "colour": where it has this one} or, of a selection,
               {"layer": "", "name": "", "mask": name of the document's annotation that holds it}
-    JOB       {"id", "title", "style", "layers", "source", "open", "group", "settings": SETTINGS,
+    JOB       {"id", "title", "style", "layers", "source", "begun", "open", "group", "settings": SETTINGS,
                "changes": {revision: live parameters}, "seen": [sequences],
                "frames": {layer id: [sequence, iteration, revision]}}    sequence 0: their animation
 """
@@ -17,7 +17,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Mapping, NamedTuple, Sequence
 
 from ..backend import wire
@@ -48,7 +48,7 @@ class JobRecord:
     """One job. ``source``: the id of the layer that it paints. ``seen``: sequences that have been layers.
 
     ``settings``: as of Start; ``changes``: what the sliders changed since, all of it, by revision.
-    ``is_open``: whether frames may still come.
+    ``is_open``: whether frames may still come. ``begun``: when it was, in seconds since 1970; 0: not known.
     """
 
     id: str
@@ -62,6 +62,11 @@ class JobRecord:
     frames: dict[str, FrameRecord] = field(default_factory=dict)
     seen: list[int] = field(default_factory=list)
     is_open: bool = True
+    begun: int = 0
+
+    def anew(self) -> JobRecord:
+        """The same job for a document that has none of its layers."""
+        return replace(self, changes=dict(self.changes), group="", frames={}, seen=[], is_open=True)
 
     def keep(self, layer: str, frame: FrameRecord) -> None:
         """The frame is this layer now; "" where it has none of its own."""
@@ -105,6 +110,7 @@ class JobRecord:
             "style": self.style_name,
             "layers": self.layers,
             "source": self.source,
+            "begun": self.begun,
             "open": self.is_open,
             "group": self.group,
             "settings": self.settings,
@@ -128,7 +134,15 @@ class JobRecord:
             frames={layer: _frame(*frame) for layer, frame in value["frames"].items()},
             seen=[_count(sequence, MAX_SEQUENCE) for sequence in value["seen"]],
             is_open=bool(value["open"]),
+            begun=_count(value.get("begun", 0), 2**53),  # earlier versions did not write it
         )
+
+
+def record_from(value: Any) -> JobRecord | None:
+    """What ``to_json`` has written down; None where it cannot be read."""
+    with contextlib.suppress(*_DAMAGED):
+        return JobRecord.from_json(value)
+    return None
 
 
 def _must_be_writable(value: Any) -> None:
@@ -202,8 +216,14 @@ class History:
 
     @property
     def groups(self) -> list[str]:
-        """The ids of the groups that hold frames."""
-        return [record.group for record in self.jobs.values() if record.group]
+        """The ids of the groups that hold frames, and of the animations made of them."""
+        found = [record.group for record in self.jobs.values() if record.group]
+        return found + [
+            layer
+            for record in self.jobs.values()
+            for layer, frame in record.frames.items()
+            if frame.sequence == ALL_FRAMES
+        ]
 
     @property
     def latest(self) -> JobRecord | None:
@@ -245,7 +265,7 @@ class History:
             _must_be_writable(settings)
             history.settings = _settings(settings) or None
         for entry in jobs:
-            with contextlib.suppress(*_DAMAGED):
-                record = JobRecord.from_json(entry)
+            record = record_from(entry)
+            if record is not None:
                 history.jobs[record.id] = record
         return history

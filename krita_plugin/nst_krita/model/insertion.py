@@ -15,7 +15,9 @@ from .words import encoder_name, memory_size, sentence, tr
 
 #: What the painter can do where frames can no longer be inserted.
 _WAYS_BACK = {
-    host.CLOSED: tr("Open it again to insert them."),
+    host.CLOSED: tr(
+        "Open it again to insert them; if it was never saved, fetch them into another of its size."
+    ),
     host.CONVERTED: tr("Undo that to insert them."),
     host.DELETED: tr("Redo it, or press Insert, to have them in the document."),
     host.ANIMATED: tr("Undo that to have them as layers."),
@@ -42,7 +44,7 @@ class Insertion:
         write: Callable[[], None],
         groups: Callable[[], Collection[str]] = tuple,
     ) -> None:
-        """``groups``: ids of the groups of frames that the document has."""
+        """``groups``: ids of the groups and animations of frames that the document has."""
         self._job, self.document, self._above = job, document, above
         self.record = record
         self._pen, self._network = pen, network
@@ -56,6 +58,8 @@ class Insertion:
         self._final: int | None = None  # its sequence, once it has come
         self._begun = time.monotonic()  # strokes since then are not to be covered
         self._groups, self._redo = groups, host.RedoWatch(document)
+        self._placing = host.Placing(document, record.source)
+        self._after_undo = host.AfterUndo(document, self._is_ours, pen)
         if not job.has_ended:
             pen.start()
 
@@ -121,8 +125,11 @@ class Insertion:
         self._network.fetch(self._job.id, wanted, after=max(self._job.frames, default=0))
 
     def insert_now(self) -> None:
-        """The frames that wait need not wait for the painter to redo what he can."""
+        """The frames that wait need not wait until the painter redoes what he can, or undoes what became of
+        the image."""
         self._redo.give_up()
+        if self.pending:  # else nobody has told him
+            self._placing.accept()
         self._tell()
 
     def _wanted(self, which: Sequence[int] | None) -> tuple[int, ...]:
@@ -209,6 +216,7 @@ class Insertion:
             max_bytes=self._job.room,
             begun=self._begun,
             redo=self._redo,
+            placing=self._placing,
             others=self._groups,
             colours=self._colours,
             locked=self._job.locks,
@@ -254,6 +262,9 @@ class Insertion:
         self._held[sequence] = size
         self._on_skipped(sequence)
 
+    def _is_ours(self, layer_id: str) -> bool:
+        return layer_id in self.record.frames or layer_id == self.record.group != ""
+
     def _keep(self, sequence: int) -> None:
         """Let the document remember which layer it is; it may be saved while Krita is still adding that."""
         if self._inserter is None:
@@ -296,11 +307,15 @@ class Insertion:
 
     def _tell(self) -> None:
         """Say why frames are not to be seen, or not as they are."""
-        waits = self._inserter is not None and self._inserter.keeps_redo
+        waits = self._inserter is not None and (self._inserter.keeps_redo or self._is_displaced)
         self._job.keeps_redo = max(1, self.pending) if waits else 0
-        self._job.frames_note = sentence(self._aside_words(), self._held_words())
+        self._job.frames_note = sentence(self._waiting_words(), self._held_words())
 
-    def _aside_words(self) -> str:
+    @property
+    def _is_displaced(self) -> bool:
+        return self._placing.is_lost and self.pending > 0
+
+    def _waiting_words(self) -> str:
         if self._inserter is None:
             return ""
         if self._inserter.keeps_redo:
@@ -308,8 +323,16 @@ class Insertion:
                 "Frames wait: a new layer would take away what you can redo. Redo it or paint on, or press "
                 "Insert."
             )
-        count = len(self._inserter.inserted)
-        if self._inserter.is_out_of_sight and (count or self.pending):
+        if self._is_displaced:
+            return tr(
+                "Frames wait: the image was scaled, cropped, turned or moved meanwhile. Undo that, or press "
+                "Insert to have them where they came before."
+            )
+        return self._aside_words(self._inserter)
+
+    def _aside_words(self, inserter: host.FrameInserter) -> str:
+        count = len(inserter.inserted)
+        if inserter.is_out_of_sight and (count or self.pending):
             waits = tr("Frames wait.") if self.pending else ""
             return sentence(
                 tr(
@@ -320,13 +343,13 @@ class Insertion:
             )
         if not count:
             return ""
-        if self._inserter.is_aside:
+        if inserter.is_aside:
             return tr_n(
                 "{} frame waits hidden, so that you see what you paint. Show it with the eye.",
                 "{} frames wait hidden, so that you see what you paint. Show them with the eye.",
                 count,
             ).format(count)
-        source = self._inserter.doubled
+        source = inserter.doubled
         words = tr("“{}” shows through its frames, which blend as it does. Hide it to see them alone.")
         return words.format(source) if source else ""
 

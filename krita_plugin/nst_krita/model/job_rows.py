@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .. import host
+from .document_model import passed_over
 from .documents import Documents
 from .earlier import Entry
 from .insertion import Insertion
@@ -42,6 +43,16 @@ class JobRows(Observable):
         self.jobs = (*self.jobs, job)
         self.name_documents()
         self._limit(job.document_id)
+
+    def move(self, job: Job, document: host.Document, insertion: Insertion) -> None:
+        """A job goes on in ``document``: that in which it began has been closed."""
+        self._insertions[job.id].close()
+        self._insertions[job.id] = insertion
+        job.document_id, job.is_homeless, job.note = document.id, False, ""
+        job.inserted, job.undone = (), set()
+        job.left_out = passed_over(insertion.record, job.layers)
+        self.name_documents()
+        self.notify("jobs")  # which document it is of decides where it stands
 
     def add_earlier(self, job: Job, insertion: Insertion) -> None:
         """A job of an earlier session, which the document still has the frames of."""
@@ -98,7 +109,8 @@ class JobRows(Observable):
 
     def entry(self, job: Job) -> Entry:
         """What is remembered of it when its document is closed, or Krita."""
-        return self._entries.get(job.id) or Entry(job.id, job.title)
+        entry = self._entries.get(job.id) or Entry(job.id, job.title)
+        return entry._replace(record=self._insertions[job.id].record.anew().to_json())
 
     def is_homeless(self, job: Job) -> bool:
         """Whether its document has been closed, or it has been dismissed meanwhile.

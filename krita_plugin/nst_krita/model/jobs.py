@@ -46,11 +46,13 @@ class Job(Observable):
     ``wants_pause``: whether it shall pause or go on, until the server says that it does. ``locks``: whether
     its frames become locked layers; ``room``: bytes that these may take, 0 for any number; ``undone``: of
     those ``left_out``, which have been layers; ``frames_note``: why frames are not to be seen;
-    ``keeps_redo``: how many wait, as a layer more would take away what the painter can redo. ``styles``: the
+    ``keeps_redo``: how many wait until he asks for them, as a layer more would take away what he can redo, or
+    nobody can tell where they belong. ``styles``: the
     docker's, for their shares; empty for a job of an earlier session. ``document_name``: of its document,
     where it has to be told which that is. ``is_folded``:
-    whether it has ended and is shown in one line. ``looks``: how often its layers may have come to look
-    otherwise.
+    whether it has ended and is shown in one line. ``is_homeless``: whether its document has been closed, so
+    that no frame can become a layer. ``looks``: how often its layers may have come to look
+    otherwise. ``position``: how many stand before it in the server's queue.
     """
 
     state = Property(JobState.SENDING)
@@ -66,8 +68,10 @@ class Job(Observable):
     keeps_redo = Property(0)
     is_shown = Property(True)
     is_folded = Property(False)
+    is_homeless = Property(False)
     document_name = Property("")
     looks = Property(0)
+    position = Property(0)
 
     def __init__(
         self,
@@ -184,6 +188,7 @@ class Job(Observable):
         if self.wants_pause == (state is JobState.PAUSED):
             self.wants_pause = None
         self.encoder = fields.get("encoder") or self.encoder
+        self.position = fields.get("position") or 0
         self.words, self.fraction = self._describe(state, fields)
         self.state = state
 

@@ -10,26 +10,26 @@ from ..backend.network import BadImage, Network
 from ..settings import Settings
 from .colour_map import FlatColour
 from .connection import Connection
-from .document_model import dragged_layer, ended_again, job_again
+from .document_model import dragged_layer
 from .documents import Documents, Offer
 from .download import Download
-from .earlier import Earlier, misfit
 from .forecast import Expectation, Forecast
 from .history import JobRecord
 from .insertion import Insertion
-from .job_rows import MAX_ENDED, JobRows
+from .job_rows import JobRows
 from .jobs import Job, JobState
 from .live import LiveChanges, timer
 from .options import Options
 from .presets import Preset, Presets
 from .properties import Observable, Property
 from .reading import Begun, Reading
+from .refused import Refused
 from .regions import ColourRegion, LayerRegion, SelectedRegion, colours_of, divided
+from .returning import Returning
 from .server import Server
 from .settings_in_use import SettingsInUse
 from .style_list import StyleList
 from .styles import FileStyle, KritaStyle, open_style
-from .titles import styles_in
 from .waiting import Waiting
 from .words import refusal, tr
 
@@ -67,8 +67,10 @@ class Root(Observable):
         self._in_use = SettingsInUse(settings, self.options, self.styles, self.documents)
         self.reading = Reading(self.options, self.styles, self._in_use, self.documents, self.download)
         self.waiting = Waiting(self._say)
+        self._why_not = Refused(self._say, lambda: self.message)
         self.stops_at_quit = False
-        self._earlier = Earlier(settings, self.documents)
+        self._returning = Returning(settings, self.documents, rows, self._network, self._insertion, self._say)
+        self._earlier = self._returning.earlier
         self._earlier.observe(self._show_offers, "offers")
         self.documents.observe(self._show_offers, "offers")
         self.options.observe(self._options_changed)
@@ -151,12 +153,12 @@ class Root(Observable):
         try:
             begun = read()
         except (host.HostError, BadImage) as error:
-            self.message = str(error)
+            self._why_not.tell(str(error))
             return
         except wire.params.InvalidParams as error:
-            self.message = refusal(f"params.{error.field}", error.problem, error.hint)
+            self._why_not.tell(refusal(f"params.{error.field}", error.problem, error.hint))
             return
-        self._follow(begun.job, begun.document, begun.above, begun.record)
+        self.rows.add(begun.job, self._insertion(begun.job, begun.document, begun.above, begun.record))
         self._network.submit(begun.request)
         self.documents.add(begun.document, begun.record)
         self.look()  # wherever the painter is by now
@@ -176,7 +178,7 @@ class Root(Observable):
         job.wanted, job.words = "cancel", tr("cancelling")
         self._network.tell("cancel", job.id)
         self.insertion(job).remove()
-        self._remember()
+        self._returning.remember()
 
     def dismiss(self, job: Job) -> None:
         """Show an ended job no longer; its layers stay. One that was lost to a server is offered again."""
@@ -209,12 +211,16 @@ class Root(Observable):
             self._live.leave()
             self.message = ""  # which was about the document before
         self.rows.viewed = document.id
-        self._retire()
-        self._earlier.look(document)
-        self.documents.look(document, [job.id for job in self.jobs if not self.rows.is_homeless(job)])
+        self._returning.retire()
         if is_new:
             self.message = self._in_use.meet(document, bool(self.unfinished)) or self.message
-            self._recall(document)
+        if document:
+            self._returning.take_up(document)
+        self._earlier.look(document)
+        followed = [job.id for job in self.jobs if not self.rows.is_homeless(job)]
+        self.documents.look(document, followed, [offer.job for offer in self._earlier.offers])
+        if is_new:
+            self._returning.recall(document)
         if is_other:
             self._live.arrive()
         self.rows.name_documents()
@@ -225,13 +231,8 @@ class Root(Observable):
         if not offer.job:
             self.message = self._in_use.use_offered(document)
             return
-        record = self.documents.history(document).jobs.get(offer.job)
-        self.message = misfit(offer, document) if record is None else ""
-        if record is None and offer.title and not self.message:
-            layers = self.options["layers"].value
-            record = JobRecord(offer.job, offer.title, styles_in(offer.title), layers, "", {})
-        if record is not None:
-            self._fetch(record)
+        self._returning.take(offer, self.options["layers"].value)
+        self.look()
 
     def decline(self, offer: Offer) -> None:
         """Offer that no more; the server deletes the job when it is old."""
@@ -244,7 +245,7 @@ class Root(Observable):
 
     def _forget_earlier(self, job_id: str) -> None:
         self._earlier.forget(job_id)
-        self._remember()
+        self._returning.remember()
 
     def _show_offers(self) -> None:
         self.offers = (*self.documents.offers, *self._earlier.offers)
@@ -266,49 +267,6 @@ class Root(Observable):
         """Set the docker as it was for that job."""
         insertion = self.insertion(job)
         self.message = self._in_use.use(insertion.record.settings_of(""), insertion.document)
-
-    def _fetch(self, record: JobRecord) -> None:
-        """Bring the frames of that job into the present document."""
-        self.message = ""
-        document = host.current()
-        try:
-            active = document.source()
-            host.must_have_colour(document.colours)
-        except host.HostError as error:
-            self.message = str(error)
-            return
-        for known in [known for known in self.jobs if known.id == record.id]:
-            self.dismiss(known)
-        record.source = record.source or active.id
-        above = next((layer for layer in document.layers() if layer.id == record.source), active)
-        self.documents.add(document, record)
-        self._follow(job_again(record, document), document, above, record)
-        self._network.attach(record.id, after=max(record.seen, default=0))
-        self._forget_earlier(record.id)
-        self.look()
-
-    def _recall(self, document: host.Document) -> None:
-        """Have rows for the jobs that a document was saved with, whose frames it still has."""
-        records = [record for record in self.documents.history(document).jobs.values() if not record.is_open]
-        layers = {layer.id: layer for layer in document.layers()} if records else {}
-        here = [record for record in records if record.group in layers][-MAX_ENDED:]
-        for record in reversed(here):
-            if any(job.id == record.id for job in self.jobs):
-                continue  # Krita has run its event loop meanwhile, and it has a row already
-            above = layers.get(record.source, layers[record.group])
-            job = ended_again(record, document)
-            self.rows.add_earlier(job, self._insertion(job, document, above, record))
-
-    def _retire(self) -> None:
-        """Ended jobs whose document is closed: their frames can be had in any other."""
-        for job in self.jobs:
-            if not job.has_ended or not self.rows.is_homeless(job) or job not in self.jobs:
-                continue
-            self.insertion(job).close()
-            if job.owes_frames:
-                self._earlier.add(self.rows.entry(job))
-            self.rows.dismiss(job)
-        self._remember()
 
     # What happens.
 
@@ -352,7 +310,7 @@ class Root(Observable):
         is_complete = not job.owes_frames and not job.is_lost
         if insertion is not None and not insertion.pending and not insertion.is_homeless and is_complete:
             self.documents.end(job.id)
-        self._retire()
+        self._returning.retire()
 
     def _refused(self, job: Job, event: Any) -> None:
         if event.get("code") != "unknown_job":
@@ -373,9 +331,6 @@ class Root(Observable):
             job.preview = (event.pixels.width, event.pixels.height, event.data)
             self._network.taken(len(event.data))
 
-    def _follow(self, job: Job, document: host.KritaDocument, above: host.Layer, record: JobRecord) -> None:
-        self.rows.add(job, self._insertion(job, document, above, record))
-
     def _insertion(self, job: Job, document: Any, above: host.Layer, record: JobRecord) -> Insertion:
         def write() -> None:
             self.documents.write(document)
@@ -390,6 +345,7 @@ class Root(Observable):
     # Live changes, and what is remembered.
 
     def _options_changed(self) -> None:
+        self._why_not.settle()
         self._live.start()
         self._saving.start()
 
@@ -405,9 +361,6 @@ class Root(Observable):
         self.settings.set("options", self.options.to_json())
         self.settings.set("styles", self.styles.to_json())
 
-    def _remember(self) -> None:
-        self._earlier.keep(self.rows.open_ended)
-
     def close(self) -> None:
         """Krita quits: remember, let go. Jobs go on in the server, and their frames can be fetched later."""
         self.waiting.give_up()
@@ -418,7 +371,7 @@ class Root(Observable):
             elif job.state is JobState.PAUSED:  # nobody is there who could let it go on
                 self.toggle_pause(job)
         self.save()
-        self._remember()
+        self._returning.remember()
         self.rows.close()
         self.server.close()
         self._network.quit_and_wait()

@@ -6,11 +6,14 @@ from ..qt import QtCore, QtGui, QtWidgets
 
 
 class ElidedLabel(QtWidgets.QLabel):
-    """A line of text that gives way when the docker is narrow; the whole of it is the tooltip."""
+    """A line of text that gives way when the docker is narrow, at its end or in its middle; the whole of it
+    is the tooltip."""
 
-    def __init__(self, text: str = "") -> None:
+    def __init__(self, text: str = "", *, in_middle: bool = False) -> None:
         super().__init__()
         self._whole = ""
+        modes = QtCore.Qt.TextElideMode
+        self._mode = modes.ElideMiddle if in_middle else modes.ElideRight
         self.setSizePolicy(QtWidgets.QSizePolicy.Policy.Ignored, QtWidgets.QSizePolicy.Policy.Fixed)
         self.say(text)
 
@@ -25,5 +28,4 @@ class ElidedLabel(QtWidgets.QLabel):
         self._fit()
 
     def _fit(self) -> None:
-        mode = QtCore.Qt.TextElideMode.ElideRight
-        self.setText(self.fontMetrics().elidedText(self._whole, mode, max(20, self.width())))
+        self.setText(self.fontMetrics().elidedText(self._whole, self._mode, max(20, self.width())))

@@ -11,7 +11,7 @@ from ..model.options import DEFAULTS, FIELDS, Options
 from ..model.words import tr
 from ..qt import QtCore, QtWidgets
 from ..translation import decimal
-from .labels import about, choices, help_text
+from .labels import about, choices, effort_words, help_text
 from .slider import Slider
 from .theme import GAP, bind
 
@@ -114,7 +114,7 @@ def _quality(options: Options) -> QtWidgets.QComboBox:
             combo.removeItem(len(values))
         if is_own:
             size = tr("{} px").format(options["size"]) if options["size"] else tr("full size")
-            combo.addItem(tr("{}, {} iterations").format(size, options["iterations"]))
+            combo.addItem(effort_words(size, options["iterations"]))
         combo.setCurrentIndex(len(values) if is_own else values.index(options.quality))
 
     bind(combo, options, show, "size", "iterations")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from ..model.jobs import Job
+from ..model.options import Layers
 from ..model.root import Root
-from ..model.words import tr
+from ..model.words import sentence, tr
 from ..qt import QtCore, QtWidgets
 from ..translation import tr_n
 from .film_strip import Cell, FilmStrip
-from .theme import bind
+from .theme import GAP, bind
+from .unhurried import Unhurried
 
 #: How long the choice has to rest on a frame before that is fetched.
 SETTLED_MS = 400
@@ -38,21 +40,20 @@ class FrameStrip(QtWidgets.QWidget):
             )
         )
         self._film.picked.connect(self._scrub)
-        self._fetch = QtWidgets.QPushButton()
-        self._fetch.setToolTip(tr("Each of them becomes a layer, and one more step of undo."))
-        self._fetch.clicked.connect(lambda: root.insertion(job).fetch())
         self._insert = QtWidgets.QPushButton()
-        self._insert.setObjectName("nst_insert_now")
-        self._insert.setToolTip(tr("What you have undone can then no longer be redone."))
-        self._insert.clicked.connect(lambda: root.insertion(job).insert_now())
-        column = QtWidgets.QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(2)
-        column.addWidget(self._film)
-        column.addWidget(self._fetch)
-        column.addWidget(self._insert)
+        self._insert.setObjectName("nst_insert")
+        self._insert.clicked.connect(self._insert_all)
+        self._unhurried = Unhurried(self._insert)
+        # Beside the film, so that nothing moves up or down when the button comes.
+        line = QtWidgets.QHBoxLayout(self)
+        line.setContentsMargins(0, 0, 0, 0)
+        line.setSpacing(GAP)
+        line.addWidget(self._film, 1)
+        line.addWidget(self._insert)
+        self._keeps_room = False
         bind(self, job, self._refresh, "inserted", "left_out", "keeps_redo")
         bind(self, job, self._film.renew, "looks")
+        bind(self, job, lambda: self.setEnabled(not job.is_homeless), "is_homeless")
 
     def _refresh(self) -> None:
         job = self._job
@@ -71,15 +72,48 @@ class FrameStrip(QtWidgets.QWidget):
         count = len(cells)
         self._film.show_cells(cells, self._sequences.index(self._shown) if cells else 0)
         self._name()
-        left_out = len(job.left_out)
-        self._fetch.setText(tr("Insert {} more").format(left_out))
-        self._fetch.setVisible(left_out > 0)
         self._film.setVisible(count > 1)
-        self._insert.setText(
-            tr_n("Insert {} that waits", "Insert {} that wait", job.keeps_redo).format(job.keeps_redo)
-        )
-        self._insert.setVisible(job.keeps_redo > 0)
-        self.setVisible(count > 1 or left_out > 0 or job.keeps_redo > 0)
+        self._offer(beside=count > 1)
+        self._show_or_hide()
+
+    def _offer(self, beside: bool) -> None:
+        """Have the button for the frames that are no layers, ``beside`` the film or alone."""
+        job = self._job
+        # In place, one layer comes of all that wait.
+        waiting = min(1, job.keeps_redo) if job.layers is Layers.NEWEST else job.keeps_redo
+        count = len(job.left_out) + waiting
+        if job.left_out:
+            words = tr("Insert {} more").format(count)
+        else:
+            words = tr_n("Insert {} that waits", "Insert {} that wait", count).format(count)
+        each = tr("Each of them becomes a layer, and one more step of undo.") if job.left_out else ""
+        undone = tr("What you have undone can then no longer be redone.") if waiting else ""
+        self._insert.setText(_in_two_lines(words) if beside else words)
+        self._insert.setAccessibleName(words)
+        self._insert.setToolTip(sentence(each, undone))
+        if count and self._insert.isHidden():
+            self._unhurried.begin()
+        self._insert.setVisible(count > 0)
+
+    def _insert_all(self) -> None:
+        insertion = self._root.insertion(self._job)
+        if self._job.left_out:
+            insertion.fetch()  # and what waits
+        else:
+            insertion.insert_now()
+
+    def keep_room(self, keeps: bool) -> None:
+        """Whether to be as high as it will be, before there is anything to show."""
+        job = self._job
+        film = job.layers.has_all and job.params.iterations
+        room = (self._film if film else self._insert).sizeHint().height()
+        self._keeps_room = keeps
+        self.setMinimumHeight(room if keeps else 0)
+        self._show_or_hide()
+
+    def _show_or_hide(self) -> None:
+        is_empty = self._film.isHidden() and self._insert.isHidden()
+        self.setVisible(self._keeps_room or not is_empty)
 
     def _scrub(self, index: int) -> None:
         self._shown = self._sequences[index]
@@ -99,3 +133,10 @@ class FrameStrip(QtWidgets.QWidget):
         if self._shown in self._job.left_out:
             words = tr("{}, not a layer yet").format(words)
         self._film.setAccessibleDescription(words)
+
+
+def _in_two_lines(words: str) -> str:
+    """Broken at the space nearest to the middle."""
+    spaces = [index for index, letter in enumerate(words) if letter == " "]
+    middle = min(spaces, key=lambda index: abs(2 * index - len(words)), default=0)
+    return f"{words[:middle]}\n{words[middle + 1 :]}" if middle else words

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ..model.jobs import Job, JobState
 from ..model.root import Root
-from ..model.words import encoder_name, sentence, tr
+from ..model.row_order import is_held, is_in_line
+from ..model.words import sentence, tr
 from ..qt import QtCore, QtGui, QtWidgets
 from .elided import ElidedLabel
 from .frame_strip import FrameStrip
@@ -23,7 +24,7 @@ class JobView(QtWidgets.QFrame):
         self._fold = IconButton("open", "")
         self._fold.setObjectName("nst_fold")
         self._fold.clicked.connect(self._fold_or_unfold)
-        self._title = ElidedLabel()
+        self._title = ElidedLabel(in_middle=True)  # it begins with the styles and ends with the layer
         self._eye = IconButton("eye", "")
         self._eye.setObjectName("nst_eye")
         self._eye.clicked.connect(lambda: root.insertion(job).set_visible(not job.is_shown))
@@ -63,6 +64,10 @@ class JobView(QtWidgets.QFrame):
         column.addLayout(top)
         column.addWidget(self._body)
 
+    def look_around(self) -> None:
+        """Another job stands differently."""
+        self._body.refresh()
+
     def _refresh(self) -> None:
         job = self._job
         busy = not job.has_ended
@@ -73,7 +78,7 @@ class JobView(QtWidgets.QFrame):
         self._more.setVisible(not job.is_folded)
         self._cancel.setEnabled(job.wanted != "cancel" or not busy)
         hint = tr("Cancel, and remove its layers") if busy else tr("Show this job no longer; its layers stay")
-        self._cancel.say("cross", hint)
+        self._cancel.say("cross" if busy else "tick", hint)
         self._cancel.setObjectName("nst_cancel" if busy else "nst_dismiss")
         if busy is not self._was_busy:
             self._was_busy = busy
@@ -103,12 +108,14 @@ class JobView(QtWidgets.QFrame):
 
 
 class _Body(QtWidgets.QWidget):
-    """All but the first line."""
+    """All but the first line. From Start until it is folded it keeps its height, whatever comes and goes:
+    nothing that can be clicked moves under the hand."""
 
     def __init__(self, root: Root, job: Job) -> None:
         super().__init__()
         self._root, self._job = root, job
         self._is_large = False
+        self._is_new = not job.has_ended  # it was not painted in an earlier session, nor folded since
         self._preview = QtWidgets.QToolButton()
         self._preview.setObjectName("nst_preview")
         self._preview.setAutoRaise(True)
@@ -129,9 +136,10 @@ class _Body(QtWidgets.QWidget):
         self._stop = IconButton("stop", tr("Stop, and keep the best picture so far"))
         self._stop.setObjectName("nst_stop")
         self._stop.clicked.connect(lambda: root.stop(job))
-        self._pictures = QtWidgets.QBoxLayout(QtWidgets.QBoxLayout.Direction.LeftToRight)
+        self._pictures = QtWidgets.QWidget()
+        self._curve, self._strip = LossCurve(job), FrameStrip(root, job)
         self._lay_out()
-        bind(self, job, self._refresh, "state", "words", "fraction", "note", "frames_note", "encoder")
+        bind(self, job, self.refresh, "state", "words", "fraction", "note", "frames_note", "is_folded")
         bind(self, job, self._show_preview, "preview", "state")
         bind(self, job, self._name, "document_name")
 
@@ -148,42 +156,56 @@ class _Body(QtWidgets.QWidget):
         doing.addWidget(self._words, 1)
         for button in (self._pause, self._stop):
             doing.addWidget(button, 0, QtCore.Qt.AlignmentFlag.AlignTop)
-        self._pictures.setSpacing(GAP)
-        self._pictures.addWidget(self._preview, 0, QtCore.Qt.AlignmentFlag.AlignHCenter)
-        self._pictures.addWidget(LossCurve(self._job), 1)
+        beside = QtWidgets.QVBoxLayout()
+        beside.setSpacing(0)
+        beside.addWidget(self._note)
+        beside.addWidget(self._curve, 1)
+        pictures = QtWidgets.QBoxLayout(QtWidgets.QBoxLayout.Direction.LeftToRight, self._pictures)
+        pictures.setContentsMargins(0, 0, 0, 0)
+        pictures.setSpacing(GAP)
+        pictures.addWidget(self._preview, 0, QtCore.Qt.AlignmentFlag.AlignCenter)
+        pictures.addLayout(beside, 1)
         column = QtWidgets.QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(2)
         column.addLayout(doing)
-        for widget in (self._bar, self._document, self._note):
+        for widget in (self._bar, self._document, self._pictures, self._strip):
             column.addWidget(widget)
-        column.addLayout(self._pictures)
-        column.addWidget(FrameStrip(self._root, self._job))
 
-    def _refresh(self) -> None:
+    def refresh(self) -> None:
+        """Show how the job stands now."""
         job = self._job
-        busy = not job.has_ended
-        words = job.words
-        if busy and job.encoder and job.state is not JobState.PREPARING:
-            words = f"{words} · {encoder_name(job.encoder)}"
-        self._words.setText(words)
+        busy, held = not job.has_ended, is_held(job, self._root.jobs)
+        self._keep_room()
+        self._words.setText(tr("waits for a paused job") if held else job.words)
         failed = job.state is JobState.FAILED
         colour_text(self._words, warning_colour(self.palette()) if failed else None)
         note = sentence(job.note, job.frames_note)
         self._note.setText(note)
         self._note.setVisible(bool(note))
         self._bar.setVisible(busy)
-        if job.fraction is None:
-            self._bar.setRange(0, 0)
-        else:
-            self._bar.setRange(0, 1000)
-            self._bar.setValue(round(1000 * job.fraction))
+        is_moving = job.fraction is None and not held
+        self._bar.setRange(0, 0 if is_moving else 1000)
+        self._bar.setValue(0 if is_moving else round(1000 * (job.fraction or 0)))
         paused = job.state is JobState.PAUSED
         self._pause.say("resume" if paused else "pause", tr("Go on") if paused else tr("Pause"))
         can_act = busy and not job.wanted and job.state is not JobState.SENDING
         for button in (self._pause, self._stop):
             button.setVisible(busy)
             button.setEnabled(can_act)
+
+    def _keep_room(self) -> None:
+        """For two lines of words, the bar, the preview beside a note, and the frames."""
+        job = self._job
+        self._is_new = self._is_new and not job.is_folded
+        keeps = self._is_new and not is_in_line(job, self._root.jobs)
+        self._words.setMinimumHeight(2 * self.fontMetrics().lineSpacing() if keeps else 0)
+        policy = self._bar.sizePolicy()
+        policy.setRetainSizeWhenHidden(keeps)
+        self._bar.setSizePolicy(policy)
+        self._pictures.setMinimumHeight(PREVIEW + 2 * GAP if keeps else 0)
+        self._curve.give_way(keeps)
+        self._strip.keep_room(keeps)
 
     def _name(self) -> None:
         self._document.say(tr("in {}").format(self._job.document_name))
@@ -216,4 +238,4 @@ class _Body(QtWidgets.QWidget):
             "<p>{} {}</p>".format(tr("The picture as it is now, not a layer yet."), hint)
         )
         way = QtWidgets.QBoxLayout.Direction
-        self._pictures.setDirection(way.TopToBottom if self._is_large else way.LeftToRight)
+        self._pictures.layout().setDirection(way.TopToBottom if self._is_large else way.LeftToRight)

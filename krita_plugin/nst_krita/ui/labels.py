@@ -6,6 +6,13 @@ from typing import Any, Mapping
 
 from ..model.options import FIELDS, QUALITIES, Layers
 from ..model.words import encoder_name, tr
+from ..translation import tr_n
+
+
+def effort_words(size: str, iterations: int) -> str:
+    """A quality in figures: its size in words, and its iterations."""
+    return tr_n("{}, {} iteration", "{}, {} iterations", iterations).format(size, iterations)
+
 
 #: What each does; the protocol's own help is for those who write clients.
 _HELP = {
@@ -121,9 +128,7 @@ _ABOUT: dict[str, dict[Any, str]] = {
         "luv": tr("Lightness of CIE Luv; darkened colours become more vivid, lightened ones paler."),
     },
     "quality": {
-        name: tr("{}, {} iterations").format(
-            tr("{} px").format(size) if size else tr("as large as the layer"), iterations
-        )
+        name: effort_words(tr("{} px").format(size) if size else tr("as large as the layer"), iterations)
         for name, (size, iterations) in QUALITIES.items()
     },
 }

@@ -9,7 +9,9 @@ from ..model.words import tr
 from ..qt import QtCore, QtGui, QtWidgets
 from .theme import bind, quiet_colour
 
-WIDTH = 72
+WIDTH, HEIGHT = 72, 16
+#: With less there is nothing to be seen, in px.
+LOWEST = 8
 
 
 class LossCurve(QtWidgets.QWidget):
@@ -18,8 +20,8 @@ class LossCurve(QtWidgets.QWidget):
     def __init__(self, job: Job) -> None:
         super().__init__()
         self._job = job
-        self.setMinimumHeight(16)
-        self.setSizePolicy(QtWidgets.QSizePolicy.Policy.Expanding, QtWidgets.QSizePolicy.Policy.Ignored)
+        self.setSizePolicy(QtWidgets.QSizePolicy.Policy.Expanding, QtWidgets.QSizePolicy.Policy.Expanding)
+        self.give_way(False)
         self.setToolTip(
             tr("<p>How far the picture still is from what was asked (the loss). Falling is good.</p>")
         )
@@ -30,12 +32,16 @@ class LossCurve(QtWidgets.QWidget):
         self.setVisible(len(self._job.losses) > 1)
         self.update()
 
+    def give_way(self, gives: bool) -> None:
+        """Whether to have only the height that others leave."""
+        self.setMinimumHeight(0 if gives else HEIGHT)
+
     def sizeHint(self) -> QtCore.QSize:
-        return QtCore.QSize(WIDTH, 20)
+        return QtCore.QSize(WIDTH, self.minimumHeight())
 
     def paintEvent(self, _event: QtGui.QPaintEvent) -> None:
         losses = [math.log(loss) for loss in self._job.losses if loss > 0]
-        if len(losses) < 2:
+        if len(losses) < 2 or self.height() < LOWEST:
             return
         low, high = min(losses), max(losses)
         span = max(high - low, 1e-6)

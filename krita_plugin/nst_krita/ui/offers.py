@@ -32,9 +32,7 @@ class OffersView(QtWidgets.QWidget):
 
     def _question(self, offer: Offer) -> Question:
         made = Question(offer.words)
-        if offer.title:
-            what = tr("Insert its frames above the active layer of this document.")
-        elif offer.job:
+        if offer.job:
             what = tr("Bring its frames into this document.")
         else:
             what = tr("Set styles and settings as they were for the last job here.")

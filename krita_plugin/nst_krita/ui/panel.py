@@ -25,7 +25,7 @@ ADVANCED = (
     *("frames", "seed", "coarse_to_fine", "lock_frames", "frame_memory"),
 )
 #: From this width on there is room for one column of labels, in px.
-ROOMY = 260
+ROOMY = 300
 #: Of the height that settings and jobs share, what the jobs take where neither fits; while one paints.
 JOBS_SHARE, BUSY_SHARE = 0.5, 0.7
 #: In px: what a job is doing is seen in so much, and so much is left to the settings.
@@ -93,9 +93,15 @@ class Panel(QtWidgets.QWidget):
         main, advanced = form(self._root.options, MAIN), form(self._root.options, ADVANCED)
         self._forms = main, advanced
         column.addWidget(main)
-        column.addWidget(_fold(tr("Advanced"), advanced))
+        fold = _fold(tr("Advanced"), advanced)
+        fold.clicked.connect(lambda *_: self._align())
+        column.addWidget(fold)
         column.addWidget(advanced)
         return FittedArea("nst_form", inside)
+
+    def _align(self) -> None:
+        # What is not seen makes no room for its labels in what is.
+        align([form for form in self._forms if not form.isHidden()], together=self.width() >= ROOMY)
 
     def _share_room(self) -> None:
         """The jobs have what the settings leave, and so much at least; then the settings scroll."""
@@ -124,7 +130,7 @@ class Panel(QtWidgets.QWidget):
 
     def resizeEvent(self, event: QtGui.QResizeEvent) -> None:
         super().resizeEvent(event)
-        align(self._forms, together=self.width() >= ROOMY)
+        self._align()
         self._share_room()
 
     def event(self, event: QtCore.QEvent) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Callable
 
 from ..model.jobs import quit_words
 from ..model.root import Root
@@ -17,13 +17,15 @@ class QuitQuestion(QtCore.QObject):
     """Stands between the painter and the last main window's end while a job is unfinished.
 
     Krita tells plugins of its end when nothing can hold it any more; a window can still refuse to close,
-    before any document has been closed or Krita has asked whether to save.
+    before any document has been closed. *Quit* has asked whether to save by then, and what was not to be
+    saved is unsaved still where Krita goes on.
     """
 
-    def __init__(self, root: Root) -> None:
+    def __init__(self, root: Root, restore_unsaved: Callable[[], None]) -> None:
         super().__init__()
         self._root = root
         self._is_asking = False
+        self._restore_unsaved = restore_unsaved
 
     def watch(self) -> None:
         """Take in all main windows that there are now."""
@@ -39,7 +41,11 @@ class QuitQuestion(QtCore.QObject):
             self._root.stops_at_quit = False
         if not self._is_the_end(window):
             return False
-        if self._is_asking or not self._ask(window):
+        if self._is_asking:
+            event.ignore()
+            return True
+        if not self._ask(window):
+            self._restore_unsaved()
             event.ignore()
             return True
         return False

@@ -5,11 +5,8 @@ from __future__ import annotations
 from ..model.root import Root
 from ..model.words import tr
 from ..qt import QtCore, QtGui, QtWidgets
-from .theme import GAP, bind
+from .theme import GAP, accent, bind
 from .unhurried import Unhurried
-
-#: Of the accent, in per cent: buttons are drawn lighter than their colour, and white text shall be readable.
-DARKER = 135
 
 
 class StartButton(QtWidgets.QWidget):
@@ -70,7 +67,7 @@ class StartButton(QtWidgets.QWidget):
         """The docker's one button that stands out, in the theme's own accent."""
         mine, role = QtWidgets.QApplication.palette(self), QtGui.QPalette.ColorRole
         for group in (QtGui.QPalette.ColorGroup.Active, QtGui.QPalette.ColorGroup.Inactive):
-            mine.setColor(group, role.Button, mine.color(group, role.Highlight).darker(DARKER))
+            mine.setColor(group, role.Button, accent(mine, group))
             mine.setColor(group, role.ButtonText, mine.color(group, role.HighlightedText))
         self._start.setPalette(mine)
 

@@ -13,6 +13,12 @@ BAR = 8
 THUMBNAIL = 36
 PREVIEW = 56
 
+#: Contrast that small text needs (WCAG 2, AA).
+READABLE = 4.5
+#: In per cent: how a style draws the lightest part of a button, of its colour; and a step towards readable.
+DRAWN_LIGHTER, STEP = 145, 105
+MAX_STEPS = 40
+
 _Rect = QtCore.QRectF
 
 
@@ -42,6 +48,31 @@ def quiet_colour(palette: QtGui.QPalette) -> QtGui.QColor:
     return QtGui.QColor(*((2 * a + b) // 3 for a, b in zip(text.getRgb()[:3], ground.getRgb()[:3])))
 
 
+def contrast(one: QtGui.QColor, other: QtGui.QColor) -> float:
+    """Of two colours, 1 to 21, as WCAG 2 defines it; text needs 4.5."""
+    low, high = sorted(map(_luminance, (one, other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def _luminance(colour: QtGui.QColor) -> float:
+    channels = (value / 255 for value in colour.getRgb()[:3])
+    red, green, blue = (v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in channels)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def accent(palette: QtGui.QPalette, group: Any) -> QtGui.QColor:
+    """The theme's own accent for a button, so far from its text that this is readable."""
+    text = palette.color(group, QtGui.QPalette.ColorRole.HighlightedText)
+    colour = palette.color(group, QtGui.QPalette.ColorRole.Highlight)
+    is_text_light = _luminance(text) > _luminance(colour)
+    for _ in range(MAX_STEPS):
+        drawn = colour.lighter(DRAWN_LIGHTER) if is_text_light else colour
+        if contrast(drawn, text) >= READABLE:
+            break
+        colour = colour.darker(STEP) if is_text_light else colour.lighter(STEP)
+    return colour
+
+
 def colour_text(label: QtWidgets.QLabel, colour: QtGui.QColor | None) -> None:
     """Give the label's text that colour; None for the theme's own."""
     palette = QtGui.QPalette()
@@ -59,6 +90,12 @@ def _draw_cross(painter: QtGui.QPainter, colour: QtGui.QColor) -> None:
     painter.setPen(QtGui.QPen(colour, 2))
     painter.drawLine(4, 4, 12, 12)
     painter.drawLine(12, 4, 4, 12)
+
+
+def _draw_tick(painter: QtGui.QPainter, colour: QtGui.QColor) -> None:
+    painter.setPen(QtGui.QPen(colour, 2))
+    painter.drawLine(3, 8, 6, 12)
+    painter.drawLine(6, 12, 13, 4)
 
 
 def _draw_pause(painter: QtGui.QPainter, colour: QtGui.QColor) -> None:
@@ -124,6 +161,7 @@ def _draw_gear(painter: QtGui.QPainter, colour: QtGui.QColor) -> None:
 _DRAWN: dict[str, Callable[[QtGui.QPainter, QtGui.QColor], None]] = {
     "plus": _draw_plus,
     "cross": _draw_cross,
+    "tick": _draw_tick,
     "more": _draw_more,
     "gear": _draw_gear,
     "pause": _draw_pause,

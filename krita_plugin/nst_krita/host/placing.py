@@ -1,0 +1,139 @@
+"""Where in a document a job's frames belong, after the image has been resized, cropped or scaled."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Tuple
+
+from .document import KritaDocument
+from .layers import find
+from .under_way import is_free
+
+Point = Tuple[int, int]
+
+
+class _State(NamedTuple):
+    """How a layer lay when frames belonged ``offset`` from where they were made for; all in px.
+
+    ``position``: as Krita counts it; ``bounds``: x, y, width and height of its content.
+    """
+
+    size: Point
+    position: Point
+    bounds: tuple[int, int, int, int]
+    offset: Point
+
+
+class Placing:
+    """How far a job's frames belong from where they were made for, told by the layers that lie there.
+
+    Krita moves every paint layer when the canvas is resized or the image cropped, and saves with each how
+    far. When the image is scaled, turned or sheared these positions say nothing, but the layer's content is
+    then not what it was, moved. ``source_id``: of the layer that the frames are made from, as it lies now.
+    ``latest``: the offset told last; ``is_lost``: whether it could not be told when last asked for.
+    """
+
+    def __init__(self, document: KritaDocument, source_id: str) -> None:
+        self._document, self._source_id = document, source_id
+        self._known: dict[str, list[_State]] = {}  # id of a layer → the latest last
+        self._size, self.latest, self.is_lost = document.size, (0, 0), False
+        self._anchor = self._source()
+        if self._anchor is not None:
+            self._learn(self._anchor, self.latest)
+
+    def offset(self, newest: Any | None) -> Point | None:
+        """In px; None where it cannot be told, as the image was scaled or turned, or may have been.
+
+        ``newest``: the layer of the job's newest frame, None without one.
+        """
+        if not self._document.is_open:
+            return self.latest
+        self._anchor = newest if newest is not None else self._source()
+        found = self._tell()
+        self.is_lost = found is None
+        return found
+
+    def _tell(self) -> Point | None:
+        anchor = self._anchor
+        if anchor is None:  # the image was flattened
+            return self.latest if self._document.size == self._size else None
+        states = self._known.get(_id_of(anchor))
+        if states is None:  # of an earlier session
+            self._learn(anchor, _position(anchor))
+            return self.latest
+        now = self._document.size, _position(anchor)
+        for state in reversed(states):  # an earlier one comes back with undo
+            if state[:2] == now:
+                states.remove(state)
+                states.append(state)
+                self._size, self.latest = state.size, state.offset
+                return self.latest
+        found = _moved(states[-1], anchor, self._document.size)
+        # While Krita is at it the layers are neither here nor there.
+        if found is None or not is_free(self._document):
+            return None
+        self._settle(found)
+        return self.latest
+
+    def accept(self) -> None:
+        """Where it could not be told, let the frames lie where they did until then."""
+        if self.is_lost and self._document.is_open:
+            self.is_lost = False
+            self._settle(self.latest)
+
+    def _settle(self, offset: Point) -> None:
+        self._size, self.latest = self._document.size, offset
+        for node in (self._source(), self._anchor):  # the frames may be undone later
+            if node is not None:
+                self._learn(node, offset)
+
+    def put(self, node: Any) -> None:
+        """Move a frame's layer, not in the document yet, from where it was made for to where it belongs."""
+        node.move(*self.latest)  # so that its position tells the offset in a later session, too
+        self._learn(node, self.latest)
+
+    def rewritten(self, node: Any) -> None:
+        """The layer has the pixels of another frame now, where they belong."""
+        self._learn(node, self.latest)
+
+    def _learn(self, node: Any, offset: Point) -> None:
+        self._size, self.latest = self._document.size, offset
+        state = _State(self._size, _position(node), _bounds(node), offset)
+        others = [known for known in self._known.get(_id_of(node), ()) if known[:2] != state[:2]]
+        self._known[_id_of(node)] = [*others, state]
+
+    def _source(self) -> Any | None:
+        return find(self._document.root, self._source_id) if self._document.is_open else None
+
+
+def _moved(state: _State, node: Any, size: Point) -> Point | None:
+    """The offset, where the layer was moved since, or cropped, and nothing else. ``size``: of the image."""
+    (x, y), (was_x, was_y) = _position(node), state.position
+    left, top, width, height = state.bounds
+    meant = left + x - was_x, top + y - was_y, width, height
+    bounds = _bounds(node)
+    # Cropped at its right and bottom alone, a layer can look as if it had been scaled down.
+    is_cropped = (x, y) != state.position and bounds == _within(size, meant)
+    if bounds != meant and not is_cropped:
+        return None
+    return state.offset[0] + x - was_x, state.offset[1] + y - was_y
+
+
+def _id_of(node: Any) -> str:
+    return node.uniqueId().toString()
+
+
+def _position(node: Any) -> Point:
+    place = node.position()
+    return place.x(), place.y()
+
+
+def _bounds(node: Any) -> tuple[int, int, int, int]:
+    area = node.bounds()
+    return area.x(), area.y(), area.width(), area.height()
+
+
+def _within(size: Point, area: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
+    """What of the rectangle lies on a canvas of that size."""
+    x, y, width, height = area
+    left, top = max(0, x), max(0, y)
+    return left, top, min(size[0], x + width) - left, min(size[1], y + height) - top

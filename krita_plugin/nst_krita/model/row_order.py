@@ -1,0 +1,38 @@
+"""In which order the docker's rows stand, and which of their jobs wait for another one."""
+
+from __future__ import annotations
+
+from typing import Any, Sequence
+
+from .jobs import Job, JobState
+
+#: States of jobs that have a device, or keep it.
+_AT_WORK = (JobState.PREPARING, JobState.RUNNING, JobState.PAUSED, JobState.CANCELLING)
+
+
+def ordered(jobs: Sequence[Job], viewed: str) -> list[Job]:
+    """``jobs``, the latest last, from top to bottom.
+
+    Those under way before those that have ended, and among either those of the document ``viewed`` first.
+    What waits stands as the server takes it; of the others the latest is first, and folded ones are last.
+    """
+
+    def place(job: Job) -> tuple[Any, ...]:
+        if job.has_ended:
+            return True, job.document_id != viewed, job.is_folded
+        steps = {JobState.QUEUED: 1, JobState.SENDING: 2}
+        return False, job.document_id != viewed, steps.get(job.state, 0), job.position
+
+    latest_first = list(reversed(jobs))
+    return sorted(latest_first, key=place)
+
+
+def is_in_line(job: Job, jobs: Sequence[Job]) -> bool:
+    """Whether it waits for another of these jobs."""
+    return job.state is JobState.QUEUED and any(other.state in _AT_WORK for other in jobs)
+
+
+def is_held(job: Job, jobs: Sequence[Job]) -> bool:
+    """Whether it is the next one and nothing goes on, since what it waits for is paused."""
+    states = {other.state for other in jobs if other.state in _AT_WORK}
+    return job.state is JobState.QUEUED and not job.position and states == {JobState.PAUSED}

@@ -1,0 +1,152 @@
+"""Runs inside Krita, for probes: a row's buttons stay in their place from Start to its end."""
+
+from nst_probe.job_rows import DONE, Frames, a_job, running
+from nst_probe.looking import looks
+
+
+def steady(probe, root, docker):
+    """In a docker that is too low for settings and job: where the row's buttons are, whatever comes."""
+    from nst_krita.model.options import Layers
+
+    found = {}
+    for name, layers, width in (
+        ("every", Layers.EVERY, 330),
+        ("newest", Layers.NEWEST, 330),
+        ("usual", Layers.EVERY, 262),
+    ):
+        docker.setGeometry(20, 30, width, 640)
+        job = a_job(root, "swirls and a second, long name → “Background”", root.rows.viewed, layers=layers)
+        root.rows.add(job, Frames(probe))
+        yield 0.5
+        row = next(w for w in docker.findChildren(probe.QtWidgets.QFrame) if getattr(w, "_job", None) is job)
+        found[name] = yield from _life(probe, root, docker, job, row)
+        looks(probe, docker, f"steady_{name}")
+        found[name].update((yield from _end(probe, root, docker, job, row)))
+    probe.record(steady=found)
+    docker.setGeometry(20, 30, 330, 860)
+    yield 0.3
+
+
+def _life(probe, root, docker, job, row):
+    """From Start on: where its buttons are, and what the one that inserts says."""
+    has_all = job.layers.has_all
+    cross = button_of(probe, row, "nst_cancel")
+    found = {"places": [], "cross": [cross._name, cross.accessibleName()], "insert": []}
+    probe.QtGui.QCursor.setPos(row.mapToGlobal(row.rect().center()))
+    note = "5 frames wait hidden, so that you see what you paint. Show them with the eye."
+    for happens in (
+        lambda: None,
+        lambda: job.handle("accepted", {"state": "queued", "position": 0, "revision": 0}),
+        lambda: running(job),
+        lambda: setattr(job, "preview", (96, 64, bytes([200, 150, 90, 255]) * 96 * 64)),
+        lambda: setattr(job, "inserted", (1, 2, 5) if has_all else (1,)),
+        lambda: setattr(job, "frames_note", note),
+        lambda: setattr(job, "keeps_redo", 6),
+        lambda: setattr(job, "left_out", (3, 4) if has_all else ()),
+        lambda: setattr(root.download, "offered", "vgg19"),
+    ):
+        happens()
+        yield 0.4
+        buttons = (button_of(probe, row, name) for name in ("nst_cancel", "nst_stop"))
+        found["places"].append([at(docker, button) for button in buttons])
+        insert = button_of(probe, row, "nst_insert")
+        found["insert"] += [insert.text()] if insert.isVisible() else []
+    return found
+
+
+def _end(probe, root, docker, job, row):
+    """The pointer leaves, and the job is done: whether the question comes, and where the tick is."""
+    asked = [_is_asked(probe, docker)]
+    probe.QtGui.QCursor.setPos(docker.mapToGlobal(probe.QtCore.QPoint(500, 20)))
+    yield 0.5
+    asked.append(_is_asked(probe, docker))
+    root.download.offered = ""
+    job.left_out, job.keeps_redo = (), 0
+    job.handle("done", DONE)
+    yield 0.4
+    tick = button_of(probe, row, "nst_dismiss")
+    found = {"asked": asked, "end": at(docker, tick), "tick": [tick._name, tick.accessibleName()]}
+    root.rows.dismiss(job)
+    yield 0.3
+    return found
+
+
+def question_in_a_low_docker(probe, root, docker):
+    """While a job paints, 430 px high: whether its answers can be pressed."""
+    job = a_job(root, "swirls → “Background”", root.rows.viewed)
+    root.rows.add(job, Frames(probe))
+    running(job)
+    job.preview, job.inserted = (96, 64, bytes([200, 150, 90, 255]) * 96 * 64), (1, 2, 5)
+    root.download.offered = "vgg19"
+    docker.setGeometry(20, 30, 260, 430)
+    yield 0.6
+    looks(probe, docker, "question")
+    answer = docker.findChild(probe.QtWidgets.QPushButton, "nst_download")
+    buttons = answer.parent().findChildren(probe.QtWidgets.QPushButton)
+    probe.record(answers=[button.visibleRegion().boundingRect() == button.rect() for button in buttons])
+    root.download.offered = ""
+    root.rows.dismiss(job)
+    docker.setGeometry(20, 30, 330, 860)
+    yield 0.3
+
+
+def in_line(probe, root, docker):
+    """Two that wait behind one that is paused, as the queue has them: what their rows say, from the top."""
+    jobs = [a_job(root, f"{name} → “Background”", root.rows.viewed) for name in ("first", "second", "third")]
+    for place, job in enumerate(jobs):
+        root.rows.add(job, Frames(probe))
+        job.handle("state", {"state": "queued", "position": max(0, place - 1)})
+    running(jobs[0])
+    found = []
+    for state in ("running", "paused"):
+        jobs[0].handle("state", {"state": state})
+        yield 0.3
+        found.append(_told(probe, docker))
+    looks(probe, docker, "in_line")
+    probe.record(in_line=found)
+    for job in jobs:
+        job.handle("done", DONE)
+        root.rows.dismiss(job)
+    yield 0.3
+
+
+def _told(probe, docker):
+    """What each row says, and whether its bar moves without an end."""
+    rows = [w for w in docker.findChildren(probe.QtWidgets.QFrame) if type(w).__name__ == "JobView"]
+    rows = sorted(filter(probe.QtWidgets.QWidget.isVisible, rows), key=lambda row: row.y())
+    bars = [row.findChild(probe.QtWidgets.QProgressBar) for row in rows]
+    return [[row._body._words.text(), bar.maximum() == 0] for row, bar in zip(rows, bars)]
+
+
+def start_colours(probe, docker):
+    """Of the pixels of Start as it is drawn, as (red, green, blue): beside its text, and in it."""
+    start = docker.findChild(probe.QtWidgets.QPushButton, "nst_start")
+    image = start.grab().toImage()
+    ratio = image.devicePixelRatio()
+    half = start.fontMetrics().height() / 2
+    rows = range(round((start.height() / 2 - half) * ratio), round((start.height() / 2 + half) * ratio))
+    wide = start.fontMetrics().horizontalAdvance(start.text())
+    beside = round((start.width() / 2 - wide) * ratio)
+    across = range(beside, round((start.width() / 2 + wide / 2) * ratio))
+
+    def colour(x, y):
+        return list(image.pixelColor(x, y).getRgb()[:3])
+
+    return {
+        "ground": [colour(beside, y) for y in rows],
+        "text": [colour(x, y) for y in rows for x in across],
+    }
+
+
+def _is_asked(probe, docker):
+    return docker.findChild(probe.QtWidgets.QPushButton, "nst_download").isVisible()
+
+
+def button_of(probe, row, name):
+    return row.findChild(probe.QtWidgets.QAbstractButton, name)
+
+
+def at(docker, button):
+    """Its upper right corner in the docker."""
+    corner = button.mapTo(docker, button.rect().topRight())
+    return [corner.x(), corner.y()]

@@ -1,0 +1,72 @@
+"""Documents closed during their job and opened again, in a real Krita; the server's worker is scripted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import packed_plugin
+import pytest
+from PIL import Image
+from real_krita import Profile, Result, run_probe
+from server_process import SCRIPT, serving
+
+HERE = Path(__file__).parent
+pytestmark = [pytest.mark.krita, pytest.mark.timeout(600)]
+GROUP = "starry · none"
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory: pytest.TempPathFactory) -> Result:
+    folder = packed_plugin.unpack(tmp_path_factory.mktemp("plugin"))
+    with Profile() as profile:
+        profile.install(folder)
+        style = profile.outside / "starry.png"
+        Image.radial_gradient("L").resize((40, 40)).convert("RGB").save(style)
+        environment = {"NST_TEST_STYLE": str(profile.inside / style.name)}
+        with serving(profile, tmp_path_factory.mktemp("server"), SCRIPT):
+            probe = HERE / "real_krita/returning_probe.py"
+            return run_probe(probe, env=environment, profile=profile, timeout=400)
+
+
+def frames(*names: str) -> list[object]:
+    """Above the layer that was painted, whichever is active."""
+    return ["sky", [GROUP, list(names)], "temple"]
+
+
+def test_a_job_goes_on_when_its_document_is_opened_again(result: Result) -> None:
+    found = result["unsaved"]
+    assert found["closed"] == [False, []], "no button that does nothing, and nothing where it does not belong"
+    assert found["again"] == [True, "paused", "", "", True]
+    assert (found["offered"], found["active"]) == ([], "temple")
+    assert found["layers"] == frames("iteration 1", "iteration 2", "iteration 390", "final")
+
+
+def test_and_has_the_frames_that_were_saved(result: Result) -> None:
+    found = result["saved"]
+    assert found["layers_before"] == frames("iteration 1", "iteration 2")
+    assert (found["inserted"], found["note"]) == ([1, 2], "")
+    assert found["layers"] == frames("iteration 1", "iteration 2", "iteration 390", "final")
+
+
+def test_frames_that_are_fetched_lie_above_the_layer_that_was_painted(result: Result) -> None:
+    found = result["ended"]
+    [offered] = found["offered"]
+    assert offered.startswith("Earlier: starry → “sky” · ") and offered.endswith(" · 4 frames")
+    assert found["layers"] == frames("iteration 1", "iteration 2", "iteration 390", "final")
+    assert (found["message"], found["settings"]) == ("", [400, True])
+
+
+def test_the_frames_of_a_document_that_was_never_saved_go_on_into_another(result: Result) -> None:
+    found = result["without_file"]
+    [offered] = found["offered"]
+    assert offered.startswith("Earlier, in ") and offered.endswith(" · 2 frames · not finished yet")
+    assert found["message"] == (
+        "The layer that was painted is not here: its frames lie above “temple”, the active one."
+    )
+    names = ["iteration 1", "iteration 2", "iteration 390", "final"]
+    assert found["layers"] == ["sky", "temple", [GROUP, names]] and found["rows"] == [True]
+
+
+def test_why_start_was_refused_is_said_until_another_layer_is_chosen(result: Result) -> None:
+    [message] = result["refused"]
+    assert "empty" in message

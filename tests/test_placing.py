@@ -1,0 +1,148 @@
+"""How far frames belong from where they were made for, as the layers that lie there tell it."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+
+class Node:
+    """A layer of paint that fills a canvas of 200 × 100 px."""
+
+    def __init__(self, name: str = "source") -> None:
+        self.name = name
+        self.at, self.area = (0, 0), (0, 0, 200, 100)
+
+    def uniqueId(self) -> Any:  # noqa: N802
+        return SimpleNamespace(toString=lambda: self.name)
+
+    def childNodes(self) -> list[Any]:  # noqa: N802
+        return []
+
+    def position(self) -> Any:
+        return SimpleNamespace(x=lambda: self.at[0], y=lambda: self.at[1])
+
+    def bounds(self) -> Any:
+        names = ("x", "y", "width", "height")
+        return SimpleNamespace(**{name: lambda n=n: n for name, n in zip(names, self.area, strict=True)})
+
+    def move(self, x: int, y: int) -> None:
+        (was_x, was_y), (left, top, width, height) = self.at, self.area
+        self.at, self.area = (x, y), (left + x - was_x, top + y - was_y, width, height)
+
+
+class Image:
+    """A document with one layer, as Krita changes it."""
+
+    def __init__(self, part: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        module = part("host.placing")
+        self.is_free, self.source = True, Node()
+        monkeypatch.setattr(module, "is_free", lambda _document: self.is_free)
+        root = SimpleNamespace(childNodes=lambda: [self.source] if self.source else [])
+        self.document = SimpleNamespace(size=(200, 100), is_open=True, root=root)
+        self.placing = module.Placing(self.document, "source")
+
+    def lies(self, size: tuple[int, int], at: tuple[int, int], area: tuple[int, int, int, int]) -> None:
+        self.document.size, self.source.at, self.source.area = size, at, area
+
+    @property
+    def offset(self) -> Any:
+        found = self.placing.offset(None)
+        assert self.placing.is_lost is (found is None)
+        return found
+
+
+@pytest.fixture
+def image(part: Any, monkeypatch: pytest.MonkeyPatch) -> Image:
+    return Image(part, monkeypatch)
+
+
+BEFORE = (200, 100), (0, 0), (0, 0, 200, 100)
+RESIZED = (300, 100), (60, 0), (60, 0, 200, 100)
+CROPPED = (50, 40), (-30, -20), (0, 0, 50, 40)
+CROPPED_AT_ITS_END = (50, 40), (0, 0), (0, 0, 50, 40)  # or scaled down
+WIDER = (300, 100), (0, 0), (0, 0, 200, 100)
+SCALED = (100, 50), (0, 0), (0, 0, 100, 50)
+TURNED = (100, 200), (99, 0), (0, 0, 100, 200)
+UPSIDE_DOWN = (200, 100), (199, 99), (0, 0, 200, 100)
+
+
+@pytest.mark.parametrize(
+    ("state", "offset"),
+    [
+        (RESIZED, (60, 0)),
+        (CROPPED, (-30, -20)),
+        (WIDER, (0, 0)),
+        (CROPPED_AT_ITS_END, None),
+        (SCALED, None),
+        (TURNED, None),
+        (UPSIDE_DOWN, None),
+    ],
+)
+def test_what_has_become_of_the_source_tells_where_frames_belong(
+    image: Image, state: Any, offset: Any
+) -> None:
+    assert image.offset == (0, 0)
+    image.lies(*state)
+    assert image.offset == offset
+    image.lies(*BEFORE)
+    assert image.offset == (0, 0), "undone"
+    image.lies(*SCALED)
+    assert image.offset is None, "whatever was undone"
+
+
+def test_a_source_that_is_painted_on_lies_where_it_did(image: Image) -> None:
+    image.source.area = (20, 20, 30, 30)
+    assert image.offset == (0, 0)
+
+
+def test_the_painter_can_have_frames_where_they_came_last(image: Image) -> None:
+    image.lies(*RESIZED)
+    assert image.offset == (60, 0)
+    image.lies((150, 50), (60, 0), (30, 0, 100, 50))
+    assert image.offset is None
+    image.placing.accept()
+    assert image.offset == (60, 0)
+    image.lies(*RESIZED)
+    image.lies(*TURNED)
+    assert image.offset is None, "that was for what he saw then"
+
+
+def test_a_frame_tells_it_before_the_source_does_and_the_source_when_it_is_undone(image: Image) -> None:
+    frame = Node("frame")
+    image.lies(*RESIZED)
+    assert image.offset == (60, 0)
+    image.placing.put(frame)
+    assert frame.at == (60, 0), "for a later session"
+    image.source.at = (0, 0)  # the painter has moved it
+    assert image.placing.offset(frame) == (60, 0)
+    image.document.size = (320, 120)
+    frame.move(70, 10)
+    image.source.area = (0, 0, 320, 120)
+    assert image.placing.offset(frame) == (70, 10)
+    assert image.offset == (70, 10)
+
+
+def test_a_layer_of_an_earlier_session_tells_it_by_its_position(image: Image) -> None:
+    frame = Node("frame")
+    frame.move(-5, 7)
+    assert image.placing.offset(frame) == (-5, 7)
+
+
+def test_nothing_is_concluded_while_krita_is_at_it(image: Image) -> None:
+    image.is_free = False
+    image.lies(*RESIZED)
+    assert image.offset is None
+    image.is_free = True
+    assert image.offset == (60, 0)
+
+
+def test_without_a_layer_the_size_of_the_image_counts(image: Image) -> None:
+    image.source = None
+    assert image.offset == (0, 0)
+    image.document.size = (100, 50)
+    assert image.offset is None
+    image.placing.accept()
+    assert image.offset == (0, 0)
