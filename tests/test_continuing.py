@@ -55,7 +55,8 @@ def test_a_frame_goes_on_as_the_run_would_have(before):
 
 
 def test_without_its_last_state_a_frame_still_holds_its_drawing():
-    last = run(WHOLE)[-1]
+    # So far that what it would do anyhow is little.
+    last = run(replace(WHOLE, iterations=60, scale_iterations=(30, 30)))[-1]
     start = in_8_bits(last.image)
     held, anew = (run(MORE, start=start, continues=continues) for continues in (True, False))
     assert held[0].losses["total"] < 1.03 * last.losses["total"] < anew[0].losses["total"]

@@ -265,6 +265,16 @@ def test_a_picture_that_is_still_being_sent_is_not_asked_for(scene: Scene) -> No
     assert job.document_id == "again" and not scene.root._network.attach.called
 
 
+def test_nor_is_the_server_asked_of_it_for_another_document(scene: Scene, part: Any) -> None:
+    root, job = scene.root, running(scene)
+    job.state = part("model.jobs").JobState.SENDING
+    scene.front = scene.document("another")
+    root._network.list_frames.reset_mock()
+    root.look()
+    asked = [each for call in root._network.list_frames.call_args_list for each in call.args[0]]
+    assert job.id not in asked, "it would say that it knows no such job, which would then not be offered"
+
+
 def test_the_frames_of_a_running_job_whose_document_has_no_file_are_offered_at_once(scene: Scene) -> None:
     root, job = scene.root, running(scene)
     scene.front = scene.document("another")

@@ -146,3 +146,20 @@ def test_without_a_layer_the_size_of_the_image_counts(image: Image) -> None:
     assert image.offset is None
     image.placing.accept()
     assert image.offset == (0, 0)
+
+
+def test_what_was_painted_on_follows_the_canvas_all_the_same(image: Image) -> None:
+    image.source.area = (20, 20, 30, 30)
+    assert image.offset == (0, 0)
+    image.source.area = (10, 20, 80, 30)
+    assert image.offset == (0, 0)
+    image.lies((300, 100), (60, 0), (70, 20, 80, 30))
+    assert image.offset == (60, 0)
+
+
+def test_a_source_that_comes_back_lies_where_the_frames_do(image: Image, part: Any) -> None:
+    source, image.source = image.source, None
+    image.placing = part("host.placing").Placing(image.document, "source")
+    source.move(-40, 0)
+    image.source = source
+    assert image.offset == (0, 0)

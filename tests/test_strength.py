@@ -6,7 +6,7 @@ import pytest
 import torch
 from engine_helpers import TinyEncoder, picture, stripes
 
-from nst_server.engine.regions import Division
+from nst_server.engine.regions import Division, Regions
 from nst_server.engine.scene import Scene
 from nst_server.engine.stylize import stylize
 from nst_server.engine.view import View
@@ -95,6 +95,19 @@ def test_the_content_itself_has_a_style_loss_near_one_at_any_layer_and_size(laye
     assert losses["content"] < 1e-9
 
 
+def test_each_region_of_an_empty_canvas_gets_the_colours_of_its_style():
+    left = torch.zeros(32, 40)
+    left[:, :20] = 1
+    red, blue = (torch.tensor(c)[:, None, None] * picture(seed=3) for c in ((1.0, 0.2, 0.2), (0.2, 0.2, 1.0)))
+    regions = Regions.of([left, 1 - left], (40, 32))
+    scene = Scene(torch.ones(3, 32, 40), [red, blue], TinyEncoder(), QUICK, regions=regions)
+    view = View(scene, (40, 32))
+    view.objective(QUICK, lambda: None, 10**9)
+    colours = scene.reference(scene.content, QUICK, Division.of((0.5, 0.5), view.regions))
+    assert difference(colours[:, 5, 2], red.mean((1, 2))) < 0.02
+    assert difference(colours[:, 5, -3], blue.mean((1, 2))) < 0.02
+
+
 def test_what_is_plain_is_not_held_to_unless_nothing_else_is_wanted():
     even = torch.full((3, 32, 40), 0.5)
     for params in (QUICK, replace(QUICK, normalise_gradients=True), replace(QUICK, strength=1.0)):
@@ -103,3 +116,13 @@ def test_what_is_plain_is_not_held_to_unless_nothing_else_is_wanted():
         assert found[-1].losses["style"] < 0.3
     untouched = steps(even, replace(QUICK, strength=0.0))[-1]
     assert difference(untouched.image, even) < 1e-6
+
+
+def test_colours_that_no_style_has_stay_as_far_as_the_content_does():
+    scene, division = Scene(picture(), [stripes()], TinyEncoder(), QUICK), Division.of((1.0,), None)
+    green = torch.tensor([0.1, 1.0, 0.1])[:, None, None].expand(3, 8, 8)
+    moved = [
+        difference(scene.within_palette(green, replace(QUICK, strength=strength), division), green)
+        for strength in (0.0, 0.1, 0.5)
+    ]
+    assert moved[0] == 0 and moved[1] == pytest.approx(0.2 * moved[2]) and moved[2] > 0.1

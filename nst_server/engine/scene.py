@@ -118,10 +118,9 @@ class Scene:
         """
         if self._keeps != "no" or params.strength == 0:
             return content
-        mapped = self._mapped(content, division)
         # A paper's grain is not to be blown up to the contrast of a painting.
-        even = mapped.mean((1, 2), keepdim=True)
-        mapped = torch.lerp(mapped, even, self.plainness)
+        even = self.palette[0].to(content)[:, None, None]
+        mapped = self._mapped(torch.lerp(content, even, self.plainness), division)
         return torch.lerp(content, mapped, style_part(params.strength))
 
     @property
@@ -143,9 +142,13 @@ class Scene:
         mapped = self._mapped(grey, division, is_content=False)
         return mapped if self._keeps != "no" else torch.lerp(picture, mapped, style_part(params.strength))
 
-    def within_palette(self, image: Tensor, division: Division) -> Tensor:
-        """``image`` [3, h, w] with colours that the picture cannot have brought to the next that it can."""
-        return within(image, self._wanted(self.palette, division.shares), _FOREIGN)
+    def within_palette(self, image: Tensor, params: Params, division: Division) -> Tensor:
+        """``image`` [3, h, w] with colours that the picture cannot have brought to the next that it can.
+
+        As far as the colours are to be the styles'.
+        """
+        brought = within(image, self._wanted(self.palette, division.shares), _FOREIGN)
+        return brought if self._keeps != "no" else torch.lerp(image, brought, style_part(params.strength))
 
     def _mapped(self, image: Tensor, division: Division, is_content: bool = True) -> Tensor:
         """``image`` [3, h, w], the content or another, in the palette that a picture is to have.

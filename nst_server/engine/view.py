@@ -128,7 +128,7 @@ class View:
         # Further away than the frame by as much as the content, of which a share is left, would draw it back:
         # what was painted out would shine through.
         beyond = (frame + (1 / _HOLD - 1) * (frame - resize(reference, size))).clamp(0, 1)
-        beyond = self.scene.within_palette(beyond, self._divided(params))
+        beyond = self.scene.within_palette(beyond, params, self._divided(params))
         if known is None:
             self._previous = beyond
         else:

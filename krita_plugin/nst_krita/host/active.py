@@ -81,15 +81,27 @@ class AfterUndo(QtCore.QObject):
         self._is_ours: Callable[[Any], bool] = lambda node: is_ours(node.uniqueId().toString())
         self._chosen: dict[str, Any] = {}  # id → the layers not ours that were active, the latest last
         self._is_guarding = self._has_more = False
+        self._watched: list[tuple[Any, Callable[..., None]]] = []
         for name in ("edit_undo", "edit_redo"):
             action = Krita.instance().action(name)
             if action is not None:
-                action.triggered.connect(self._stepped)
-        pen.pressed.connect(self._look)
+                self._watched.append((action.triggered, self._stepped))
+        self._watched.append((pen.pressed, self._look))
+        for signal, slot in self._watched:
+            signal.connect(slot)
         self._look()
 
+    def stop(self) -> None:
+        """Look after the active layer no longer."""
+        for signal, slot in self._watched:
+            signal.disconnect(slot)
+        self._watched.clear()
+        self._chosen.clear()
+
     def _look(self) -> None:
-        active = self._document.active if self._document.is_open else None
+        # What is behind others gets no other active layer; and asked for that, Krita 6 runs its event loop.
+        is_seen = self._document.is_open and self._document.is_in_front
+        active = self._document.active if is_seen else None
         if active is not None and not self._is_ours(active):
             layer_id = active.uniqueId().toString()
             self._chosen.pop(layer_id, None)

@@ -28,8 +28,9 @@ class Placing:
 
     Krita moves every paint layer when the canvas is resized or the image cropped, and saves with each how
     far. When the image is scaled, turned or sheared these positions say nothing, but the layer's content is
-    then not what it was, moved. ``source_id``: of the layer that the frames are made from, as it lies now.
-    ``latest``: the offset told last; ``is_lost``: whether it could not be told when last asked for.
+    then not what it was, moved. Mirroring leaves no trace in them. ``source_id``: of the layer that the
+    frames are made from, as it lies now. ``latest``: the offset told last; ``is_lost``: whether it could not
+    be told when last asked for.
     """
 
     def __init__(self, document: KritaDocument, source_id: str) -> None:
@@ -48,23 +49,25 @@ class Placing:
         if not self._document.is_open:
             return self.latest
         self._anchor = newest if newest is not None else self._source()
-        found = self._tell()
+        found = self._tell(newest is not None)
         self.is_lost = found is None
         return found
 
-    def _tell(self) -> Point | None:
+    def _tell(self, is_frame: bool) -> Point | None:
         anchor = self._anchor
         if anchor is None:  # the image was flattened
             return self.latest if self._document.size == self._size else None
         states = self._known.get(_id_of(anchor))
-        if states is None:  # of an earlier session
-            self._learn(anchor, _position(anchor))
+        if states is None:  # a frame of an earlier session; or the source, which was not there at first
+            self._learn(anchor, _position(anchor) if is_frame else self.latest)
             return self.latest
         now = self._document.size, _position(anchor)
         for state in reversed(states):  # an earlier one comes back with undo
             if state[:2] == now:
                 states.remove(state)
-                states.append(state)
+                # It may have been painted on since; but while Krita is at it that tells nothing.
+                free = is_free(self._document)
+                states.append(state._replace(bounds=_bounds(anchor)) if free else state)
                 self._size, self.latest = state.size, state.offset
                 return self.latest
         found = _moved(states[-1], anchor, self._document.size)

@@ -64,10 +64,12 @@ class Documents(Observable):
         host.write_annotation(document, self.history(document).to_text(host.MAX_ANNOTATION))
 
     def add(self, document: host.Document, record: JobRecord) -> None:
-        """A job was started in that document."""
-        self.history(document).add(record)
+        """A job was started in that document, or is gone on with."""
+        history = self.history(document)
+        if record.id not in history.jobs:
+            history.add(record)
+            self._settings_offered.discard(document.id)
         self._dropped.discard(record.id)
-        self._settings_offered.discard(document.id)
         self.write(document)
         self._refresh()
 

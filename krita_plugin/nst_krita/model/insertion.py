@@ -203,6 +203,7 @@ class Insertion:
         """Insert nothing more; the layers stay."""
         if self._inserter is not None:
             self._inserter.close()
+        self._after_undo.stop()
         self._drop_all()
 
     def _open(self) -> host.FrameInserter:

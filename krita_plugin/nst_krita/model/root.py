@@ -218,7 +218,10 @@ class Root(Observable):
             self._returning.take_up(document)
         self._earlier.look(document)
         followed = [job.id for job in self.jobs if not self.rows.is_homeless(job)]
-        self.documents.look(document, followed, [offer.job for offer in self._earlier.offers])
+        # The server does not know yet what it is being sent.
+        sending = {job.id for job in self.jobs if job.state is JobState.SENDING}
+        others = [offer.job for offer in self._earlier.offers if offer.job not in sending]
+        self.documents.look(document, followed, others)
         if is_new:
             self._returning.recall(document)
         if is_other:
@@ -276,7 +279,7 @@ class Root(Observable):
         if self.documents.handle(event):
             return
         if event.type == "unreachable":
-            for job in self.jobs:
+            for job in self.unfinished:
                 job.lose(self.connection.problem)
             return
         job = next((known for known in self.jobs if known.id == event.job), None)
@@ -365,6 +368,7 @@ class Root(Observable):
         """Krita quits: remember, let go. Jobs go on in the server, and their frames can be fetched later."""
         self.waiting.give_up()
         self.reading.close()
+        self._why_not.settle()
         for job in self.unfinished:
             if self.stops_at_quit:
                 self.stop(job)
