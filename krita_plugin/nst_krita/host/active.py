@@ -42,6 +42,7 @@ class ActiveLayer:
     def let_go(self) -> None:
         """Have done with it at once."""
         self._pressed.disconnect(self._guard)
+        self._kept, self._others = None, []
 
     def let_go_after(self, turns: int, then: Callable[[], None]) -> None:
         """Have done after so many turns of SETTLE_MS, or where the document is closed; then call ``then``."""
@@ -79,7 +80,9 @@ class AfterUndo(QtCore.QObject):
         super().__init__()
         self._document, self._pen = document, pen
         self._is_ours: Callable[[Any], bool] = lambda node: is_ours(node.uniqueId().toString())
-        self._chosen: dict[str, Any] = {}  # id → the layers not ours that were active, the latest last
+        # The ids of layers not ours that were active, the latest last. Not the layers: one that outlives its
+        # document takes Krita with it.
+        self._chosen: list[str] = []
         self._is_guarding = self._has_more = False
         self._watched: list[tuple[Any, Callable[..., None]]] = []
         for name in ("edit_undo", "edit_redo"):
@@ -104,9 +107,7 @@ class AfterUndo(QtCore.QObject):
         active = self._document.active if is_seen else None
         if active is not None and not self._is_ours(active):
             layer_id = active.uniqueId().toString()
-            self._chosen.pop(layer_id, None)
-            self._chosen[layer_id] = active
-            self._chosen = dict(list(self._chosen.items())[-MAX_CHOSEN:])
+            self._chosen = [*(known for known in self._chosen if known != layer_id), layer_id][-MAX_CHOSEN:]
 
     def _stepped(self, *_: Any) -> None:
         if not self._document.is_open or not self._document.is_in_front:
@@ -136,7 +137,8 @@ class AfterUndo(QtCore.QObject):
     def _last_chosen(self) -> Any | None:
         """The latest of the layers that were active which is in the document."""
         root = self._document.root
-        return next((node for key, node in reversed(list(self._chosen.items())) if find(root, key)), None)
+        found = (find(root, layer_id) for layer_id in reversed(self._chosen))
+        return next((node for node in found if node is not None), None)
 
 
 def _in_other_windows(document: KritaDocument) -> list[tuple[Any, QtWidgets.QTreeView, Any]]:

@@ -37,9 +37,11 @@ class Placing:
         self._document, self._source_id = document, source_id
         self._known: dict[str, list[_State]] = {}  # id of a layer → the latest last
         self._size, self.latest, self.is_lost = document.size, (0, 0), False
-        self._anchor = self._source()
-        if self._anchor is not None:
-            self._learn(self._anchor, self.latest)
+        # Its id, not the layer: one that outlives its document takes Krita with it.
+        self._anchor_id = source_id
+        source = self._source()
+        if source is not None:
+            self._learn(source, self.latest)
 
     def offset(self, newest: Any | None) -> Point | None:
         """In px; None where it cannot be told, as the image was scaled or turned, or may have been.
@@ -48,13 +50,13 @@ class Placing:
         """
         if not self._document.is_open:
             return self.latest
-        self._anchor = newest if newest is not None else self._source()
-        found = self._tell(newest is not None)
+        anchor = newest if newest is not None else self._source()
+        self._anchor_id = self._source_id if newest is None else _id_of(newest)
+        found = self._tell(anchor, newest is not None)
         self.is_lost = found is None
         return found
 
-    def _tell(self, is_frame: bool) -> Point | None:
-        anchor = self._anchor
+    def _tell(self, anchor: Any | None, is_frame: bool) -> Point | None:
         if anchor is None:  # the image was flattened
             return self.latest if self._document.size == self._size else None
         states = self._known.get(_id_of(anchor))
@@ -85,7 +87,8 @@ class Placing:
 
     def _settle(self, offset: Point) -> None:
         self._size, self.latest = self._document.size, offset
-        for node in (self._source(), self._anchor):  # the frames may be undone later
+        for layer_id in {self._source_id, self._anchor_id}:  # the frames may be undone later
+            node = find(self._document.root, layer_id) if self._document.is_open else None
             if node is not None:
                 self._learn(node, offset)
 
