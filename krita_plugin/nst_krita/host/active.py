@@ -84,33 +84,30 @@ class AfterUndo(QtCore.QObject):
         # document takes Krita with it.
         self._chosen: list[str] = []
         self._is_guarding = self._has_more = False
-        self._watched: list[tuple[Any, Callable[..., None]]] = []
+        self._has_stopped = False
         for name in ("edit_undo", "edit_redo"):
             action = Krita.instance().action(name)
             if action is not None:
-                self._watched.append((action.triggered, self._stepped))
-        self._watched.append((pen.pressed, self._look))
-        for signal, slot in self._watched:
-            signal.connect(slot)
+                action.triggered.connect(self._stepped)
+        pen.pressed.connect(self._look)
         self._look()
 
     def stop(self) -> None:
         """Look after the active layer no longer."""
-        for signal, slot in self._watched:
-            signal.disconnect(slot)
-        self._watched.clear()
+        # Nothing is disconnected: the actions may be those of a window that was closed, and are gone then.
+        self._has_stopped = True
         self._chosen.clear()
 
     def _look(self) -> None:
         # What is behind others gets no other active layer; and asked for that, Krita 6 runs its event loop.
-        is_seen = self._document.is_open and self._document.is_in_front
+        is_seen = self._document.is_open and self._document.is_in_front and not self._has_stopped
         active = self._document.active if is_seen else None
         if active is not None and not self._is_ours(active):
             layer_id = active.uniqueId().toString()
             self._chosen = [*(known for known in self._chosen if known != layer_id), layer_id][-MAX_CHOSEN:]
 
     def _stepped(self, *_: Any) -> None:
-        if not self._document.is_open or not self._document.is_in_front:
+        if self._has_stopped or not self._document.is_open or not self._document.is_in_front:
             return
         self._has_more = self._is_guarding
         if not self._is_guarding:
