@@ -58,7 +58,7 @@ def main() -> None:
         began = time.perf_counter()
         theirs = stylized(content, style)
         between = time.perf_counter()
-        ours = painted(content, style, build_encoder(content, [style]), {})
+        ours = painted(content, style, build_encoder(content, [style]))
         ended = time.perf_counter()
         print(f"\n{name}, {title}: G'MIC {between - began:.0f} s, ours {ended - between:.0f} s\n")
         print("| | content | G'MIC | ours |\n|---|---|---|---|")
