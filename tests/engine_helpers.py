@@ -3,6 +3,10 @@
 import torch
 from torch.nn.functional import avg_pool2d, conv2d, interpolate, relu
 
+from nst_server.engine.stylize import stylize
+from nst_server.wire.params import Params
+
+QUICK = Params(iterations=12)
 WIDTHS = {"conv1_1": 6, "conv2_1": 8, "conv3_1": 10}
 
 
@@ -56,3 +60,15 @@ def stripes(width=32, height=32):
     index = torch.arange(height)[:, None] + torch.arange(width)
     t = wave[index]
     return torch.stack([0.9 * t, 0.3 + 0.2 * t, 0.9 - 0.8 * t])
+
+
+def steps(content=None, styles=None, params=QUICK, **more):
+    """The steps of a run on the CPU, of small pictures if none are given."""
+    content = picture() if content is None else content
+    styles = styles or [stripes()]
+    return list(stylize(content, styles, TinyEncoder(), params, device=torch.device("cpu"), **more))
+
+
+def difference(a, b):
+    """Mean absolute difference of two images."""
+    return float((a - b).abs().mean())

@@ -163,3 +163,13 @@ def test_a_source_that_comes_back_lies_where_the_frames_do(image: Image, part: A
     source.move(-40, 0)
     image.source = source
     assert image.offset == (0, 0)
+
+
+def test_krita_is_not_asked_whether_it_draws_while_nothing_changes(
+    image: Image, part: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def asked(_document: Any) -> bool:
+        raise AssertionError("its preview would be drawn anew each time")
+
+    monkeypatch.setattr(part("host.placing"), "is_free", asked)
+    assert image.offset == (0, 0)

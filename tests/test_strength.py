@@ -4,24 +4,11 @@ from dataclasses import replace
 
 import pytest
 import torch
-from engine_helpers import TinyEncoder, picture, stripes
+from engine_helpers import QUICK, TinyEncoder, difference, picture, steps, stripes
 
 from nst_server.engine.regions import Division, Regions
 from nst_server.engine.scene import Scene
-from nst_server.engine.stylize import stylize
 from nst_server.engine.view import View
-from nst_server.wire.params import Params
-
-QUICK = Params(iterations=12)
-
-
-def steps(content=None, params=QUICK):
-    content = picture() if content is None else content
-    return list(stylize(content, [stripes()], TinyEncoder(), params, device=torch.device("cpu")))
-
-
-def difference(a, b):
-    return float((a - b).abs().mean())
 
 
 def test_strength_zero_returns_the_content():
@@ -111,10 +98,10 @@ def test_each_region_of_an_empty_canvas_gets_the_colours_of_its_style():
 def test_what_is_plain_is_not_held_to_unless_nothing_else_is_wanted():
     even = torch.full((3, 32, 40), 0.5)
     for params in (QUICK, replace(QUICK, normalise_gradients=True), replace(QUICK, strength=1.0)):
-        found = steps(even, params)
+        found = steps(even, params=params)
         assert found[-1].losses["content"] == 0
         assert found[-1].losses["style"] < 0.3
-    untouched = steps(even, replace(QUICK, strength=0.0))[-1]
+    untouched = steps(even, params=replace(QUICK, strength=0.0))[-1]
     assert difference(untouched.image, even) < 1e-6
 
 

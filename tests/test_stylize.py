@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from engine_helpers import TinyEncoder, picture, stripes
+from engine_helpers import QUICK, TinyEncoder, difference, picture, steps, stripes
 
 from nst_server import device as devices
 from nst_server.engine import memory
@@ -19,16 +19,6 @@ from nst_server.engine.view import View
 from nst_server.wire.params import Params
 
 CPU = torch.device("cpu")
-QUICK = Params(iterations=12)
-
-
-def steps(content=None, styles=None, params=QUICK, **more):
-    content = picture() if content is None else content
-    return list(stylize(content, styles or [stripes()], TinyEncoder(), params, device=CPU, **more))
-
-
-def difference(a, b):
-    return float((a - b).abs().mean())
 
 
 def objective(params=QUICK, content=None, encoder=None, influence=None, styles=None):

@@ -101,7 +101,7 @@ class View:
     def _part_of_previous(self, params: Params) -> float:
         """How much a picture of ``params.strength`` may hold to the previous one, from 0 to 1."""
         now, then = style_part(params.strength), style_part(self._strength)
-        return 1.0 if now >= then > 0 else now / then if then else 0.0
+        return min(1.0, now / then) if then else 0.0
 
     def hold(self, frame: Tensor, params: Params, earlier: State | None) -> None:
         """Let the content loss hold to ``frame`` [3, h, w] of an earlier run as to a coarser scale's picture.

@@ -8,7 +8,7 @@ from krita import Krita
 
 from ..qt import QtCore, QtWidgets
 from .document import KritaDocument
-from .layers import find
+from .layers import find, id_of
 from .pen import PenWatch, docker
 
 SETTLE_MS = 10
@@ -32,7 +32,7 @@ class ActiveLayer:
         self, document: KritaDocument, kept: Any, is_ours: Callable[[Any], bool], pen: PenWatch
     ) -> None:
         self._document, self._kept, self._is_ours = document, kept, is_ours
-        self._kept_id = kept.uniqueId().toString() if kept is not None else ""
+        self._kept_id = id_of(kept) if kept is not None else ""
         self._others = _in_other_windows(document) if kept is not None else []
         self._pressed = pen.pressed
         # Of a lambda Qt keeps what it needs alive.
@@ -79,7 +79,7 @@ class AfterUndo(QtCore.QObject):
         """``is_ours``: of a layer's id."""
         super().__init__()
         self._document, self._pen = document, pen
-        self._is_ours: Callable[[Any], bool] = lambda node: is_ours(node.uniqueId().toString())
+        self._is_ours: Callable[[Any], bool] = lambda node: is_ours(id_of(node))
         # The ids of layers not ours that were active, the latest last. Not the layers: one that outlives its
         # document takes Krita with it.
         self._chosen: list[str] = []
@@ -103,7 +103,7 @@ class AfterUndo(QtCore.QObject):
         is_seen = self._document.is_open and self._document.is_in_front and not self._has_stopped
         active = self._document.active if is_seen else None
         if active is not None and not self._is_ours(active):
-            layer_id = active.uniqueId().toString()
+            layer_id = id_of(active)
             self._chosen = [*(known for known in self._chosen if known != layer_id), layer_id][-MAX_CHOSEN:]
 
     def _stepped(self, *_: Any) -> None:

@@ -11,7 +11,7 @@ from ..translation import tr
 from .active import ActiveLayer
 from .document import KritaDocument
 from .frame_group import FrameGroup
-from .layers import find
+from .layers import find, id_of
 from .pen import PenWatch
 
 SINGLE = tr("An animation takes two frames or more.")
@@ -52,7 +52,7 @@ class Animating(QtCore.QObject):
     ) -> None:
         super().__init__()
         self._document, self._pen, self._on_done = document, pen, on_done
-        self._group_id: str = group.uniqueId().toString()
+        self._group_id: str = id_of(group)
         self._parent = group.parentNode()
         self._before = self._siblings()
         is_locked = all(node.locked() for node in group.childNodes())
@@ -64,7 +64,7 @@ class Animating(QtCore.QObject):
         self._wait()
 
     def _siblings(self) -> dict[str, Any]:
-        return {node.uniqueId().toString(): node for node in self._parent.childNodes()}
+        return {id_of(node): node for node in self._parent.childNodes()}
 
     def _wait(self) -> None:
         # Qt would not keep this alive for a method of its own; the lambda does, whoever else lets it go.
@@ -90,7 +90,7 @@ class Animating(QtCore.QObject):
         if not self._document.is_in_front or not self._pen.is_calm():
             return False
         active, action = self._document.active, Krita.instance().action(ACTION)
-        is_active = active is not None and active.uniqueId().toString() == self._group_id
+        is_active = active is not None and id_of(active) == self._group_id
         return is_active and action is not None and action.isEnabled()
 
     def _made(self) -> str:
@@ -111,8 +111,8 @@ class Animating(QtCore.QObject):
 
     def _end(self, layer_id: str) -> None:
         root = self._document.root
-        kept = find(root, self._kept.uniqueId().toString()) if self._kept is not None else None
+        kept = find(root, id_of(self._kept)) if self._kept is not None else None
         kept = kept or (find(root, layer_id) if layer_id else None)
         ours = (self._group_id, layer_id)
-        active = ActiveLayer(self._document, kept, lambda node: node.uniqueId().toString() in ours, self._pen)
+        active = ActiveLayer(self._document, kept, lambda node: id_of(node) in ours, self._pen)
         active.let_go_after(SETTLE_TURNS, lambda: self._on_done(layer_id, self._is_running))

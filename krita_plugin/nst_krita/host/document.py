@@ -10,7 +10,7 @@ from krita import Krita
 from ..qt import QtCore, QtGui
 from ..translation import tr
 from .errors import HostError
-from .layers import Layer, below
+from .layers import Layer, below, id_of
 
 NO_DOCUMENT = HostError(tr("No document is open."), tr("Open or create one first."))
 
@@ -132,7 +132,7 @@ class KritaDocument(Document):
 
     @property
     def chosen(self) -> tuple[str, ...]:  # type: ignore[override]
-        return tuple(node.uniqueId().toString() for node in self._chosen)
+        return tuple(id_of(node) for node in self._chosen)
 
     @property
     def _chosen(self) -> list[Any]:

@@ -7,7 +7,7 @@ from typing import Any, Callable, Collection, Mapping
 
 from .colour import colours_of
 from .document import Colours, KritaDocument
-from .layers import Layer, find, place_of
+from .layers import Layer, find, id_of, place_of
 from .placing import Placing
 from .reading import PixelBlock
 from .scratch import scratch_document
@@ -89,7 +89,7 @@ class FrameGroup:
 
     def _frames_in(self, group: Any | None) -> list[Any]:
         nodes = group.childNodes() if group is not None else []
-        return [node for node in nodes if _id_of(node) in self._keys]
+        return [node for node in nodes if id_of(node) in self._keys]
 
     @property
     def keys(self) -> list[Any]:
@@ -129,7 +129,7 @@ class FrameGroup:
 
     def _newest(self, nodes: list[Any]) -> Any | None:
         ages = {layer_id: age for age, layer_id in enumerate(self._keys)}
-        return max(nodes, key=lambda node: ages[_id_of(node)], default=None)
+        return max(nodes, key=lambda node: ages[id_of(node)], default=None)
 
     @property
     def doubled(self) -> str:
@@ -149,7 +149,7 @@ class FrameGroup:
         if beneath is not None:
             others = self._others()
             for node in beneath.parentNode().childNodes()[place_of(beneath)[-1] + 1 :]:
-                if _id_of(node) not in others:
+                if id_of(node) not in others:
                     break
                 beneath = node
         return beneath
@@ -174,11 +174,11 @@ class FrameGroup:
 
     def layer_of(self, key: Any) -> Layer | None:
         """The layer that holds that frame; None if it is not in the document."""
-        return next((Layer(node) for node in self.nodes() if self._keys[_id_of(node)] == key), None)
+        return next((Layer(node) for node in self.nodes() if self._keys[id_of(node)] == key), None)
 
     def has(self, node: Any) -> bool:
         """Whether that is the group or a layer of a frame."""
-        return _id_of(node) == self.id or _id_of(node) in self._keys
+        return id_of(node) == self.id or id_of(node) in self._keys
 
     def add(self, frame: Frame, aside: bool = False) -> bool:
         """Make the frame the visible layer; false where that is not possible any more.
@@ -222,14 +222,14 @@ class FrameGroup:
             self._follow(nodes)
             if self._is_stale:
                 self._draw()
-        frames = [(_id_of(node), node.visible()) for node in nodes]
+        frames = [(id_of(node), node.visible()) for node in nodes]
         is_visible = group is not None and group.visible()
         self._is_aside = self._is_aside and not is_visible
         is_displaced = self._placing.offset(self._newest(nodes)) is None
         return frames, is_visible, self.is_out_of_sight, self.doubled, is_displaced
 
     def _follow(self, nodes: list[Any]) -> None:
-        present, visible = self._by_age(nodes), [_id_of(node) for node in nodes if node.visible()]
+        present, visible = self._by_age(nodes), [id_of(node) for node in nodes if node.visible()]
         is_lost = not visible and self._seen not in present
         has_come = bool(present) and present[-1] not in self._present
         self._present = present
@@ -243,7 +243,7 @@ class FrameGroup:
     def _reveal(self, layer_id: str) -> None:
         """Make that layer the only visible one in the group."""
         for node in self.nodes():
-            node.setVisible(_id_of(node) == layer_id)
+            node.setVisible(id_of(node) == layer_id)
         self._seen, self._is_hidden_by_painter = layer_id, False
         self._draw()
 
@@ -256,7 +256,7 @@ class FrameGroup:
 
     def _by_age(self, nodes: list[Any]) -> list[str]:
         """The ids of these frames, the one that was added first first."""
-        there = {_id_of(node) for node in nodes}
+        there = {id_of(node) for node in nodes}
         return [layer_id for layer_id in self._keys if layer_id in there]
 
     def _filled(self, maker: Any, frame: Frame) -> Any:
@@ -265,7 +265,7 @@ class FrameGroup:
         write_pixels(node, frame.pixels)
         self._placing.put(node)
         node.setLocked(self._locked or (self._replace and not frame.final))
-        self._keys[_id_of(node)] = frame.key
+        self._keys[id_of(node)] = frame.key
         return node
 
     def _begin(self, frame: Frame, aside: bool) -> bool:
@@ -280,7 +280,7 @@ class FrameGroup:
             group.addChildNode(self._filled(scratch, frame), None)
             if not document.is_open:
                 return False
-            self.id, self._is_aside = _id_of(group), aside
+            self.id, self._is_aside = id_of(group), aside
             self._on_made(frame.key)
             source, beneath = self._source(), self._beneath()
             if source is not None:
@@ -295,7 +295,7 @@ class FrameGroup:
         group, nodes = self.node(), self.nodes()
         if group is None:
             return False
-        lower = [node for node in nodes if self._keys[_id_of(node)] < frame.key]
+        lower = [node for node in nodes if self._keys[id_of(node)] < frame.key]
         node = self._filled(self._document.handle, frame)
         # Hidden first, so that the update that comes with the new layer shows this as well.
         for hidden in [node] if self._is_hidden_by_painter else nodes:
@@ -322,15 +322,11 @@ class FrameGroup:
         node.setName(frame.name)
         # A stroke on it would be lost with the next frame, and undoing that stroke would spoil the pixels.
         node.setLocked(self._locked or not frame.final)
-        self._keys = {_id_of(node): frame.key}
+        self._keys = {id_of(node): frame.key}
         if node.visible():
             self._draw()
         self._document.handle.setModified(True)
         return True
-
-
-def _id_of(node: Any) -> str:
-    return node.uniqueId().toString()
 
 
 def _blend_alike(node: Any, other: Any) -> None:

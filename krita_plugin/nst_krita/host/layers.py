@@ -16,7 +16,7 @@ class Layer:
 
     def __init__(self, node: Any) -> None:
         self.node = node
-        self.id: str = node.uniqueId().toString()
+        self.id = id_of(node)
         self.name: str = node.name()
 
     def __eq__(self, other: object) -> bool:
@@ -70,6 +70,11 @@ def _canvas_of(node: Any) -> tuple[int, int]:
     return (found.width(), found.height()) if found is not None else (1, 1)
 
 
+def id_of(node: Any) -> str:
+    """What names the node for as long as its document exists, in its file as well."""
+    return node.uniqueId().toString()
+
+
 def below(node: Any) -> Iterator[Any]:
     """All nodes under ``node``, the topmost of the layer list first."""
     for child in reversed(node.childNodes()):
@@ -81,7 +86,7 @@ def find(root: Any, layer_id: str) -> Any | None:
     """The node with that id under ``root``; None where it has been deleted, undone or flattened."""
     # Krita 5.1's nodeByUniqueID() returns an object without the methods of a node.
     for node in below(root):
-        if node.uniqueId().toString() == layer_id:
+        if id_of(node) == layer_id:
             return node
     return None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple, Tuple
 
 from .document import KritaDocument
-from .layers import find
+from .layers import find, id_of
 from .under_way import is_free
 
 Point = Tuple[int, int]
@@ -39,7 +39,7 @@ class Placing:
         self._size, self.latest, self.is_lost = document.size, (0, 0), False
         # Its id, not the layer: one that outlives its document takes Krita with it.
         self._anchor_id = source_id
-        source = self._source()
+        source = self._node(source_id)
         if source is not None:
             self._learn(source, self.latest)
 
@@ -50,8 +50,8 @@ class Placing:
         """
         if not self._document.is_open:
             return self.latest
-        anchor = newest if newest is not None else self._source()
-        self._anchor_id = self._source_id if newest is None else _id_of(newest)
+        anchor = newest if newest is not None else self._node(self._source_id)
+        self._anchor_id = self._source_id if newest is None else id_of(newest)
         found = self._tell(anchor, newest is not None)
         self.is_lost = found is None
         return found
@@ -59,7 +59,7 @@ class Placing:
     def _tell(self, anchor: Any | None, is_frame: bool) -> Point | None:
         if anchor is None:  # the image was flattened
             return self.latest if self._document.size == self._size else None
-        states = self._known.get(_id_of(anchor))
+        states = self._known.get(id_of(anchor))
         if states is None:  # a frame of an earlier session; or the source, which was not there at first
             self._learn(anchor, _position(anchor) if is_frame else self.latest)
             return self.latest
@@ -68,8 +68,9 @@ class Placing:
             if state[:2] == now:
                 states.remove(state)
                 # It may have been painted on since; but while Krita is at it that tells nothing.
-                free = is_free(self._document)
-                states.append(state._replace(bounds=_bounds(anchor)) if free else state)
+                bounds = _bounds(anchor)
+                is_changed = bounds != state.bounds and is_free(self._document)
+                states.append(state._replace(bounds=bounds) if is_changed else state)
                 self._size, self.latest = state.size, state.offset
                 return self.latest
         found = _moved(states[-1], anchor, self._document.size)
@@ -88,7 +89,7 @@ class Placing:
     def _settle(self, offset: Point) -> None:
         self._size, self.latest = self._document.size, offset
         for layer_id in {self._source_id, self._anchor_id}:  # the frames may be undone later
-            node = find(self._document.root, layer_id) if self._document.is_open else None
+            node = self._node(layer_id)
             if node is not None:
                 self._learn(node, offset)
 
@@ -104,11 +105,11 @@ class Placing:
     def _learn(self, node: Any, offset: Point) -> None:
         self._size, self.latest = self._document.size, offset
         state = _State(self._size, _position(node), _bounds(node), offset)
-        others = [known for known in self._known.get(_id_of(node), ()) if known[:2] != state[:2]]
-        self._known[_id_of(node)] = [*others, state]
+        others = [known for known in self._known.get(id_of(node), ()) if known[:2] != state[:2]]
+        self._known[id_of(node)] = [*others, state]
 
-    def _source(self) -> Any | None:
-        return find(self._document.root, self._source_id) if self._document.is_open else None
+    def _node(self, layer_id: str) -> Any | None:
+        return find(self._document.root, layer_id) if self._document.is_open else None
 
 
 def _moved(state: _State, node: Any, size: Point) -> Point | None:
@@ -122,10 +123,6 @@ def _moved(state: _State, node: Any, size: Point) -> Point | None:
     if bounds != meant and not is_cropped:
         return None
     return state.offset[0] + x - was_x, state.offset[1] + y - was_y
-
-
-def _id_of(node: Any) -> str:
-    return node.uniqueId().toString()
 
 
 def _position(node: Any) -> Point:

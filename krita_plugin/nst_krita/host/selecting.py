@@ -12,7 +12,7 @@ from krita import InfoObject
 
 from ..qt import QtCore
 from .document import KritaDocument
-from .layers import Layer
+from .layers import Layer, id_of
 from .scratch import scratch_document
 
 
@@ -65,7 +65,7 @@ def _switched_on(document: KritaDocument, masks: list[Any]) -> list[Any]:
             with zipfile.ZipFile(file) as saved:
                 written = ElementTree.fromstring(saved.read("maindoc.xml"))
         off = {node.get("uuid") for node in written.iter() if node.get("active") == "0"}
-        return [mask for mask, copy in zip(masks, copies) if copy.uniqueId().toString() not in off]
+        return [mask for mask, copy in zip(masks, copies) if id_of(copy) not in off]
     except (OSError, LookupError, zipfile.BadZipFile, ElementTree.ParseError):
         return masks
     finally:

@@ -68,6 +68,10 @@ class JobRecord:
         """The same job for a document that has none of its layers."""
         return replace(self, changes=dict(self.changes), group="", frames={}, seen=[], is_open=True)
 
+    def has_made(self, layer: str) -> bool:
+        """Whether that layer is a frame of it, or the group around them."""
+        return layer in self.frames or layer == self.group != ""
+
     def keep(self, layer: str, frame: FrameRecord) -> None:
         """The frame is this layer now; "" where it has none of its own."""
         if layer:
@@ -210,7 +214,7 @@ class History:
     def of_layer(self, layer: str) -> JobRecord | None:
         """The job that made this layer, a frame or the group around them; None for any other."""
         for record in reversed(list(self.jobs.values())):
-            if layer in record.frames or layer == record.group != "":
+            if record.has_made(layer):
                 return record
         return None
 

@@ -59,7 +59,7 @@ class Insertion:
         self._begun = time.monotonic()  # strokes since then are not to be covered
         self._groups, self._redo = groups, host.RedoWatch(document)
         self._placing = host.Placing(document, record.source)
-        self._after_undo = host.AfterUndo(document, self._is_ours, pen)
+        self._after_undo = host.AfterUndo(document, record.has_made, pen)
         if not job.has_ended:
             pen.start()
 
@@ -262,9 +262,6 @@ class Insertion:
     def _on_held(self, sequence: int, size: int) -> None:
         self._held[sequence] = size
         self._on_skipped(sequence)
-
-    def _is_ours(self, layer_id: str) -> bool:
-        return layer_id in self.record.frames or layer_id == self.record.group != ""
 
     def _keep(self, sequence: int) -> None:
         """Let the document remember which layer it is; it may be saved while Krita is still adding that."""
