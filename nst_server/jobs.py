@@ -71,6 +71,8 @@ class Job:
     progress: Mapping[str, Any] | None = None
     preview: tuple[Mapping[str, Any], bytes] | None = None
     kept_frames: int = 0
+    #: That of the latest kept frame.
+    kept_iteration: int = 0
     acknowledged: int = 0
     ending: Message | None = None
 
@@ -228,6 +230,7 @@ class Jobs:
         # Told first: a frame that cannot be written down is not kept.
         self._tell(FRAME, job, frame)
         job.kept_frames += 1
+        job.kept_iteration = int(frame["iteration"])
 
     def show(self, job: Job, frame: Mapping[str, Any], pixels: bytes) -> None:
         """A preview has been made; it replaces the one before."""

@@ -192,6 +192,8 @@ class Store:
     def _revive(self, job: Job, folder: Path) -> None:
         """Make a job that has not ended ready to go on; end it where it cannot."""
         job.kept_frames = self._frames.mend(job.id)
+        if job.kept_frames:
+            job.kept_iteration = int(self.frame(job.id, job.kept_frames)["iteration"])
         job.acknowledged = min(job.acknowledged, job.kept_frames)
         job.saved = self.checkpoint_path(job.id).exists()
         if job.cancelling:

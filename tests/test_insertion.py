@@ -21,6 +21,7 @@ class Painted:
         self.part, self.network, self.pen = part, Mock(), Mock()
         self.inserter = Mock(inserted=[], gone=None, is_animating=False, is_aside=False, is_shown=True)
         self.inserter.is_out_of_sight, self.inserter.doubled, self.inserter.keeps_redo = False, "", False
+        self.inserter.dialog = ""
         self.inserter.id_of, self.inserter.group_id = lambda sequence: f"{{{sequence}}}", "{group}"
         self.inserter.show = lambda sequence: sequence in self.inserter.inserted
         self.opened: list[dict[str, Any]] = []
@@ -89,6 +90,17 @@ def test_frames_that_an_isolated_layer_keeps_out_of_sight_are_told_of(painted: A
     made.inserter.on_inserted(1)
     assert "Isolate Active Layer" in made.job.frames_note, "it is there, and not seen"
     made.inserter.is_out_of_sight = False
+    made.has(1)
+    assert made.job.frames_note == ""
+
+
+def test_frames_that_wait_for_a_dialog_name_it(painted: Any) -> None:
+    made = painted()
+    made.come(1)
+    made.inserter.dialog = "File Saved"
+    made.has()
+    assert "until Krita's window “File Saved” is closed" in made.job.frames_note
+    made.inserter.dialog = ""
     made.has(1)
     assert made.job.frames_note == ""
 

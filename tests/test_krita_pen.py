@@ -44,6 +44,10 @@ def test_a_press_in_a_new_window_is_seen_and_a_lost_release_ends(found: Result) 
     assert found["lost"] == {"waiting": [], "came": [1]}
 
 
+def test_a_dialog_that_frames_wait_for_is_named_after_some_seconds(found: Result) -> None:
+    assert found["dialog"] == {"at first": "", "then": ["File Saved", []], "closed": ["", [1]]}
+
+
 def test_strokes_that_begin_during_an_insert_land_on_the_painters_layer(found: Result) -> None:
     during = found["during"]
     assert during["began_on"][1::2] == [f"iteration {key}" for key in (2, 4, 6)], "the active layer"

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from nst_server import store as store_module
+from nst_server.broker.answers import summary
 from nst_server.broker.endpoint import Endpoint
 from nst_server.broker.server import Broker
 from nst_server.jobs import MAX_BEGINNINGS, Job, Jobs
@@ -109,6 +110,7 @@ def test_an_unfinished_job_goes_on_and_keeps_its_frames(tmp_path: Path) -> None:
     store, jobs, job = revived(tmp_path)
     assert (job.state, job.kept_frames, job.acknowledged, job.revision) == ("paused", 2, 2, 3)
     assert (job.is_again, job.saved, jobs.unfinished, jobs.next()) == (True, False, 1, None)
+    assert summary(job)["iteration"] == 10, "of the latest frame, until it has gone on"
     jobs.pause(job, False)
     assert jobs.next() is job
     jobs.begin(job, {})

@@ -79,7 +79,7 @@ def summary(job: Job) -> dict[str, Any]:
         "title": job.title[:200],
         "state": job.state,
         "position": job.position if job.stage == QUEUED else 0,
-        "iteration": progress.get("iteration", 0),
+        "iteration": progress.get("iteration", job.kept_iteration),
         "total": progress.get("total", job.params.iterations),
         "kept_frames": job.kept_frames,
         "client": job.client[:200],

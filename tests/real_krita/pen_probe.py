@@ -29,6 +29,7 @@ def steps(probe):
     yield from burst(probe, host, pen)  # first: Krita ignores the mouse for a while after a pen
     yield from strokes_of_a_pen(probe, host, pen)
     yield from lost(probe, host, pen, clock, LOST_SECONDS)
+    yield from behind_a_dialog(probe, host, pen, clock)
     yield from during_inserts(probe, host, pen)
     yield from steps_of_tools(probe, host, pen, clock, REST_SECONDS)
     pen.stop()
@@ -106,6 +107,29 @@ def lost(probe, host, pen, clock, limit):
     yield job.has(1)
     found["came"] = list(job.inserted)
     probe.record(lost=found)
+    job.frames.close()
+    yield from probe.closed(handle)
+
+
+def behind_a_dialog(probe, host, pen, clock):
+    """A dialog that stays open, perhaps behind Krita's window, is named while frames wait for it."""
+    handle = yield from layered(probe)
+    job = Job(host, pen)
+    dialog = probe.QtWidgets.QDialog(probe.window)
+    dialog.setWindowTitle("File Saved")
+    dialog.open()
+    yield SETTLED
+    job.put(1)
+    yield SETTLED
+    found = {"at first": job.frames.dialog}
+    changes = len(job.changes)
+    clock.ahead += 10
+    yield lambda: len(job.changes) > changes
+    found["then"] = [job.frames.dialog, list(job.inserted)]
+    dialog.close()
+    yield job.has(1)
+    found["closed"] = [job.frames.dialog, list(job.inserted)]
+    probe.record(dialog=found)
     job.frames.close()
     yield from probe.closed(handle)
 

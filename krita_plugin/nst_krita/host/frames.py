@@ -181,6 +181,11 @@ class FrameInserter(QtCore.QObject):
         return waits and self._redo.is_at_stake
 
     @property
+    def dialog(self) -> str:
+        """The title of a dialog that frames have been waiting for; "" for none."""
+        return self._pen.dialog() if self.pending else ""
+
+    @property
     def gone(self) -> str | None:
         """Why frames can no longer be inserted, in one sentence; None if they can."""
         if not self._document.is_open:
@@ -282,7 +287,7 @@ class FrameInserter(QtCore.QObject):
             self._on_gone("")
         is_calm = self._pen.is_calm()
         self._redo.look()
-        waits = self.keeps_redo or (self.pending > 0 and self._group.is_displaced)
+        waits = self.keeps_redo or (self.pending > 0 and self._group.is_displaced) or self.dialog != ""
         if self._coming is None or waits:
             looks = self._look(may_show=is_calm and self._coming is None)
             has_painted = is_calm and self._pen.has_painted(self._document, self._looked)
@@ -300,7 +305,7 @@ class FrameInserter(QtCore.QObject):
             self._animate()
 
     def _look(self, may_show: bool) -> tuple[Any, ...]:
-        return (*self._group.look(may_show), self.keeps_redo)
+        return (*self._group.look(may_show), self.keeps_redo, self.dialog)
 
     def _skip_all(self, reason: str) -> None:
         self._tries_left = 0

@@ -14,6 +14,8 @@ from .unfinished import IN_STEPS, REST_SECONDS, RESTING, Unfinished
 CALM_SECONDS = 1.0
 # Without any event of the pen for so long its release was lost, with a window that closed for instance.
 LOST_SECONDS = 30.0
+# A dialog that has been open for so long may have been forgotten, behind a window of Krita's for instance.
+FORGOTTEN_SECONDS = 5.0
 
 _Type = QtCore.QEvent.Type
 _PRESSES = (_Type.MouseButtonPress, _Type.MouseButtonDblClick, _Type.TabletPress, _Type.TouchBegin)
@@ -50,6 +52,7 @@ class PenWatch(QtCore.QObject):
         self._tools: frozenset[str] = frozenset()
         self._chosen_at = float("-inf")  # when these tools were first seen
         self._last = float("-inf")
+        self._dialog_since = float("inf")
         self._painted: dict[str, float] = {}  # id of a document → when a stroke on its canvas began
 
     def start(self) -> None:
@@ -117,6 +120,13 @@ class PenWatch(QtCore.QObject):
             self._tools, self._chosen_at = tools, now
         rests = tools.isdisjoint(RESTING) or min(quiet, now - self._chosen_at) >= REST_SECONDS
         return rests and not self._unfinished.is_under_way(tools, _undo_words())
+
+    def dialog(self) -> str:
+        """The title of a dialog that holds up everything, and has for some seconds; "" for none."""
+        dialog, now = QtWidgets.QApplication.activeModalWidget(), self._clock()
+        self._dialog_since = min(self._dialog_since, now) if dialog is not None else float("inf")
+        is_forgotten = now - self._dialog_since >= FORGOTTEN_SECONDS
+        return (dialog.windowTitle() or "Krita") if dialog is not None and is_forgotten else ""
 
     def _note_press(self, press: QtCore.QEvent) -> None:
         widget = _pressed_widget(press)

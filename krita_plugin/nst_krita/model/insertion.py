@@ -326,6 +326,10 @@ class Insertion:
                 "Frames wait: the image was scaled, cropped, turned or moved meanwhile. Undo that, or press "
                 "Insert to have them where they came before."
             )
+        if self._inserter.dialog:
+            return tr("Frames wait until Krita's window “{}” is closed. It may lie behind others.").format(
+                self._inserter.dialog
+            )
         return self._aside_words(self._inserter)
 
     def _aside_words(self, inserter: host.FrameInserter) -> str:
