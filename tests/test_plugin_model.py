@@ -250,7 +250,7 @@ def test_the_server_line_says_where_it_stands() -> None:
     tell("connected", devices=[{"id": "cpu", "name": "CPU, 2 threads"}])
     assert connection.is_cpu
     tell("state", encoder="vgg19")
-    assert connection.words == "local server · on the processor, slow · VGG19"
+    assert connection.words == "local server · CPU, slow · VGG19"
     tell("connected", devices=[{"id": "cuda:0", "name": "NVIDIA H200"}])
     assert connection.words == "local server · NVIDIA H200 · VGG19"
     tell("disconnected", reason="silence")

@@ -358,6 +358,10 @@ def test_the_first_job_also_waits_for_the_server_to_start(clock: Clock) -> None:
     run_job(forecast, clock, seconds=20, begins=300, unit="bytes")
     connection.link = link.NONE
     assert forecast.expect(200, 100).words == "256 MB · about 35 s", "a download comes once"
+    connection.link = link.CONNECTED
+    run_job(forecast, clock, seconds=20, begins=1)
+    connection.link = link.NONE
+    assert forecast.expect(200, 100).words == "256 MB · about 32 s", "somebody else had started that one"
 
 
 def test_one_hears_that_a_picture_does_not_fit_into_this_computer(

@@ -73,7 +73,7 @@ class Connection(Observable):
         """One line: the server, its device and the encoder in use."""
         server = tr("remote server {}").format(self.remote) if self.remote else tr("local server")
         if self.link is Link.CONNECTED:
-            device = tr("on the processor, slow") if self.is_cpu else self.device
+            device = tr("CPU, slow") if self.is_cpu else self.device
             return " · ".join(filter(None, (server, device, encoder_name(self.encoder))))
         return {
             Link.NONE: self._words_of_none(server),

@@ -23,6 +23,9 @@ FARTHEST = 8.0
 BYTES_PER_PIXEL = 3000
 #: From this longest side on a processor takes so long that one should know before, in px.
 LONG_ON_CPU = 1500
+#: A server that had been started before shows nothing of how long starting takes: of a longer start so much is
+#: still expected after a shorter one.
+FADING = 0.8
 
 
 class Expectation(NamedTuple):
@@ -72,7 +75,8 @@ class Forecast(Observable):
         if job.state is JobState.RUNNING and not self._is_warm:
             self._is_warm = True
             since = self._accepted.get(job.id)
-            self._startup = time.monotonic() - since if since is not None else 0.0
+            if since is not None:
+                self._startup = max(time.monotonic() - since, FADING * self._usual_startup)
         elif job.state is JobState.PREPARING and not event.get("unit"):  # with it a download, never again
             self._accepted.setdefault(job.id, time.monotonic())
         elif not self._is_warm:
