@@ -119,7 +119,7 @@ def lengths(params, **more):
     """Length at the picture of the gradient of each style layer, alone in the loss, as it weighs there."""
     found = objective(params, **more)
     reference = view(params, **more).content
-    pulls, _ = found._pulls(found._shown(reference), found._style_units, found._style_at)
+    pulls, _ = found._pulls(reference, found._style_units, found._style_at)
     return pulls
 
 

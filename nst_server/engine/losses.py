@@ -279,14 +279,17 @@ def content_error(
     return value, weighted.mul_(2)
 
 
-def total_variation(image: Tensor, points: int = 4, smoothing: float = 0.02) -> tuple[Tensor, Tensor]:
+def total_variation(
+    image: Tensor, points: int = 4, smoothing: float = 0.02, weights: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """Mean length of the colour gradient of ``image`` [3, H, W]: (scalar, gradient [3, H, W]).
 
     Isotropic; Rudin, Osher & Fatemi 1992. ``points`` 4: from the differences to the right and lower
     neighbour, so that each pixel is held to four. 9: from those to all eight around, each over its distance,
     so that a pixel and its eight neighbours take part. A sharp edge then costs nearly the same at any slant
     (1.17 times as much at worst), where with 4 one diagonal costs 1.41 times the other. Rounded off below
-    ``smoothing`` (five steps of 8-bit colour), where the plain form has no gradient.
+    ``smoothing`` (five steps of 8-bit colour), where the plain form has no gradient. ``weights`` [H, W]: how
+    much each pixel counts; None: all the same.
     """
     # Rows down and columns right, and the weight of that difference's square: of the eight, the mean of both
     # sides, and of two pairs of perpendicular directions.
@@ -304,9 +307,13 @@ def total_variation(image: Tensor, points: int = 4, smoothing: float = 0.02) -> 
             square[there] += part
         differences.append(difference)
     length = square.sqrt_()
-    pixels = length.numel()
-    value = (length.sum() / pixels) - smoothing
-    pull = 1 / (length * pixels)
+    if weights is None:
+        value = length.mean() - smoothing
+        pull = 1 / (length * length.numel())
+    else:
+        shares = (weights / weights.sum().clamp_min(_TINY))[None]
+        value = ((length - smoothing) * shares).sum()
+        pull = shares / length
     gradient = torch.zeros_like(image)
     for (step, weight), difference in zip(steps, differences, strict=True):
         here, there = _pairs(step)

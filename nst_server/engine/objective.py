@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
-from torch.nn.functional import max_pool2d
 
 from nst_server.engine.losses import (
     ContentTarget,
@@ -44,13 +43,9 @@ _QUIET = 0.1
 _WHOLE = 0.5
 # Mean colour difference of neighbours below which a picture counts as flat (2.5 steps of 8-bit colour).
 _TV_FLOOR = 0.01
-# How many positions around its own any position sees: 2 at conv2_1, 2.5 at conv3_1, little of it further out.
-_REACH = 2
 # Amplitude of the noise that shows how a layer of the content pulls: where its gradient is no longer that of
 # rounding, and a picture is still seen.
 _BESIDE = 0.1
-# Of a region: less than this is not enough to tell how it is painted.
-_ENOUGH = 0.25
 
 
 @dataclass(frozen=True)
@@ -128,8 +123,8 @@ class Objective:
     content loss compares with, the reference if None; ``influence`` [H, W] in [0, 1] says how much each pixel
     counts; ``division`` what share each of the ``styles`` has, and where.
 
-    With ``coverage`` [H, W] in [0, 1] all these images lie over ``ground`` [3, H, W] as far as it says: the
-    encoder sees what the painter will see, strokes end where the ground begins, and nothing hidden counts.
+    ``coverage`` [H, W] in [0, 1] is how far the picture will be seen, over something else: beyond it the
+    reference counts in what losses are relative to, and the picture not at all.
     ``plainness`` from 0 to 1 is how far the content has nothing in it to be kept to: relative to the little
     that varies in it every stroke would be too dear, and the style would go where no layer looks.
     ``losses`` of an evaluation: content, style, tv before weighting, and their total.
@@ -145,16 +140,16 @@ class Objective:
         *,
         target: Tensor | None = None,
         influence: Tensor | None = None,
-        plainness: float = 0.0,
-        ground: Tensor | None = None,
         coverage: Tensor | None = None,
+        plainness: float = 0.0,
         check: Callable[[], None] = lambda: None,
     ) -> None:
         self._encoder = encoder
         self._styles = styles
         self._division = division
         self._influence = influence
-        self._ground, self._coverage = ground, coverage
+        if coverage is not None:
+            self._influence = coverage if influence is None else influence * coverage
         self._maps: dict[tuple[int, int], Tensor] = {}
         self._patches: dict[tuple[int, int], list[_Patch]] = {}
         self._check = check
@@ -163,15 +158,17 @@ class Objective:
         kept = 1 - plainness if params.strength else 1.0
         self._content_layers = {name: kept * weight for name, weight in content_layers.items() if kept}
         self._layers = frozenset(self._content_layers) | frozenset(self._style_layers)
-        reference = self._shown(reference)
         with torch.no_grad():
             features = encoder.features(reference[None], self._layers, check)
         self._content = {
-            name: ContentTarget.of(features[name], self._map(features[name])) for name in self._content_layers
+            name: ContentTarget.of(
+                found, None if influence is None else resize_map(influence, *found.shape[2:])
+            )
+            for name, found in ((name, features[name]) for name in self._content_layers)
         }
         if target is not None and self._content_layers:
             with torch.no_grad():
-                held = encoder.features(self._shown(target)[None], self._content_layers, check)
+                held = encoder.features(target[None], self._content_layers, check)
             self._content = {
                 name: replace(content, features=held[name].detach())
                 for name, content in self._content.items()
@@ -181,13 +178,13 @@ class Objective:
         for name, loss in style_losses(params, self._style_layers).items():
             self._aim(name, loss, features[name], style_part(params.strength))
         self._tv_points = params.tv_points
-        self._tv_unit = _TV_UNIT / (_TV_FLOOR + float(total_variation(reference, params.tv_points)[0]))
+        own, _ = total_variation(reference, params.tv_points, weights=influence)
+        self._tv_unit = _TV_UNIT / (_TV_FLOOR + float(own))
         if params.normalise_gradients:
             self._normalise(reference, params.seed)
 
     def __call__(self, image: Tensor) -> Evaluation:
         """Evaluate at ``image`` [3, H, W]."""
-        image = self._shown(image)
         leaf = image.detach()[None].contiguous(memory_format=torch.channels_last).requires_grad_()
         with torch.enable_grad():
             features = self._encoder.features(leaf, self._layers, self._check)
@@ -204,23 +201,16 @@ class Objective:
         (gradient,) = torch.autograd.grad(
             [features[name] for name in gradients], leaf, list(gradients.values())
         )
-        tv, tv_gradient = total_variation(image, self._tv_points)
+        tv, tv_gradient = total_variation(image, self._tv_points, weights=self._influence)
         gradient = gradient[0].contiguous()
         if self._weights.tv:
             gradient = gradient + tv_gradient * (self._weights.tv * self._tv_unit)
-        if self._coverage is not None:
-            gradient = gradient * self._coverage
         parts = torch.stack([content, style, tv * self._tv_unit]).tolist()
         losses = dict(zip(("content", "style", "tv"), parts, strict=True))
         total = (
             self._weights.content * parts[0] + self._weights.style * parts[1] + self._weights.tv * parts[2]
         )
         return Evaluation(total, gradient, {**losses, "total": total})
-
-    def _shown(self, image: Tensor) -> Tensor:
-        if self._ground is None or self._coverage is None:
-            return image
-        return torch.lerp(self._ground, image, self._coverage)
 
     def _aim(self, name: str, loss: str, features: Tensor, part: float) -> None:
         """Set each style's target at a layer, and its unit, from the ``features`` of the reference.
@@ -301,7 +291,7 @@ class Objective:
         for name in layers:
             value, gradient = loss(name, features[name].detach())
             (pull,) = torch.autograd.grad(features[name], leaf, gradient, retain_graph=True)
-            lengths[name] = float((pull if self._coverage is None else pull * self._coverage).norm())
+            lengths[name] = float(pull.norm())
             losses[name] = float(value)
         return lengths, losses
 
@@ -333,16 +323,14 @@ class Objective:
         total = float(size[0] * size[1] if influence is None else influence.sum())
         patches = []
         counted = division.parts if self._influence is None else division.parts * self._influence
-        coverage = 1.0 if self._coverage is None else resize_map(self._coverage, *size)
         for index, part in enumerate(counted):
-            weights = resize_map(part, *size) * coverage
+            weights = resize_map(part, *size)
             area = float(weights.sum())
             if area > 0:
                 # A share of the loss in proportion to the area: every pixel is then pulled as if its style
                 # had the whole picture, however small the region.
-                inner = _inner(weights, coverage)
-                place = _bounds(inner)
-                patches.append(_Patch(inner[place], {index: area / total}, place))
+                place = _bounds(weights)
+                patches.append(_Patch(weights[place], {index: area / total}, place))
         return patches
 
     def _map(self, features: Tensor) -> Tensor | None:
@@ -365,19 +353,6 @@ def _levelled(
         return {}
     ratio = sum(losses[name] for name in factors) / total
     return {name: factor * ratio for name, factor in factors.items()}
-
-
-def _inner(weights: Tensor, coverage: Tensor | float) -> Tensor:
-    """``weights`` [h, w] without the positions that see beyond the ``coverage``, as far as enough is left.
-
-    Where paint ends, features see an edge that no style has; made to agree with the style even there, the
-    last pixels became a rim.
-    """
-    if isinstance(coverage, float):
-        return weights
-    inside = -max_pool2d(-coverage[None], 2 * _REACH + 1, 1, _REACH)[0]
-    inner = weights * (inside / coverage.clamp_min(1e-12))
-    return inner if float(inner.sum()) >= _ENOUGH * float(weights.sum()) else weights
 
 
 def _bounds(weights: Tensor) -> Place:

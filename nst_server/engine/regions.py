@@ -97,13 +97,9 @@ class Regions:
         """``painted`` [3, H, W] over ``content``: bit for bit the content where no style acts."""
         return torch.lerp(content, painted, self.coverage)
 
-    def extended(self, painted: Tensor) -> Tensor:
-        """``painted`` [3, H, W] with colours that bleed outwards from where it is painted by half at least.
-
-        What lies under little coverage may be anything, as hardly any of it is seen; enlarged, it would come
-        into sight as a rim.
-        """
-        return fill_transparent(painted, self.coverage**3)
+    def extended(self, picture: Tensor) -> Tensor:
+        """``picture`` [3, H, W] with colours that bleed outwards to where no style acts."""
+        return fill_transparent(picture, (self.coverage > 0).to(picture.dtype))
 
 
 def _blurred(maps: Tensor, radius: int) -> Tensor:

@@ -78,7 +78,7 @@ class View:
             ]
         division = self._divided(params)
         reference = scene.reference(self.content, params, division)
-        target = None
+        target = None if self.regions is None else reference
         if self._previous is not None:
             enlarged = self._enlarged(self._previous, reference, _detail(params))
             held = torch.lerp(reference, enlarged, _HOLD * self._part_of_previous(params))
@@ -89,14 +89,21 @@ class View:
             self._statistics,
             params,
             division,
-            target=target,
+            target=None if target is None else self._beyond(target),
             influence=self.influence,
-            plainness=scene.plainness,
-            ground=self.content,
             # At strength 0 all is content anyhow, and the probe of the curvature has to see all of it.
             coverage=self.regions.coverage if self.regions and params.strength else None,
+            plainness=scene.plainness,
             check=check,
         )
+
+    def _beyond(self, picture: Tensor) -> Tensor:
+        """``picture`` [3, h, w] going on beyond what styles act on, as if it were to be seen there.
+
+        Features near the edge see both its sides. Were the content on the other one, they would see an edge
+        that no style has, and made to agree with the style all the same, the last pixels become a rim.
+        """
+        return picture if self.regions is None else self.regions.extended(picture)
 
     def _part_of_previous(self, params: Params) -> float:
         """How much a picture of ``params.strength`` may hold to the previous one, from 0 to 1."""
@@ -109,10 +116,8 @@ class View:
         To the picture that the run itself held to, where its last state ``earlier`` is of this size: then
         the loss goes on where it stood. Except where the frame has been painted over since.
         """
-        frame, reference = (
-            self.extended(frame),
-            self.scene.reference(self.content, params, self._divided(params)),
-        )
+        reference = self._beyond(self.scene.reference(self.content, params, self._divided(params)))
+        frame = self._beyond(self.extended(frame))
         known = earlier if earlier is not None and earlier.size == self.size else None
         if known is None:
             longest = max(1, round(max(self.size) / self.scene.params.scale_step))
@@ -155,7 +160,7 @@ class View:
         """
         scene = self.scene
         division = self._divided(params)
-        reference = scene.reference(self.content, params, division)
+        reference = self._beyond(scene.reference(self.content, params, division))
         shares = params.start_shares
         if self._previous is not None and not params.strength and not params.tv:
             return reference  # which the coarser picture with its detail is but for rounding
@@ -167,7 +172,7 @@ class View:
             share * self._image(name, params, below if name == "image" else reference, division)
             for name, share in shares.items()
         ]
-        return images[0] if len(images) == 1 else torch.stack(images).sum(0)
+        return self._beyond(images[0] if len(images) == 1 else torch.stack(images).sum(0))
 
     def _image(self, name: str, params: Params, reference: Tensor, division: Division) -> Tensor:
         """One of the images [3, h, w] that there are to start from; "content" is the ``reference``.
@@ -260,14 +265,12 @@ class View:
         return (picture + amount * self._grain).clamp(0, 1)
 
     def extended(self, picture: Tensor) -> Tensor:
-        """``picture`` [3, h, w] fit to be enlarged: where no style acts, with colours from around.
-
-        Where only styles act that have no share now, with the content, for when they get one.
-        """
+        """``picture`` [3, h, w] with the content where only styles act that have no share now, for when they
+        get one."""
         if self.regions is None or self._reach is None:
             return picture
         idle = (self.regions.coverage == 0) & (self._reach > 0)
-        return torch.where(idle, self.content, self.regions.extended(picture))
+        return torch.where(idle, self.content, picture)
 
     def finished(self, picture: Tensor) -> Tensor:
         """``picture`` [3, h, w] as the painter gets it."""

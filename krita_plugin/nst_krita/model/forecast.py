@@ -23,8 +23,8 @@ FARTHEST = 8.0
 BYTES_PER_PIXEL = 3000
 #: From this longest side on a processor takes so long that one should know before, in px.
 LONG_ON_CPU = 1500
-#: A server that had been started before shows nothing of how long starting takes: of a longer start so much is
-#: still expected after a shorter one.
+#: A server that had been started before shows nothing of how long starting takes: of a longer start so much
+#: is still expected after a shorter one.
 FADING = 0.8
 
 
