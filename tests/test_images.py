@@ -319,3 +319,18 @@ def test_brightness_and_saturation_under_transparent_pixels_do_not_spread():
     small = bright.fitted((4, 4), "stretch", torch.zeros(3, 4, 4))
     assert float(small.gain.max()) == 1
     assert float(small.deficit.abs().max()) == 0
+
+
+def test_a_style_is_read_without_its_frame_and_what_is_transparent():
+    rgb = torch.rand(3, 120, 300)
+    inside = Picture(rgb).inside
+    assert inside.alpha is None and inside.rgb.equal(rgb[:, 1:119, 3:297])
+    alpha = torch.zeros(120, 300)
+    alpha[10:110, 100:] = 0.5
+    inside = Picture(rgb, alpha).inside
+    assert inside.rgb.equal(rgb[:, 11:109, 102:298]) and inside.alpha.equal(alpha[11:109, 102:298])
+    assert Picture(rgb[:, :20, :40]).inside.rgb.equal(rgb[:, :20, :40]), "of a small one nothing is lost"
+    ring = torch.ones(120, 300)
+    ring[1:-1, 1:-1] = 0
+    assert Picture(rgb, ring).inside.rgb.equal(rgb), "nor where only the frame can be seen"
+    assert Picture(rgb, 0 * ring).inside is None

@@ -29,6 +29,9 @@ __all__ = ["ImageError", "Picture", "from_blob", "mask_from_blob", "to_blob"]
 # Of linear light with sRGB's primaries (ITU-R BT.709).
 _LUMINANCE = (0.2126, 0.7152, 0.0722)
 
+# Of a style's sides, how much at each end is not read. Scans of paintings show the frame or the bare canvas
+# there, and as nowhere else in a picture features see an edge on one side only, it came out as just that.
+_FRAME = 0.01
 # A change from which on a pixel no longer shows the content's own colour: 16 of 255 is plainly seen.
 _ALIKE = 16 / 255
 
@@ -51,6 +54,26 @@ class Picture:
     def filled(self) -> Tensor:
         """``rgb`` with colours from around for transparent pixels, whose own (mostly black) nobody sees."""
         return self.rgb if self.alpha is None else fill_transparent(self.rgb, self.alpha)
+
+    @property
+    def inside(self) -> Picture | None:
+        """The part that is not transparent, without its outermost hundredth; None where all is transparent.
+
+        For a style: colours beyond white and below 0 are left out.
+        """
+        seen = torch.ones(self.rgb.shape[1:]) > 0 if self.alpha is None else self.alpha > 0
+        spans = [seen.any(axis).nonzero().flatten().tolist() for axis in (1, 0)]
+        if not spans[0]:
+            return None
+        for part in (_FRAME, 0.0):
+            away = [round(part * (span[-1] + 1 - span[0])) for span in spans]
+            rows, columns = (
+                slice(span[0] + less, span[-1] + 1 - less) for span, less in zip(spans, away, strict=True)
+            )
+            if bool(seen[rows, columns].any()):
+                break
+        alpha = None if self.alpha is None else self.alpha[rows, columns]
+        return Picture(self.rgb[:, rows, columns], alpha)
 
     def fitted(self, size: Size, fit: str, around: Tensor) -> Picture:
         """The same picture at ``size``, its transparent pixels ``filled``; ``around`` as in ``fit_image``."""

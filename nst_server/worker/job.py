@@ -396,17 +396,11 @@ class Run:
             raise BadImage(field, error) from error
 
     def _read_style(self, field: str, image: Mapping[str, Any]) -> images.Picture:
-        """A style, cut to what is not transparent."""
-        picture = self._read(field, image)
-        if picture.alpha is None:
-            return picture
-        seen = picture.alpha > 0
-        rows, columns = (seen.any(axis).nonzero().flatten().tolist() for axis in (1, 0))
-        if not rows:
+        style = self._read(field, image).inside
+        if style is None:
             problem = "The style is wholly transparent."
             raise BadImage(field, images.ImageError("", problem, "Choose one with colours in it."))
-        place = (..., slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
-        return images.Picture(picture.rgb[place], picture.alpha[place])
+        return style
 
     def _read_mask(self, field: str, image: Mapping[str, Any]) -> Tensor:
         try:
