@@ -142,7 +142,8 @@ def test_another_server_that_does_not_know_a_job_does_not_close_it(part: Any) ->
 
 def test_a_frame_that_is_fetched_twice_is_one_layer(part: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     model, network, inserter = part("model.document_model"), Mock(), Mock(inserted=[], gone=None)
-    inserter.is_aside, inserter.is_out_of_sight, inserter.doubled, inserter.dialog = False, False, "", ""
+    inserter.is_aside, inserter.is_out_of_sight, inserter.doubled = False, False, ""
+    inserter.hindrance = Mock(dialog="", is_tool=False)
     inserter.keeps_redo = False
     monkeypatch.setattr(
         model.host, "FrameInserter", lambda *_, **more: inserter.__dict__.update(more) or inserter
@@ -169,7 +170,8 @@ def test_a_frame_that_is_fetched_twice_is_one_layer(part: Any, monkeypatch: pyte
 def animated(part: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A job whose frames become an animation: its ``insertion``, its ``inserter``, ``frame`` to send."""
     model, inserter = part("model.document_model"), Mock(inserted=[], gone=None, is_animating=False)
-    inserter.is_aside, inserter.is_out_of_sight, inserter.doubled, inserter.dialog = False, False, "", ""
+    inserter.is_aside, inserter.is_out_of_sight, inserter.doubled = False, False, ""
+    inserter.hindrance = Mock(dialog="", is_tool=False)
     inserter.keeps_redo = False
     monkeypatch.setattr(
         model.host, "FrameInserter", lambda *_, **more: inserter.__dict__.update(more) or inserter

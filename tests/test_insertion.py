@@ -21,7 +21,7 @@ class Painted:
         self.part, self.network, self.pen = part, Mock(), Mock()
         self.inserter = Mock(inserted=[], gone=None, is_animating=False, is_aside=False, is_shown=True)
         self.inserter.is_out_of_sight, self.inserter.doubled, self.inserter.keeps_redo = False, "", False
-        self.inserter.dialog = ""
+        self.inserter.hindrance = part("host.pen").Hindrance()
         self.inserter.id_of, self.inserter.group_id = lambda sequence: f"{{{sequence}}}", "{group}"
         self.inserter.show = lambda sequence: sequence in self.inserter.inserted
         self.opened: list[dict[str, Any]] = []
@@ -97,10 +97,14 @@ def test_frames_that_an_isolated_layer_keeps_out_of_sight_are_told_of(painted: A
 def test_frames_that_wait_for_a_dialog_name_it(painted: Any) -> None:
     made = painted()
     made.come(1)
-    made.inserter.dialog = "File Saved"
+    hindrance = made.part("host.pen").Hindrance
+    made.inserter.hindrance = hindrance(dialog="File Saved")
     made.has()
     assert "until Krita's window “File Saved” is closed" in made.job.frames_note
-    made.inserter.dialog = ""
+    made.inserter.hindrance = hindrance(is_tool=True)
+    made.has()
+    assert "the chosen tool may be at work" in made.job.frames_note
+    made.inserter.hindrance = hindrance()
     made.has(1)
     assert made.job.frames_note == ""
 
@@ -348,9 +352,12 @@ def test_the_layers_of_the_job_are_those_that_undo_and_redo_must_not_make_active
     part: Any, painted: Any
 ) -> None:
     made = painted()
-    _document, is_ours, pen = part("host").AfterUndo.call_args.args
+    _document, is_ours, pen, on_step = part("host").AfterUndo.call_args.args
+    on_step()  # before there is a frame
     assert pen is made.pen and not is_ours("") and not is_ours("{group}")
     made.become_layers(1)
+    on_step()
+    assert made.inserter.look_soon.called, "what was undone is seen at once"
     made.inserter.on_animated("{all}", "")
     made.record.group = "{group}"
     assert [is_ours(layer) for layer in ("{group}", "{1}", "{all}", "{mine}")] == [True, True, True, False]

@@ -76,8 +76,8 @@ def test_an_ordinary_life(jobs: Jobs, log: Log) -> None:
     jobs.prepare(job, {"what": "too late"})
     assert job.state == "running"
     jobs.progress(job, {"iteration": 1})
-    jobs.keep(job, {"sequence": 1})
-    jobs.keep(job, {"sequence": 3})
+    jobs.keep(job, {"sequence": 1, "iteration": 1})
+    jobs.keep(job, {"sequence": 3, "iteration": 3})
     assert job.kept_frames == 1
     jobs.end(job, Message("done", {"reason": "completed"}))
     assert job.ending is not None
@@ -95,7 +95,7 @@ def test_nothing_is_heard_of_a_job_that_is_being_cancelled(jobs: Jobs, log: Log)
     jobs.cancel(job)
     assert job.state == "cancelling"
     jobs.progress(job, {"iteration": 2})
-    jobs.keep(job, {"sequence": 1})
+    jobs.keep(job, {"sequence": 1, "iteration": 1})
     jobs.show(job, {}, b"x")
     jobs.pause(job, True)
     jobs.cancel(job)
@@ -127,7 +127,7 @@ def test_acknowledgements_only_grow_and_not_beyond_what_is_kept(jobs: Jobs) -> N
     jobs.accept(job)
     jobs.begin(job, {})
     for sequence in (1, 2):
-        jobs.keep(job, {"sequence": sequence})
+        jobs.keep(job, {"sequence": sequence, "iteration": sequence})
     jobs.acknowledge(job, 2)
     jobs.acknowledge(job, 1)
     jobs.acknowledge(job, 5)

@@ -81,4 +81,4 @@ def test_what_a_tool_has_begun_is_not_ended_by_a_frame(found: Result, tool: str,
 
 def test_a_tool_that_is_only_chosen_does_not_keep_frames_back_for_ever(found: Result) -> None:
     assert found["tools"]["chosen"] == [1]
-    assert found["tools"]["rested"] == [[], [1]]
+    assert found["tools"]["rested"] == [[], False, [], [1], False]

@@ -256,6 +256,8 @@ def test_the_server_line_says_where_it_stands() -> None:
     tell("disconnected", reason="silence")
     assert connection.words == "connection lost, trying again"
     assert "choose Restart server" in connection.problem
+    tell("closed")  # that server was not needed any more
+    assert (connection.words, connection.problem) == ("installing the server", "")
     tell("unreachable", reason="Run: nst krita install")
     assert (connection.words, connection.problem) == ("no server", "Run: nst krita install")
 
@@ -270,6 +272,9 @@ def test_a_download_is_offered_once_and_only_where_it_helps() -> None:
     assert download.offered == ""
     job.handle("state", {"state": "running", "encoder": "built-in"})
     download.watch(job, event_of("state"))
+    assert download.offered == "", "while it paints its row has the room"
+    job.handle("done", {"reason": "completed", "iteration": 1, "seconds": 1.0, "encoder": "built-in", "notes": []})
+    download.watch(job, event_of("done"))
     assert download.offered == "vgg19"
     assert "548 MB" in heard[-1]
     assert download.allowed is None

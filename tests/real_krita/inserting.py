@@ -18,8 +18,8 @@ class Calm(QtCore.QObject):
     def is_calm(self):
         return True
 
-    def dialog(self):
-        return ""
+    def hindrance(self):
+        return ("", False)
 
     def has_painted(self, _document, _since):
         return False

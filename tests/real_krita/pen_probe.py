@@ -121,14 +121,14 @@ def behind_a_dialog(probe, host, pen, clock):
     yield SETTLED
     job.put(1)
     yield SETTLED
-    found = {"at first": job.frames.dialog}
+    found = {"at first": job.frames.hindrance.dialog}
     changes = len(job.changes)
     clock.ahead += 10
     yield lambda: len(job.changes) > changes
-    found["then"] = [job.frames.dialog, list(job.inserted)]
+    found["then"] = [job.frames.hindrance.dialog, list(job.inserted)]
     dialog.close()
     yield job.has(1)
-    found["closed"] = [job.frames.dialog, list(job.inserted)]
+    found["closed"] = [job.frames.hindrance.dialog, list(job.inserted)]
     probe.record(dialog=found)
     job.frames.close()
     yield from probe.closed(handle)
@@ -327,10 +327,13 @@ def rested(probe, host, pen, clock, rest):
     job = Job(host, pen)
     job.put(1)
     yield 2.5
-    found = [list(job.inserted)]
-    clock.ahead += rest
+    found = [list(job.inserted), job.frames.hindrance.is_tool]
+    clock.ahead += rest / 2
+    yield lambda: job.frames.hindrance.is_tool
+    found += [list(job.inserted)]
+    clock.ahead += rest / 2
     yield job.has(1)
-    found.append(list(job.inserted))
+    found += [list(job.inserted), job.frames.hindrance.is_tool]
     yield SETTLED
     job.frames.close()
     probe.trigger("KritaShape/KisToolBrush")

@@ -174,7 +174,7 @@ def after_undo(probe, host):
     handle = yield from layered(probe)
     pen, ours = Calm(), []
     job = Job(host, pen)
-    job.guard = host.AfterUndo(job.document, lambda layer_id: layer_id in ours, pen)
+    job.guard = host.AfterUndo(job.document, lambda layer_id: layer_id in ours, pen, job.frames.look_soon)
     for key in (1, 2, 3):
         job.put(key)
     yield job.has(1, 2, 3)

@@ -75,9 +75,16 @@ class AfterUndo(QtCore.QObject):
     only.
     """
 
-    def __init__(self, document: KritaDocument, is_ours: Callable[[str], bool], pen: PenWatch) -> None:
-        """``is_ours``: of a layer's id."""
+    def __init__(
+        self,
+        document: KritaDocument,
+        is_ours: Callable[[str], bool],
+        pen: PenWatch,
+        on_step: Callable[[], None],
+    ) -> None:
+        """``is_ours``: of a layer's id. ``on_step`` is called after each undo and redo in that document."""
         super().__init__()
+        self._on_step = on_step
         self._document, self._pen = document, pen
         self._is_ours: Callable[[Any], bool] = lambda node: is_ours(id_of(node))
         # The ids of layers not ours that were active, the latest last. Not the layers: one that outlives its
@@ -109,6 +116,7 @@ class AfterUndo(QtCore.QObject):
     def _stepped(self, *_: Any) -> None:
         if self._has_stopped or not self._document.is_open or not self._document.is_in_front:
             return
+        self._on_step()
         self._has_more = self._is_guarding
         if not self._is_guarding:
             # Krita has done the step, but makes another layer active only later.

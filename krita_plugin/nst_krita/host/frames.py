@@ -16,7 +16,7 @@ from .document import Colours, KritaDocument
 from .errors import HostError
 from .frame_group import Frame, FrameGroup
 from .layers import Layer, find
-from .pen import PenWatch
+from .pen import Hindrance, PenWatch
 from .placing import Placing
 from .redo import RedoWatch
 from .under_way import is_free
@@ -181,9 +181,9 @@ class FrameInserter(QtCore.QObject):
         return waits and self._redo.is_at_stake
 
     @property
-    def dialog(self) -> str:
-        """The title of a dialog that frames have been waiting for; "" for none."""
-        return self._pen.dialog() if self.pending else ""
+    def hindrance(self) -> Hindrance:
+        """What frames have been waiting for though the painter does nothing."""
+        return self._pen.hindrance() if self.pending else Hindrance()
 
     @property
     def gone(self) -> str | None:
@@ -216,6 +216,10 @@ class FrameInserter(QtCore.QObject):
             self._on_skipped(frame.key)
             return
         self._queue.append(frame)
+        self.look_soon()
+
+    def look_soon(self) -> None:
+        """The document's layers may be others now."""
         self._idle_turns = 0
         self._timer.setInterval(POLL_MS)
 
@@ -232,8 +236,7 @@ class FrameInserter(QtCore.QObject):
         It happens once nothing waits, the pen is up and the document is in front.
         """
         self._tries_left = ANIMATION_TRIES
-        self._idle_turns = 0
-        self._timer.setInterval(POLL_MS)
+        self.look_soon()
 
     def leave_layers(self) -> None:
         """Let the frames be layers, if they have not begun to become an animation."""
@@ -287,7 +290,7 @@ class FrameInserter(QtCore.QObject):
             self._on_gone("")
         is_calm = self._pen.is_calm()
         self._redo.look()
-        waits = self.keeps_redo or (self.pending > 0 and self._group.is_displaced) or self.dialog != ""
+        waits = self.keeps_redo or (self.pending > 0 and self._group.is_displaced) or any(self.hindrance)
         if self._coming is None or waits:
             looks = self._look(may_show=is_calm and self._coming is None)
             has_painted = is_calm and self._pen.has_painted(self._document, self._looked)
@@ -305,7 +308,7 @@ class FrameInserter(QtCore.QObject):
             self._animate()
 
     def _look(self, may_show: bool) -> tuple[Any, ...]:
-        return (*self._group.look(may_show), self.keeps_redo, self.dialog)
+        return (*self._group.look(may_show), self.keeps_redo, self.hindrance)
 
     def _skip_all(self, reason: str) -> None:
         self._tries_left = 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Callable
+from typing import Any, Callable, NamedTuple
 
 from krita import Krita
 
@@ -14,7 +14,7 @@ from .unfinished import IN_STEPS, REST_SECONDS, RESTING, Unfinished
 CALM_SECONDS = 1.0
 # Without any event of the pen for so long its release was lost, with a window that closed for instance.
 LOST_SECONDS = 30.0
-# A dialog that has been open for so long may have been forgotten, behind a window of Krita's for instance.
+# What has kept frames back for so long may have been forgotten: a dialog behind a window, for instance.
 FORGOTTEN_SECONDS = 5.0
 
 _Type = QtCore.QEvent.Type
@@ -33,6 +33,13 @@ _LOOKING = frozenset(
         *("KritaSelected/KisToolColorSampler", "KritaShape/KisToolMeasure"),
     )
 )
+
+
+class Hindrance(NamedTuple):
+    """What keeps frames back though the painter does nothing: the title of a dialog, or the chosen tool."""
+
+    dialog: str = ""
+    is_tool: bool = False
 
 
 class PenWatch(QtCore.QObject):
@@ -118,15 +125,21 @@ class PenWatch(QtCore.QObject):
         tools = chosen_tools()
         if tools != self._tools:
             self._tools, self._chosen_at = tools, now
-        rests = tools.isdisjoint(RESTING) or min(quiet, now - self._chosen_at) >= REST_SECONDS
+        rests = tools.isdisjoint(RESTING) or self._rested(now) >= REST_SECONDS
         return rests and not self._unfinished.is_under_way(tools, _undo_words())
 
-    def dialog(self) -> str:
-        """The title of a dialog that holds up everything, and has for some seconds; "" for none."""
+    def hindrance(self) -> Hindrance:
+        """What has kept this from being calm for some seconds, where the painter may not know of it."""
         dialog, now = QtWidgets.QApplication.activeModalWidget(), self._clock()
         self._dialog_since = min(self._dialog_since, now) if dialog is not None else float("inf")
-        is_forgotten = now - self._dialog_since >= FORGOTTEN_SECONDS
-        return (dialog.windowTitle() or "Krita") if dialog is not None and is_forgotten else ""
+        if dialog is not None and now - self._dialog_since >= FORGOTTEN_SECONDS:
+            return Hindrance(dialog=dialog.windowTitle() or "Krita")
+        is_used = self._tools.isdisjoint(RESTING) or self._down
+        return Hindrance(is_tool=not is_used and FORGOTTEN_SECONDS <= self._rested(now) < REST_SECONDS)
+
+    def _rested(self, now: float) -> float:
+        """For how many seconds neither the pen nor another tool has been taken."""
+        return min(now - self._last, now - self._chosen_at)
 
     def _note_press(self, press: QtCore.QEvent) -> None:
         widget = _pressed_widget(press)

@@ -51,7 +51,7 @@ class Connection(Observable):
         elif event.type == "disconnected":
             self.link, self.problem = Link.LOST, self._what_now()
         elif event.type == "closed":
-            self.link = Link.NONE
+            self.link, self.problem = Link.NONE, ""
         elif event.type == "unreachable":
             self.link, self.problem = Link.FAILED, told(event.get("reason", ""))
         elif event.type in ("state", "done", "frame"):

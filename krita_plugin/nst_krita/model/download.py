@@ -39,7 +39,8 @@ class Download(Observable):
         wanted = job.params.encoder
         if self.allowed:
             return
-        if wanted == "auto" and job.encoder == "built-in":
+        # Not before it has ended: in a low docker its row needs the room.
+        if wanted == "auto" and job.encoder == "built-in" and job.has_ended:
             if not self._settings.get("download", str):
                 self.offered = "vgg19"
         elif wanted in MEGABYTES and job.state is JobState.FAILED and event.get("code") == "weights":

@@ -59,7 +59,7 @@ class Insertion:
         self._begun = time.monotonic()  # strokes since then are not to be covered
         self._groups, self._redo = groups, host.RedoWatch(document)
         self._placing = host.Placing(document, record.source)
-        self._after_undo = host.AfterUndo(document, record.has_made, pen)
+        self._after_undo = host.AfterUndo(document, record.has_made, pen, self._look_soon)
         if not job.has_ended:
             pen.start()
 
@@ -236,6 +236,10 @@ class Insertion:
             on_animated=self._on_animated,
         )
 
+    def _look_soon(self) -> None:
+        if self._inserter is not None:
+            self._inserter.look_soon()
+
     def _on_changed(self) -> None:
         self._job.looks += 1
         self._refresh()
@@ -326,9 +330,13 @@ class Insertion:
                 "Frames wait: the image was scaled, cropped, turned or moved meanwhile. Undo that, or press "
                 "Insert to have them where they came before."
             )
-        if self._inserter.dialog:
-            return tr("Frames wait until Krita's window “{}” is closed. It may lie behind others.").format(
-                self._inserter.dialog
+        hindrance = self._inserter.hindrance
+        if hindrance.dialog:
+            words = tr("Frames wait until Krita's window “{}” is closed. It may lie behind others.")
+            return words.format(hindrance.dialog)
+        if hindrance.is_tool:
+            return tr(
+                "Frames wait for a minute of rest: the chosen tool may be at work. Or take another one."
             )
         return self._aside_words(self._inserter)
 

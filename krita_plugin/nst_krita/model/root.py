@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Callable
 
 from .. import host
@@ -84,6 +85,12 @@ class Root(Observable):
         self.styles.add(style)
         if style.path:
             self.settings.add_recent(style.path)
+
+    @property
+    def pictures_folder(self) -> str:
+        """Where a style file is likely to be: beside the latest one, the document, or at home."""
+        known = [*self.settings.recent[:1], host.current().file]
+        return str(next((Path(path).parent for path in known if path), Path.home()))
 
     def add_file(self, path: str) -> None:
         """Add a picture file as a style, or say why not."""

@@ -34,8 +34,8 @@ class JobView(QtWidgets.QFrame):
         self._cancel.clicked.connect(self._cancel_or_dismiss)
         self._unhurried = Unhurried(self._cancel)
         self._was_busy = self._pressed_busy = not job.has_ended
+        self._ended_at = ""
         self._body = _Body(root, job)
-        self._title.say(job.title)
         self._lay_out()
         bind(self, job, self._refresh, "state", "is_folded")
         bind(self, job, self._show_eye, "is_shown", "inserted", "state", "is_folded")
@@ -83,6 +83,10 @@ class JobView(QtWidgets.QFrame):
         if busy is not self._was_busy:
             self._was_busy = busy
             self._unhurried.begin()
+            # Folded, rows of the same styles and layer are told apart by when they ended.
+            now = QtCore.QLocale().toString(QtCore.QTime.currentTime(), QtCore.QLocale.FormatType.ShortFormat)
+            self._ended_at = "" if busy else now
+        self._title.say(" · ".join(filter(None, (job.title, self._ended_at))))
 
     def _show_eye(self) -> None:
         shown = self._job.is_shown

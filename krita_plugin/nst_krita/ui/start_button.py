@@ -21,6 +21,8 @@ class StartButton(QtWidgets.QWidget):
         self._root = root
         start = QtWidgets.QPushButton(tr("Start"))
         start.setObjectName("nst_start")
+        # A tool that has something under way ends it with Return or Escape while the canvas has the focus.
+        start.setFocusPolicy(QtCore.Qt.FocusPolicy.TabFocus)
         start.setMinimumHeight(start.sizeHint().height() + 2 * GAP)
         start.clicked.connect(lambda *_: root.start())
         self._start = start

@@ -99,10 +99,11 @@ class StyleListView(QtWidgets.QWidget):
         recent.setEnabled(not recent.isEmpty())
 
     def _choose_file(self) -> None:
-        recent = self._root.settings.recent
-        folder = str(Path(recent[0]).parent) if recent else str(Path.home())
         names, _ = QtWidgets.QFileDialog.getOpenFileNames(
-            self.window(), tr("Choose a style"), folder, tr("Pictures ({})").format(PICTURES)
+            self.window(),
+            tr("Choose a style"),
+            self._root.pictures_folder,
+            tr("Pictures ({})").format(PICTURES),
         )
         for name in names:
             self._root.add_file(name)
