@@ -72,6 +72,11 @@ def describe(device: torch.device) -> str:
     return f"CPU, {threads} thread{'s' if threads > 1 else ''}"
 
 
+def build() -> str:
+    """PyTorch's version, which ends in what it is built for: 2.9.1+cu130, 2.9.1+cpu."""
+    return str(torch.__version__)
+
+
 def memory_available(device: torch.device) -> int:
     """Bytes that a job could still take on ``device``."""
     if device.type == "cuda":

@@ -73,6 +73,8 @@ class Job:
     kept_frames: int = 0
     #: That of the latest kept frame.
     kept_iteration: int = 0
+    #: That of its checkpoint.
+    saved_iteration: int = 0
     acknowledged: int = 0
     ending: Message | None = None
 
@@ -84,6 +86,12 @@ class Job:
         if self.cancelling:
             return CANCELLING
         return PAUSED if self.paused else self.stage
+
+    @property
+    def iteration(self) -> int:
+        """How far it has got. In a new life of the server: as far as is known from the disk."""
+        known = self.progress or (self.ending.fields if self.ending else {})
+        return int(known.get("iteration", max(self.kept_iteration, self.saved_iteration)))
 
     @property
     def is_again(self) -> bool:
@@ -180,6 +188,7 @@ class Jobs:
         if self._silent(job):
             return
         job.saved = True
+        job.saved_iteration = job.iteration
         job.beginnings = 0
         self._tell(UPDATED, job)
 

@@ -176,6 +176,7 @@ class Store:
             cancelling=bool(values.get("cancelling", False)),
             stopping=bool(values.get("stopping", False)),
             beginnings=int(values.get("beginnings", 0)),
+            saved_iteration=int(values.get("saved_iteration", 0)),
         )
         try:
             fields = _read_json(folder / "end.json")
@@ -196,6 +197,8 @@ class Store:
             job.kept_iteration = int(self.frame(job.id, job.kept_frames)["iteration"])
         job.acknowledged = min(job.acknowledged, job.kept_frames)
         job.saved = self.checkpoint_path(job.id).exists()
+        if not job.saved:
+            job.saved_iteration = 0
         if job.cancelling:
             job.ending = Message(CANCELLED, {"job": job.id, "kept_frames": job.kept_frames})
         elif job.beginnings >= MAX_BEGINNINGS or not self._has_images(job):
@@ -257,6 +260,7 @@ class Store:
             "cancelling": job.cancelling,
             "stopping": job.stopping,
             "beginnings": job.beginnings,
+            "saved_iteration": job.saved_iteration,
         }
         _write_json(self._jobs / job.id / "job.json", values)
 

@@ -84,8 +84,20 @@ def test_what_a_picture_goes_on_from_is_told_where_it_is_not_known(
     note = "nothing is known of job no-such-job: it went on from the picture alone"
     assert run.returncode == 0
     assert f"note: {note}\n" in run.stdout
+    assert "a job is kept with --keep-job" in run.stdout
+    assert "With its pictures, --size" in nst(server, *on, run.stderr.split()[1], "--size", 24).stdout
     # While it is painted, too.
     assert f"{note}\n" in run.stderr
+
+
+@pytest.mark.parametrize("encoder", ["auto", "built-in"])
+def test_a_picture_that_had_to_do_without_vgg19_says_how_to_get_it(
+    server: ServerProcess, images: tuple[Path, Path], tmp_path: Path, encoder: str
+) -> None:
+    small = ("--iterations", 1, "--size", 32, "--encoder", encoder)
+    run = nst(server, "stylize", *images, "-o", tmp_path / "out.png", *small)
+    assert run.returncode == 0
+    assert ("nst weights fetch vgg19" in run.stdout) == (encoder == "auto")
 
 
 def test_mask_limits_where_it_paints(
@@ -410,19 +422,6 @@ def test_doctor_looks_at_everything(server: ServerProcess) -> None:
         f"pid {server.process.pid if server.process else 0}",
     ):
         assert word in run.stdout
-
-
-def test_demo_leaves_what_the_readme_promises(server: ServerProcess, tmp_path: Path) -> None:
-    out = tmp_path / "demo"
-    run = nst(server, "demo", "--out", out, "--size", 48, "--iterations", 5, "--encoder", "built-in")
-    assert run.returncode == 0, run.stderr
-    assert [f.name for f in sorted((out / "frames").iterdir())] == [
-        f"iteration-000{i}.png" for i in (1, 2, 5)
-    ]
-    for name in ("final.png", "contact-sheet.png", "loss.png"):
-        with Image.open(out / name) as picture:
-            assert min(picture.size) > 100
-    assert "encoder built-in" in run.stdout
 
 
 def test_demo_in_krita_needs_a_display(server: ServerProcess, tmp_path: Path) -> None:

@@ -128,12 +128,18 @@ def test_what_is_forgotten_or_ended_is_named_whole(
     client = server.client()
     client.submit("sketch-9", iterations=1)
     client.expect("done")
-    code, _, said = nst("forget", "sketch")
-    assert (code, said.startswith("nst: There is no job sketch.")) == (1, True)
     held(client, "photo-2")
-    assert nst("cancel", "photo")[0] == nst("stop", "photo")[0] == 1
+    for command, begun, job in (
+        ("forget", "sketch", "sketch-9"),
+        ("cancel", "photo", "photo-2"),
+        ("stop", "photo", "photo-2"),
+    ):
+        code, _, said = nst(command, begun)
+        assert (code, said.splitlines()[0]) == (2, f"nst: {begun} is only the beginning of {job}.")
+        assert "whole id" in said
+    assert nst("forget", "sketch-9", "never-was")[2].startswith("nst: There is no job never-was.")
     assert nst("resume", "photo-2")[:2] == (0, "photo-2: running\n")
-    assert nst("forget", "sketch-9")[:2] == (0, "sketch-9: forgotten\n")
+    assert nst("forget", "sketch-9")[0] == 1, "that has been done"
 
 
 def test_of_many_jobs_that_an_id_could_mean_some_are_named(

@@ -143,7 +143,7 @@ def test_another_server_that_does_not_know_a_job_does_not_close_it(part: Any) ->
 def test_a_frame_that_is_fetched_twice_is_one_layer(part: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     model, network, inserter = part("model.document_model"), Mock(), Mock(inserted=[], gone=None)
     inserter.is_aside, inserter.is_out_of_sight, inserter.doubled = False, False, ""
-    inserter.hindrance = Mock(dialog="", is_tool=False)
+    inserter.hindrance, inserter.is_kept = Mock(dialog="", is_tool=False), False
     inserter.keeps_redo = False
     monkeypatch.setattr(
         model.host, "FrameInserter", lambda *_, **more: inserter.__dict__.update(more) or inserter
@@ -171,7 +171,7 @@ def animated(part: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A job whose frames become an animation: its ``insertion``, its ``inserter``, ``frame`` to send."""
     model, inserter = part("model.document_model"), Mock(inserted=[], gone=None, is_animating=False)
     inserter.is_aside, inserter.is_out_of_sight, inserter.doubled = False, False, ""
-    inserter.hindrance = Mock(dialog="", is_tool=False)
+    inserter.hindrance, inserter.is_kept = Mock(dialog="", is_tool=False), False
     inserter.keeps_redo = False
     monkeypatch.setattr(
         model.host, "FrameInserter", lambda *_, **more: inserter.__dict__.update(more) or inserter
@@ -298,7 +298,7 @@ def test_a_slider_is_followed_while_the_hand_moves(part: Any, monkeypatch: pytes
     live, clock = part("model.live"), Mock()
     clock.isActive.side_effect = lambda: clock.start.call_count > clock.send.call_count
     monkeypatch.setattr(live, "timer", lambda _ms, send: clock)
-    changes = live.LiveChanges(Mock(), Mock(), Mock(), lambda: None, Mock())
+    changes = live.LiveChanges(Mock(), Mock(), Mock(), lambda: None, Mock(), Mock())
     for moves in range(1, 10):
         changes.start()
         if moves % 3 == 0:
@@ -315,7 +315,8 @@ def test_shares_reach_a_running_job_in_its_own_order_after_the_rows_were_moved(
     job = part("model.document_model").job_again(record(), a_document())
     job.params, job.styles = desk.options.params(desk.styles.weights), desk.styles.styles
     job.state = part("model.jobs").JobState.RUNNING
-    changes = live.LiveChanges(desk.options, desk.styles, desk.network, lambda: (job, insertion), Mock())
+    latest = lambda: (job, insertion)  # noqa: E731
+    changes = live.LiveChanges(desk.options, desk.styles, desk.network, latest, Mock(), Mock())
     first, second = job.styles
     desk.styles.move(first, 1)
     changes._send()
@@ -426,3 +427,15 @@ def test_a_damaged_connection_file_is_told_in_plain_words(part: Any, tmp_path: P
     said.assert_called_once_with(
         "“studio.json” is no connection file, or is damaged. Choose the server.json of the other server."
     )
+
+
+def test_what_is_made_from_a_frame_comes_above_the_frames_of_its_job(part: Any) -> None:
+    model = part("model.document_model")
+    frame, group = SimpleNamespace(id="{frame}"), SimpleNamespace(id="{group}")
+    document = Mock()
+    document.source.return_value, document.layers.return_value = frame, [group, frame]
+    history = Mock()
+    history.of_layer.return_value = record(group="{group}")
+    assert model.active_layer(document, history) == (frame, None, group, None)
+    history.of_layer.return_value = None
+    assert model.active_layer(document, history).above is frame

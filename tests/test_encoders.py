@@ -25,7 +25,7 @@ def state(name):
 @pytest.fixture(autouse=True)
 def data_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("NST_DATA_DIR", str(tmp_path / "data"))
-    monkeypatch.setattr(encoders, "_failed_at", {})
+    monkeypatch.setattr(encoders, "_failed", {})
 
 
 def chosen(params=None, **more):
@@ -48,6 +48,14 @@ def test_auto_does_not_try_again_at_once(monkeypatch):
     monkeypatch.setattr(encoders, "_TRY_AGAIN", 0.0)
     chosen(report=lambda what, *rest: told.append(what))
     assert told[1] == "downloading VGG19"
+
+
+def test_each_job_is_told_why_it_has_no_vgg19():
+    told = []
+    for fetch in (True, True, False):
+        chosen(fetch=fetch, note=told.append)
+    assert told[0].startswith("VGG19 could not be had, the built-in encoder took its place: ")
+    assert told == [told[0]] * 2, "where nothing may be downloaded, nothing has failed"
 
 
 def test_auto_downloads_only_where_it_may():

@@ -19,7 +19,9 @@ class Painted:
         self, part: Any, monkeypatch: pytest.MonkeyPatch, layers: str = "every", **more: Any
     ) -> None:
         self.part, self.network, self.pen = part, Mock(), Mock()
-        self.inserter = Mock(inserted=[], gone=None, is_animating=False, is_aside=False, is_shown=True)
+        self.inserter = Mock(
+            inserted=[], gone=None, is_animating=False, is_aside=False, is_shown=True, is_kept=False
+        )
         self.inserter.is_out_of_sight, self.inserter.doubled, self.inserter.keeps_redo = False, "", False
         self.inserter.hindrance = part("host.pen").Hindrance()
         self.inserter.id_of, self.inserter.group_id = lambda sequence: f"{{{sequence}}}", "{group}"
@@ -107,6 +109,25 @@ def test_frames_that_wait_for_a_dialog_name_it(painted: Any) -> None:
     made.inserter.hindrance = hindrance()
     made.has(1)
     assert made.job.frames_note == ""
+
+
+def test_newer_frames_that_came_hidden_beneath_the_brush_are_told_of(painted: Any) -> None:
+    made = painted()
+    made.become_layers(1, 2)
+    made.inserter.is_kept = True
+    made.has(1, 2)
+    assert "while you paint on one" in made.job.frames_note
+    made.inserter.is_kept = False
+    made.has(1, 2)
+    assert made.job.frames_note == ""
+
+
+def test_cancelling_puts_the_painters_layer_back(part: Any, painted: Any) -> None:
+    made = painted()
+    made.become_layers(1)
+    made.insertion.remove()
+    assert made.inserter.remove.called
+    assert part("host").AfterUndo.return_value.put_back.called
 
 
 def test_a_layer_that_shows_through_its_frames_is_named(painted: Any) -> None:

@@ -18,7 +18,7 @@ from krita_plugin.errors import SetupError
 from krita_plugin.kritarc import read_entry, remove_entry, write_entry
 from krita_plugin.profiles import Profile, find_profiles
 from krita_plugin.replacing import Replacing
-from nst_server.cli import krita
+from nst_server.cli import krita, main
 from nst_server.cli.errors import CliError
 from nst_server.wire.connection import data_dir
 from nst_server.wire.launch import installed_command
@@ -275,6 +275,12 @@ def test_failed_install_leaves_the_old_one(
     with pytest.raises(FileNotFoundError):
         install.install(find_profiles(), pyzmq)
     assert tree(home) == before
+
+
+def test_uninstall_says_what_else_it_removes(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["krita", "uninstall", "--help"])
+    assert "the server that the docker installed" in " ".join(capsys.readouterr().out.split())
 
 
 def test_uninstall_keeps_what_others_put_there_since(home: Path, pyzmq: package.Pyzmq) -> None:

@@ -88,6 +88,8 @@ def test_paused_ended_started_and_resumed_it_is_the_same_to_the_bit(tmp_path: Pa
         server.stop()
         server.start()
         again = connect(server, "job")
+        accepted = next(m for m in again.log if m.type == "accepted")
+        assert accepted["iteration"] >= max(losses(client)), "that of its checkpoint"
         assert again.expect("state", job="job")["state"] == "paused"
         again.quiet(1.0, "progress")
         again.send("resume", job="job")

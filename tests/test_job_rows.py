@@ -123,6 +123,31 @@ def test_what_was_moved_last_reaches_the_job_before_the_painter_leaves(
     assert job.params.strength == 0.9
 
 
+def test_a_live_change_is_in_the_document_at_once(part: Any, root: Any) -> None:
+    job, document = root.jobs[0], root.documents._known["document"][0]
+    job.styles, job.state = (part("model.style_list").Style(),), part("model.jobs").JobState.RUNNING
+    root.styles.add(job.styles[0])
+    root.options["strength"] = 0.76
+    root._live._send()
+    saved = module().History.from_text(document.text).jobs["a"]
+    assert saved.settings_of("")["options"]["strength"] == 0.76, "before any frame of it has come"
+
+
+def test_live_changes_that_a_crash_took_are_learnt_from_the_server(part: Any, root: Any) -> None:
+    document = root.documents._known["document"][0]
+
+    def settings_after(revision: int, **params: Any) -> Any:
+        fields = {"job": "a", "state": "paused", "revision": revision, "kept_frames": 0, "params": params}
+        root._handle(part("backend.wire").events.Event("accepted", fields))
+        return module().History.from_text(document.text).jobs["a"].settings_of("")
+
+    assert settings_after(0)["options"] == {"strength": 0.5}
+    learnt = settings_after(3, strength=0.76, style_weights=[0.25], iterations=40)
+    assert (learnt["options"]["strength"], learnt["styles"][0]["weight"]) == (0.76, 0.25)
+    assert "iterations" not in learnt["options"], "which nobody can have changed"
+    assert settings_after(3, strength=0.9)["options"]["strength"] == 0.76, "known"
+
+
 def test_a_row_is_not_put_away_while_frames_wait_for_the_painter(part: Any, root: Any) -> None:
     job = root.jobs[0]
     root.insertion(job).pending = 1

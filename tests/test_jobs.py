@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from nst_server.broker.answers import summary
 from nst_server.jobs import ENDED, FRAME, PROGRESS, STATE, Change, Job, Jobs
 from nst_server.wire.messages import Message
 from nst_server.wire.params import Params
@@ -48,6 +49,17 @@ def test_first_in_first_out_with_positions(jobs: Jobs, log: Log) -> None:
     assert [job.position for job in (b, c)] == [0, 1]
     assert log.of(STATE) == [("b", "queued"), ("c", "queued"), ("a", "preparing")]
     assert b.state_message().fields == {"job": "b", "state": "queued", "position": 0}
+
+
+def test_how_far_a_stopped_job_came_is_told_alike_after_a_restart(jobs: Jobs) -> None:
+    job = make("a")
+    jobs.accept(job)
+    jobs.begin(job, {})
+    jobs.progress(job, {"iteration": 219, "total": 219})
+    jobs.end(job, Message("done", {"reason": "stopped", "iteration": 219}))
+    for again in (job, make("a", ending=job.ending)):
+        told = summary(again)
+        assert (told["iteration"], told["total"]) == (219, job.params.iterations)
 
 
 def test_a_paused_job_keeps_its_place_and_is_passed_over(jobs: Jobs) -> None:

@@ -34,6 +34,7 @@ LOOKS = (
     "steady_every",
     "steady_newest",
     "steady_usual",
+    "failed",
     "question",
     "in_line",
     "advice",
@@ -109,6 +110,31 @@ def test_rows_move_and_go_by_keyboard(docker: Result) -> None:
     assert docker["deleted"] == list(NAMES[:2])
 
 
+def test_a_rows_keys_go_to_the_row_that_was_clicked_and_spare_the_painting(usual: Result) -> None:
+    order, moved, *deleted = usual["clicked_row"]
+    assert moved == [order[1], order[0], order[2]]
+    assert deleted == [moved[:2], moved[:1], [], []]
+    assert usual["clicked_row_spares_the_layer"]
+
+
+def test_tab_goes_through_the_docker_as_one_reads_it(docker: Result) -> None:
+    tabs = docker["tabs"]
+    assert tabs[0] == "nst_presets" and tabs[-1] == "nst_start"
+    order = ("nst_add_style", "nst_field_strength", "nst_advanced", "nst_cancel", "nst_pause", "nst_scrub")
+    places = [tabs.index(name) for name in order]
+    assert places == sorted(places)
+    assert docker["tabs_to_rows"], "also to that which was added last"
+    # Beside each other some begin a few px higher.
+    assert max(docker["tabs_go_up_by"]) < 10
+
+
+def test_a_row_that_failed_says_so_and_takes_little_room(docker: Result) -> None:
+    title, (running, pointed_at, left) = docker["failed"]
+    assert "“Background” · failed · " in title
+    assert pointed_at == running, "nothing moves under the hand"
+    assert left < running - 50
+
+
 def test_a_selection_and_a_layers_paint_are_regions(docker: Result) -> None:
     assert "Nothing is selected" in docker["without_selection"]
     assert docker["message"] == ""
@@ -136,6 +162,7 @@ def test_the_painters_presets_are_kept_by_the_gallery(docker: Result) -> None:
         [["Ours"], "Ours", 0.75],
         [[], "Presets", 0.75],
     ]
+    assert docker["message_after_deletion"] == ""
 
 
 def test_the_gallery_offers_presets_and_saving(usual: Result) -> None:

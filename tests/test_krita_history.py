@@ -154,7 +154,7 @@ def test_frames_whose_group_is_gone_are_kept_and_come_when_asked_for(history: Re
     note, left_out, layers = history["gone"]["undone"]
     assert note == (
         "The group with the frames was undone or deleted. The frames are kept on the server. "
-        "Redo it, or press Insert, to have them in the document."
+        "Undo or redo that, or press Insert, to have them in the document."
     )
     assert left_out == [1, 2, 3] and layers == ["Background"]
     assert history["gone"]["fetched"] == [frames("iteration 1", "iteration 199", "final"), ""]

@@ -82,3 +82,22 @@ def test_what_a_tool_has_begun_is_not_ended_by_a_frame(found: Result, tool: str,
 def test_a_tool_that_is_only_chosen_does_not_keep_frames_back_for_ever(found: Result) -> None:
     assert found["tools"]["chosen"] == [1]
     assert found["tools"]["rested"] == [[], False, [], [1], False]
+
+
+def test_newer_frames_do_not_hide_the_one_that_is_painted_on(found: Result) -> None:
+    upon = found["painted_upon"]
+    assert upon["hidden"] == [["iteration 2"], True, "iteration 2"]
+    assert upon["shown"] == [["iteration 3"], False]
+    assert upon["next"] == ["iteration 4"], "the painter has left it"
+
+
+def test_cancelling_takes_nothing_away_that_was_painted(found: Result) -> None:
+    layers, active = found["painted_upon"]["removed"]
+    (group,) = [layer for layer in layers if layer[0] == "Starry Night"]
+    assert [frame[0] for frame in group[2]] == ["iteration 2", "own"]
+    assert active, "some layer is active"
+
+
+def test_cancelling_leaves_the_painters_layer_active(found: Result) -> None:
+    layers, active = found["painted_upon"]["untouched"]
+    assert ([layer[0] for layer in layers], active) == (["Background", "above"], "Background")

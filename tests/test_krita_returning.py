@@ -59,12 +59,26 @@ def test_frames_that_are_fetched_lie_above_the_layer_that_was_painted(result: Re
 def test_the_frames_of_a_document_that_was_never_saved_go_on_into_another(result: Result) -> None:
     found = result["without_file"]
     [offered] = found["offered"]
-    assert offered.startswith("Earlier, in ") and offered.endswith(" · 2 frames · not finished yet")
+    assert offered.startswith("Earlier, in ") and offered.endswith(" · 2 frames · paused")
     assert found["message"] == (
         "The layer that was painted is not here: its frames lie above “temple”, the active one."
     )
     names = ["iteration 1", "iteration 2", "iteration 390", "final"]
     assert found["layers"] == ["sky", "temple", [GROUP, names]] and found["rows"] == [True]
+
+
+@pytest.mark.parametrize("name", ["stopped", "unused"])
+def test_what_nobody_follows_is_stopped_from_its_offer(result: Result, name: str) -> None:
+    found = result[name]
+    [offered], [ended] = found["offered"], found["ended"]
+    assert offered.endswith(" · 2 frames · paused") and found["answers"] == ["Fetch", "Stop it"]
+    assert ended.endswith(" · 2 frames") and found["answers_then"] == ["Fetch", "Dismiss"]
+    assert found["layers"] == frames("iteration 1", "iteration 2")
+    assert found["words"].startswith("stopped at iteration ")
+
+
+def test_what_is_not_saved_is_written_down_for_a_crash(result: Result) -> None:
+    assert result["written_down"] == {"ended": [True], "saved": False}
 
 
 def test_why_start_was_refused_is_said_until_another_layer_is_chosen(result: Result) -> None:

@@ -90,6 +90,7 @@ def test_a_menu_keeps_no_submenus_of_earlier(result: Result) -> None:
 
 def test_diagnostics_have_versions_and_no_names(result: Result) -> None:
     text = result["diagnostics"]
+    assert result["told"] == "Copied to the clipboard."
     krita = result.versions["krita"].split("-")[0].split(" ")[0]
     for words in (
         f"Krita: {krita}",

@@ -65,6 +65,13 @@ def test_is_committed_without_outputs() -> None:
         assert cell.get("execution_count") is None, f"{cell.id} has been run: clear all outputs"
 
 
+def test_has_the_steps_that_it_promises() -> None:
+    texts = [cell.source for cell in read().cells if cell.cell_type == "markdown"]
+    steps = [text.partition(".")[0] for text in texts if text.startswith("## ") and text[3].isdigit()]
+    assert steps == [f"## {number}" for number in range(1, 6)]
+    assert "in five steps" in texts[0]
+
+
 @pytest.mark.timeout(600)  # a minute where nothing else computes
 def test_runs_from_top_to_bottom(tmp_path: Path, data_folder: Path) -> None:
     notebook = read()

@@ -132,6 +132,26 @@ def test_a_job_tells_its_way_in_plain_words() -> None:
     assert job.has_ended
 
 
+def test_a_paused_job_that_is_followed_again_says_how_far_it_is() -> None:
+    job = new_job(iterations=100)
+    fields = {
+        "job": job.id,
+        "state": "paused",
+        "revision": 1,
+        "kept_frames": 0,
+        "params": {},
+        "iteration": 60,
+    }
+    job.handle("accepted", fields)
+    assert (job.words, job.fraction) == ("paused at iteration 60 of 100", 0.6)
+    job.handle("state", {"state": "paused"})
+    job.handle("progress", {"iteration": 61, "total": 100, "losses": {"total": 1.0}})
+    assert (job.words, job.fraction) == ("paused at iteration 61 of 100", 0.61)
+    del fields["iteration"]  # a server of an earlier version
+    job.handle("accepted", fields)
+    assert job.words == "paused at iteration 61 of 100"
+
+
 def test_a_failure_says_what_to_do() -> None:
     job = new_job()
     job.handle(
@@ -273,7 +293,8 @@ def test_a_download_is_offered_once_and_only_where_it_helps() -> None:
     job.handle("state", {"state": "running", "encoder": "built-in"})
     download.watch(job, event_of("state"))
     assert download.offered == "", "while it paints its row has the room"
-    job.handle("done", {"reason": "completed", "iteration": 1, "seconds": 1.0, "encoder": "built-in", "notes": []})
+    done = {"reason": "completed", "iteration": 1, "seconds": 1.0, "encoder": "built-in", "notes": []}
+    job.handle("done", done)
     download.watch(job, event_of("done"))
     assert download.offered == "vgg19"
     assert "548 MB" in heard[-1]

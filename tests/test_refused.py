@@ -1,7 +1,10 @@
-"""Why Start was refused: how long the docker says so."""
+"""What the docker says of what went wrong: in whose name, and how long."""
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import Mock
 
@@ -47,3 +50,99 @@ def test_what_is_said_since_stays(root: Any, part: Any, refused: Any) -> None:
     part("model.root").host.current().chosen = ("{layer}",)
     refused.look()
     assert root.message == "“a” is hidden."
+
+
+@pytest.fixture
+def server(part: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """The choice of the server, of which another one did not answer; ``message`` is what the docker says."""
+    model = part("model.server")
+    for name in ("timer", "ServerSetup", "GuiThread"):
+        monkeypatch.setattr(model, name, Mock())
+    model.ServerSetup.return_value.busy = False
+    told = SimpleNamespace(message="", connection=part("model.connection").Connection())
+    (tmp_path / "studio.json").write_text(
+        json.dumps({"endpoint": "ipc:///tmp/studio", "pid": 1, "version": "1"})
+    )
+    told.server = model.Server(
+        part("settings").Settings(),
+        Mock(),
+        told.connection,
+        lambda: False,
+        lambda words: setattr(told, "message", words),
+        lambda: told.message,
+    )
+    told.settle = model.timer.call_args.args[1]
+    told.server.choose(str(tmp_path / "studio.json"))
+    told.connection.handle(
+        part("backend.wire").events.Event("unreachable", {"reason": "It does not answer."})
+    )
+    return told
+
+
+def test_what_was_said_of_one_server_is_not_said_of_the_next(server: Any, tmp_path: Path) -> None:
+    (tmp_path / "bad.json").write_text("{}")
+    server.server.choose(str(tmp_path / "bad.json"))
+    assert "“bad.json”" in server.message and server.connection.problem
+    server.server.choose(str(tmp_path / "studio.json"))
+    assert (server.message, server.connection.problem) == ("", "")
+    server.message, server.connection.problem = "“bad.json” is no connection file", "It does not answer."
+    server.server.use_local()
+    assert (server.message, server.connection.problem) == ("", "")
+    assert server.connection.words == "server starts when it is needed"
+
+
+def test_that_something_was_copied_is_said_for_a_moment(server: Any) -> None:
+    server.server.tell_copied()
+    assert server.message == "Copied to the clipboard."
+    server.settle()
+    assert server.message == ""
+    server.message = "“a” is hidden."
+    server.settle()
+    assert server.message == "“a” is hidden."
+
+
+def test_a_style_of_a_closed_document_is_named_with_it(part: Any) -> None:
+    document = SimpleNamespace(name="sketch.kra", is_open=True)
+    layer = SimpleNamespace(document=document, layer=object(), label="washes")
+    whole = SimpleNamespace(document=document, layer=None, label="sketch.kra")
+    styles = [part("model.styles").KritaStyle(choice) for choice in (layer, whole)]
+    document.is_open = document.name = None  # type: ignore[assignment]
+    said = []
+    for style in styles:
+        with pytest.raises(part("host").HostError) as error:
+            style.picture()
+        said.append(str(error.value))
+    assert said[0].startswith("The style “washes” is a layer of “sketch.kra”, which has been closed. Open it")
+    assert said[1].startswith("The style “sketch.kra” is a document that has been closed. Open it")
+
+
+def test_only_picture_files_that_qt_reads_are_offered(part: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    styles = part("model.styles")
+    reader = Mock(return_value=Mock(**{"canRead.return_value": False, "errorString.return_value": ""}))
+    reader.supportedImageFormats.return_value = [b"gif", b"jpeg", b"jpg", b"png", b"svg"]
+    monkeypatch.setattr(styles, "QtGui", SimpleNamespace(QImageReader=reader))
+    assert styles.file_patterns() == "*.png *.jpg *.jpeg *.gif"
+    _, why = styles.open_style(__file__)
+    assert why.endswith(
+        "Choose a picture file (PNG, JPEG, GIF), or open it in Krita and choose the document."
+    )
+
+
+@pytest.mark.parametrize(
+    ("field", "said"),
+    [
+        ("styles[1]", "layer “washes”: The style is wholly transparent."),
+        ("style_masks[0]", "The region of style swirls: The style is wholly transparent."),
+        ("styles[7]", "Style 8: The style is wholly transparent."),
+    ],
+)
+def test_a_style_that_is_refused_is_named_as_its_row_is(part: Any, field: str, said: str) -> None:
+    options = part("model.options")
+    styles = [SimpleNamespace(name=name) for name in ("swirls", "layer “washes”")]
+    job = part("model.jobs").Job(
+        "title", "swirls", options.DEFAULTS, options.Layers.EVERY, "document", "layer", styles=styles
+    )
+    job.handle(
+        "failed", {"message": f"{field}: The style is wholly transparent.", "hint": "", "field": field}
+    )
+    assert job.words == said

@@ -172,7 +172,10 @@ def test_it_ends_when_nobody_needs_it(tmp_path: Path) -> None:
         assert not server.file.exists()
 
 
-def test_it_ends_soon_after_the_last_client_has_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_ends_soon_after_the_last_client_has_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", broker_module.__name__)
     monkeypatch.setattr(broker_module, "_BYE_SECONDS", 1.5)
     with closing(Endpoint(private_dir(tmp_path / "run"))) as endpoint, ExitStack() as ends:
         broker = broker_module.Broker(endpoint, Store(tmp_path), [], worker_domain=b"", idle_exit=60.0)
@@ -192,6 +195,7 @@ def test_it_ends_soon_after_the_last_client_has_left(tmp_path: Path, monkeypatch
         assert thread.is_alive(), "somebody is still there"
         thread.join(10)
         assert not thread.is_alive()
+    assert "idle for 1.5 s: the server ends" in caplog.text
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import zmq
+from plugin_parts import part
 from server_process import RawClient, ServerProcess, connected, new_job, scripted_server
 
 from nst_server.broker.sessions import Sessions
@@ -156,6 +157,34 @@ def test_a_client_that_attaches_to_a_running_job_follows_it(
     other.send("cancel", job=job)
     client.expect("cancelled", job=job)
     other.expect("cancelled", job=job)
+
+
+@pytest.mark.usefixtures("plugin")
+def test_a_client_that_attaches_to_a_paused_job_learns_how_far_it_is(
+    server: ServerProcess, client: RawClient, job: str
+) -> None:
+    client.submit(job, iterations=200)
+    client.expect("progress", job=job)
+    client.send("pause", job=job)
+    client.expect("state", job=job, state="paused")
+    client.quiet(0.3, "state")
+    reached = max(m["iteration"] for m in client.log if m.type == "progress" and m["job"] == job)
+    other = server.client()
+    other.send("frames", job=job)
+    assert other.expect("frames", job=job)["state"] == "paused"
+    other.send("attach", job=job, kept=False)
+    assert other.expect("accepted", job=job)["iteration"] == reached
+    other.expect("progress", job=job, iteration=reached)
+    wanted, every = part("backend.wire").params.Params(iterations=200), part("model.options").Layers.EVERY
+    shown = part("model.jobs").Job("", "", wanted, every, "", "", job)
+    for message in other.log:
+        shown.handle(message.type, message.fields)
+        if message.type != "frames" and message.get("job") == job:
+            assert shown.words == f"paused at iteration {reached} of 200", message.type
+    client.send("cancel", job=job)
+    client.expect("cancelled", job=job)
+    other.send("frames", job=job)
+    assert other.expect("frames", job=job)["state"] == "cancelled"
 
 
 def test_frames_can_be_listed_fetched_acknowledged_and_forgotten(client: RawClient, job: str) -> None:

@@ -144,10 +144,11 @@ def test_a_job_that_was_begun_twice_in_vain_has_failed(tmp_path: Path) -> None:
 def test_a_checkpoint_makes_up_for_the_beginnings_before_and_goes_with_the_job(tmp_path: Path) -> None:
     store, jobs, job = with_frames(tmp_path, ended=False)
     store.checkpoint_path("a").write_bytes(b"how far it is")
+    jobs.progress(job, {"iteration": 17, "total": 300})
     jobs.save(job)
     for _ in range(MAX_BEGINNINGS - 1):
         store, jobs, job = revived(tmp_path)
-        assert (job.state, job.saved) == ("queued", True)
+        assert (job.state, job.saved, job.iteration) == ("queued", True, 17)
         jobs.begin(job, {})
     jobs.end(job, Message("done", {"reason": "completed"}))
     assert not store.checkpoint_path("a").exists()

@@ -15,7 +15,7 @@ OPEN, START, CONTINUE = "nst_krita", "nst_start", "nst_continue"
 MENU = "tools/scripts"
 TITLE = tr("Neural Style Transfer")
 #: In px: below the first the docker shows too little to work with; the second shows all but Advanced.
-LEAST_HEIGHT, GOOD_HEIGHT = 260, 420
+LEAST_HEIGHT, GOOD_HEIGHT = 340, 420
 #: Krita's name of the docker that the painter watches while layers arrive: it is not covered.
 LAYERS_DOCKER = "KisLayerBox"
 
@@ -38,7 +38,7 @@ class NstExtension(Extension):
 
     def createActions(self, window: Any) -> None:
         for name, text, tool_tip, act in (
-            (OPEN, tr("{}…"), tr("Show the Neural Style Transfer docker"), show_docker),
+            (OPEN, tr("{}…"), tr("Show the Neural Style Transfer docker"), open_docker),
             (
                 START,
                 tr("{}: start"),
@@ -82,7 +82,12 @@ class ProblemDocker(DockWidget):
         """Krita asks for this."""
 
 
-def show_docker() -> None:
+def open_docker() -> None:
+    """Show it and give it the keyboard's focus: whoever asks for the docker alone wants to use it."""
+    show_docker(with_focus=True)
+
+
+def show_docker(with_focus: bool = False) -> None:
     """Bring the docker of the active window to the front."""
     # Window.dockers() would say it better, but came with Krita 5.2.
     for docker in Krita.instance().dockers():
@@ -91,6 +96,9 @@ def show_docker() -> None:
             docker.raise_()
             # Its place is known once the layout has been made.
             QtCore.QTimer.singleShot(0, lambda docker=docker: _make_room(docker))
+            panel = docker.widget()
+            if with_focus and hasattr(panel, "take_focus"):  # what says that it cannot work takes none
+                QtCore.QTimer.singleShot(0, panel.take_focus)
 
 
 def _make_room(docker: Any) -> None:
@@ -130,6 +138,7 @@ def register(problem: str = "") -> None:
         extension = NstExtension(krita, root.start, root.continue_from_layer, _question(root))
         krita.notifier().setActive(True)
         krita.notifier().applicationClosing.connect(root.close)
+        krita.notifier().imageSaved.connect(root.saved)
     krita.addExtension(extension)
     right = getattr(DockWidgetFactoryBase, "DockPosition", DockWidgetFactoryBase).DockRight
     krita.addDockWidgetFactory(DockWidgetFactory(DOCKER, right, make))

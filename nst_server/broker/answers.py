@@ -73,14 +73,15 @@ def pages(kind: str, fixed: Mapping[str, Any], name: str, items: Iterable[Any]) 
 
 def summary(job: Job) -> dict[str, Any]:
     """One job as ``status`` lists it."""
-    progress = job.progress or (job.ending.fields if job.ending else {})
+    progress = job.progress or {}
     return {
         "job": job.id,
         "title": job.title[:200],
         "state": job.state,
         "position": job.position if job.stage == QUEUED else 0,
-        "iteration": progress.get("iteration", job.kept_iteration),
-        "total": progress.get("total", job.params.iterations),
+        "iteration": job.iteration,
+        # One that stopped early took its end for the total; what was asked for is known after a restart, too.
+        "total": job.params.iterations if job.ending else progress.get("total", job.params.iterations),
         "kept_frames": job.kept_frames,
         "client": job.client[:200],
         "created": job.created,

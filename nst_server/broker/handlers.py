@@ -206,6 +206,7 @@ class Handlers:
             "kept_frames": job.kept_frames,
             "params": job.params.to_header(),
             "title": job.title,
+            "iteration": job.iteration,
         }
         self._sessions.send(session, Message("accepted", fields))
         self._sessions.follow(session, job, kept, previews, after)
@@ -286,7 +287,8 @@ class Handlers:
         if job is None:
             return
         headers = (self._header(job, sequence) for sequence in range(1, job.kept_frames + 1))
-        self._list(session, message, {"job": job.id}, "frames", (h for h in headers if h is not None))
+        fixed = {"job": job.id, "state": job.state}
+        self._list(session, message, fixed, "frames", (h for h in headers if h is not None))
         if message.get("fetch"):
             self._sessions.fetch(session, job, message["fetch"])
 

@@ -72,7 +72,7 @@ class Broker:
             while not self._stopping:
                 again = self._turn(again)
                 if self._idle():
-                    log.info("idle for %g s: the server ends", self._idle_exit)
+                    log.info("idle for %g s: the server ends", self._patience)
                     break
         finally:
             self._leave()
@@ -136,9 +136,13 @@ class Broker:
             # What comes of the work is still on its way to clients that have said nothing meanwhile.
             self._needed = time.monotonic()
             return False
+        return time.monotonic() - self._needed > self._patience
+
+    @property
+    def _patience(self) -> float:
+        """Seconds without a word of a client after which nobody needs it."""
         # Other clients that are still there give a sign of life every few seconds.
-        limit = min(self._idle_exit, _BYE_SECONDS) if self._handlers.said_bye else self._idle_exit
-        return time.monotonic() - self._needed > limit
+        return min(self._idle_exit, _BYE_SECONDS) if self._handlers.said_bye else self._idle_exit
 
     def _on_change(self, change: Change) -> None:
         if change.kind == FORGOTTEN:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nst_server.cli.errors import CliError
-from nst_server.cli.jobs import JOB_HELP, WHOLE, named
+from nst_server.cli.jobs import JOB_HELP, WHOLE, named, whole
 from nst_server.cli.options import add_changes, given_in, option_of
 from nst_server.cli.server import add_connection, running
 from nst_server.wire.checks import InvalidParams
@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     changes = _changes(arguments) if command == "update" else {}
     with running(arguments, f"nst {command}") as client:
         # What it ends is over: a beginning could mean another job than it did the last time.
-        job = arguments.job if command in _ENDING else named(client, arguments.job)
+        job = (whole if command in _ENDING else named)(client, arguments.job)
         if command == "update":
             told = _update(client, job, changes)
         elif command in _ENDING:

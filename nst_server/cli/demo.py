@@ -60,7 +60,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise CliError("--start image: the demo has no image to start from.", "Use content, noise or style.")
     content, style = inputs.content_photo(arguments.content), inputs.style_painting()
     recorder = Recorder(arguments.out, Progress())
-    print(f"{arguments.content}.jpg like style.jpg, {params.iterations} iterations, into {arguments.out}/")
+    what = f"{arguments.content} (content.png) like style.png"
+    print(f"{what}, {params.iterations} iterations, into {arguments.out}/")
     began = time.monotonic()
     if arguments.krita:
         done, interrupted = _in_krita(arguments, params, content, style, recorder)
@@ -75,13 +76,14 @@ def run(arguments: argparse.Namespace) -> int:
             done, interrupted = follow(client, job, recorder, recorder.keep, keeps=is_private(arguments))
             forget(client, job)
     made_by = f"encoder {done['encoder']}, {done['device']}"
-    caption = f"{done['iteration']} iterations, {made_by}, {done['seconds']:.0f} s"
+    seconds = time.monotonic() - began
+    caption = f"{done['iteration']} iterations, {made_by}, {seconds:.0f} s"
     contact_sheet(content, [style], recorder.frames, caption).save(arguments.out / "contact-sheet.png")
     loss_plot(recorder.history, arguments.out / "loss.png", caption)
     for note in done["notes"]:
         print(f"note: {note}")
     print(
-        f"{len(recorder.frames)} frames in {time.monotonic() - began:.0f} s (first after"
+        f"{len(recorder.frames)} frames in {seconds:.0f} s (first after"
         f" {recorder.first_frame - began:.1f} s), {made_by}."
     )
     print(f"Look at {arguments.out}/final.png and {arguments.out}/contact-sheet.png")

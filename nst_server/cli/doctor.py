@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os
 import platform
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+import textwrap
+from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from nst_server import __version__
@@ -17,6 +20,14 @@ from nst_server.wire.launch import running_server
 
 #: A day of painting with frames kept, at 4k; below it jobs start to fail for want of space.
 ENOUGH_DISK_GIB = 5
+
+_UV = Path(".uv", "bin", "uv")
+#: `uv run` makes the environment what uv.lock says before it runs anything.
+_OTHER_BUILD = f"""\
+With a GPU here, install the PyTorch that is built for it, in the project's folder:
+  {_UV} pip install --torch-backend=auto --reinstall torch torchvision
+From then on call plain nst (in the activated environment), or: {_UV} run --no-sync nst
+{_UV} run without --no-sync puts the locked PyTorch back."""
 
 OK, MINOR, BROKEN = "ok", "--", "!!"
 Finding = tuple[str, str, str]
@@ -31,12 +42,12 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the subcommand; returns 0 if nothing is broken, else 1."""
     broken = False
     # The last two load torch, which takes seconds; what does not need it is said at once.
-    for check in (_python, _zeromq, _disk, _server, _krita, _devices, _weights):
+    for check in (_python, _zeromq, _disk, _server, _krita, _terminal, _devices, _weights):
         for mark, text, advice in _careful(check):
             broken |= mark == BROKEN
             print(f"[{mark}] {text}", flush=True)
             if advice:
-                print(f"     {advice}")
+                print(textwrap.indent(advice, "     "))
     return int(broken)
 
 
@@ -70,11 +81,9 @@ def _devices() -> Iterator[Finding]:
         free = device.memory_available(found) / 2**30
         yield OK, f"{found}: {device.describe(found)}, {free:.1f} GiB free", ""
     if device.choose_device("auto").type == "cpu":
-        yield (
-            MINOR,
-            "no GPU that PyTorch can use: a picture of 512 px takes about a minute instead of seconds",
-            "With a GPU here, install the PyTorch build for it (pytorch.org), or: uv --torch-backend=auto",
-        )
+        text = f"no GPU that PyTorch {device.build()} can use"
+        text += ", although nvidia-smi is here" if shutil.which("nvidia-smi") else ""
+        yield MINOR, f"{text}: a picture of 512 px takes about a minute instead of seconds", _OTHER_BUILD
 
 
 def _weights() -> Iterator[Finding]:
@@ -113,6 +122,26 @@ def _server() -> Iterator[Finding]:
         )
     else:
         yield OK, f"server {server.version} is running, pid {server.pid} ({connection_file()})", ""
+
+
+def _terminal() -> Iterator[Finding]:
+    if _is_activated(os.environ):
+        yield (
+            MINOR,
+            "in this terminal a virtual environment is activated: a Krita that is started from it may take "
+            "that for its own Python, and have no Python plugins at all",
+            "Start Krita from the desktop, or after: deactivate",
+        )
+
+
+def _is_activated(environment: Mapping[str, str]) -> bool:
+    """Whether the terminal's own PATH leads into a virtual environment: Krita looks for python3 there."""
+    folder = environment.get("VIRTUAL_ENV")
+    if not folder:
+        return False
+    times = environment.get("PATH", "").split(os.pathsep).count(str(Path(folder) / "bin"))
+    # `uv run` adds it too, but for the command alone that it runs.
+    return times > ("UV_RUN_RECURSION_DEPTH" in environment)
 
 
 def _krita() -> Iterator[Finding]:

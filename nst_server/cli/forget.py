@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from nst_server.cli.errors import CliError
-from nst_server.cli.jobs import answer, listing
+from nst_server.cli.jobs import answer, listing, whole
 from nst_server.cli.server import add_connection, running
 from nst_server.wire.client import Client
 from nst_server.wire.events import Event
@@ -27,7 +27,7 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the subcommand; returns the exit code."""
     with running(arguments, "nst forget") as client:
-        jobs = arguments.jobs
+        jobs = [whole(client, job) for job in arguments.jobs]
         if arguments.ended:
             jobs = [job["job"] for job in listing(client)[1] if job["state"] in ENDINGS]
             if not jobs:

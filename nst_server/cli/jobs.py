@@ -87,19 +87,39 @@ def named(client: Client, text: str, *, any_state: bool = False) -> str:
     Of several the only one that has not ended is meant, except where ``any_state`` could be. What no id
     begins with is returned as it is, for the server to say so. Raises CliError where several are left.
     """
-    # An empty text is a script's variable that is not set.
-    if not text or _is_known(client, text):
-        return text
-    found = [job for job in listing(client)[1] if job["job"].startswith(text)]
+    found = _begun_by(client, text)
     unfinished = [job for job in found if job["state"] not in ENDINGS]
     if len(unfinished) == 1 and not any_state:
         found = unfinished
     ids = [str(job["job"]) for job in found]
     if len(ids) > 1:
-        more = f" and {len(ids) - _NAMED} more" if len(ids) > _NAMED else ""
-        problem = f"{text} could be {', '.join(ids[:_NAMED])}{more}."
-        raise CliError(problem, "Write more of the id, or all of it.")
+        raise CliError(f"{text} could be {_listed(ids)}.", "Write more of the id, or all of it.")
     return ids[0] if ids else text
+
+
+def whole(client: Client, text: str) -> str:
+    """``text``, where it is to be a whole id. Raises CliError where ids of jobs only begin with it.
+
+    What no id begins with is returned as it is, for the server to say so.
+    """
+    ids = [str(job["job"]) for job in _begun_by(client, text)]
+    if ids:
+        problem = f"{text} is only the beginning of {_listed(ids)}."
+        raise CliError(problem, "What ends or deletes a job wants its whole id.")
+    return text
+
+
+def _begun_by(client: Client, text: str) -> list[Any]:
+    """The jobs whose ids ``text`` begins; none where it is the whole id of one."""
+    # An empty text is a script's variable that is not set.
+    if not text or _is_known(client, text):
+        return []
+    return [job for job in listing(client)[1] if job["job"].startswith(text)]
+
+
+def _listed(ids: list[str]) -> str:
+    more = f" and {len(ids) - _NAMED} more" if len(ids) > _NAMED else ""
+    return f"{', '.join(ids[:_NAMED])}{more}"
 
 
 def _is_known(client: Client, text: str) -> bool:

@@ -32,7 +32,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     put.add_argument(
         "--link", action="store_true", help="link to the sources instead of copying (developers)"
     )
-    take = actions.add_parser("uninstall", help="take the plugin out; settings, frames and weights stay")
+    text = "take out the plugin, and the server that the docker installed; settings, frames and weights stay"
+    take = actions.add_parser("uninstall", help=text, description=f"{text[0].upper()}{text[1:]}.")
     take.add_argument(
         "--purge", action="store_true", help="remove settings, jobs, frames and weights as well"
     )

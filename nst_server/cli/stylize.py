@@ -125,8 +125,7 @@ def run(arguments: argparse.Namespace) -> int:
             outputs.write(arguments.output, picture, depth)
         if not arguments.keep_job:
             forget(client, job)
-    for note in done["notes"]:
-        print(f"note: {note}")
+    _tell_notes(done, params)
     stopped = f"stopped after {done['iteration']} iterations; " if done["reason"] == "stopped" else ""
     encoder = done["encoder"] or "recoloured"
     print(f"{arguments.output} ({stopped}{encoder} on {done['device']}, {done['seconds']:.0f} s)")
@@ -135,6 +134,21 @@ def run(arguments: argparse.Namespace) -> int:
     if interrupted:
         print(f"Go on with it: --start {arguments.output} --continues {job}", file=sys.stderr)
     return EXIT_INTERRUPTED if interrupted else EXIT_DONE
+
+
+def _tell_notes(done: Event, params: Params) -> None:
+    """What the server has noted, and what to do about it."""
+    for note in done["notes"]:
+        print(f"note: {note}")
+        if note.startswith("nothing is known of job "):
+            print("      For the next time: a job is kept with --keep-job.")
+        elif " painted otherwise: " in note:
+            print("      With its pictures, --size and options (but --strength) it goes on as that job.")
+    # Where a download was tried, a note says why it failed.
+    has_reason = any("built-in encoder" in note for note in done["notes"])
+    if params.encoder == "auto" and done["encoder"] == "built-in" and not has_reason:
+        print("note: the built-in encoder painted: VGG19 is not there, and this server does not download it.")
+        print("      To get it: nst weights fetch vgg19")
 
 
 def _tell_of_frames(arguments: argparse.Namespace, params: Params) -> bool:

@@ -18,7 +18,8 @@ Report = Callable[[str, int, int, str], None]
 
 _TRY_AGAIN = 600.0  # s after a failed download before "auto" tries another, so that not every job waits
 
-_failed_at: dict[str, float] = {}
+#: When the weights of a network could not be had, by time.monotonic(), and what jobs are told of it.
+_failed: dict[str, tuple[float, str]] = {}
 
 
 def choose_encoder(
@@ -42,7 +43,8 @@ def choose_encoder(
     [3, H, W] or [1, 3, H, W], sRGB in [0, 1], with ``alphas``: what the built-in encoder learns from.
 
     ``report`` gets what is done, how far, of how much (0: not known), and the unit. ``check`` is called
-    often; what it raises ends the work. ``note`` hears why "auto" does without VGG19, where that was tried.
+    often; what it raises ends the work. ``note`` hears why "auto" does without VGG19, where that was tried,
+    for this job or lately for another.
     ``url`` replaces torchvision's address. Raises WeightsError.
     """
     wanted = params.encoder
@@ -89,14 +91,18 @@ def _weights(
             )
         return found
     file = weights.cached(name)
-    recently = time.monotonic() - _failed_at.get(name, -_TRY_AGAIN) < _TRY_AGAIN
-    if file is None and (not fetch or (wanted == "auto" and recently)):
+    if file is None and not fetch:
         if wanted == "auto":
             return None
         raise weights.WeightsError(
             f"The weights of {name} are not on this machine.",
             f"Run: nst weights fetch {name}, or choose the encoder built-in.",
         )
+    if file is None and wanted == "auto" and name in _failed:
+        failed_at, reason = _failed[name]
+        if time.monotonic() - failed_at < _TRY_AGAIN:
+            note(reason)
+            return None
     try:
         if file is None:
             what = f"downloading {name.upper()}"
@@ -106,8 +112,9 @@ def _weights(
             )
         return weights.load(file)
     except weights.WeightsError as error:
-        _failed_at[name] = time.monotonic()
+        reason = f"{name.upper()} could not be had, the built-in encoder took its place: {error}"
+        _failed[name] = time.monotonic(), reason
         if wanted != "auto":
             raise
-        note(f"{name.upper()} could not be had, the built-in encoder took its place: {error}")
+        note(reason)
         return None

@@ -136,6 +136,7 @@ FROM_SERVER: Mapping[str, Mapping[str, Field]] = {
         "kept_frames": _required("count"),
         "params": _required("object"),
         "title": _optional("text"),
+        "iteration": _optional("count"),
     },
     "rejected": {
         "job": _required("job"),
@@ -172,7 +173,12 @@ FROM_SERVER: Mapping[str, Mapping[str, Field]] = {
         "note": _optional("text"),
     },
     "frame": _FRAME,
-    "frames": {"job": _required("job"), "frames": _required("list"), "more": _optional("bool")},
+    "frames": {
+        "job": _required("job"),
+        "frames": _required("list"),
+        "state": _optional("text"),
+        "more": _optional("bool"),
+    },
     "done": {
         "job": _required("job"),
         "reason": _required("text"),

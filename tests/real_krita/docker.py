@@ -66,6 +66,12 @@ def digest(node):
     return hashlib.sha256(pixels(node)).hexdigest()
 
 
+def style_rows(probe, docker):
+    """The styles' rows, from top to bottom."""
+    found = [w for w in docker.findChildren(probe.QtWidgets.QWidget) if type(w).__name__ == "StyleRow"]
+    return sorted((row for row in found if row.isVisible()), key=lambda row: row.y())
+
+
 def stroke(probe, lower=0):
     """A stroke with the mouse beside the canvas's middle, or so many px lower; takes half a second."""
     probe.trigger("KritaShape/KisToolBrush")

@@ -3,8 +3,9 @@
 import os
 import struct
 
-from nst_probe.docker import floating, key
+from nst_probe.docker import floating, key, style_rows
 from nst_probe.job_rows import advice, is_pressed, scrubbing
+from nst_probe.keyboard import keys_on_a_clicked_row, tab_order
 from nst_probe.looking import looks
 from nst_probe.starting import starts
 from nst_probe.steadiness import in_line, question_in_a_low_docker, start_colours, steady
@@ -34,6 +35,7 @@ def steps(probe):
     yield from regions(probe, root, docker, handle)
     is_scaled = float(os.environ.get("QT_SCALE_FACTOR", "1")) != 1
     if not is_scaled:  # the mouse counts in the screen's own pixels
+        yield from keys_on_a_clicked_row(probe, root, docker, handle)
         yield from row_drag(probe, root, docker)
         yield from layer_drag(probe, root, docker, handle)
         yield from file_drag(probe, root, docker)
@@ -115,7 +117,7 @@ def _theme(probe, name):
 
 def keyboard(probe, root, docker):
     """Alt+Down and Delete on a row."""
-    row = _rows(probe, docker)[0]
+    row = style_rows(probe, docker)[0]
     row.setFocus()
     yield 0.2
     key(probe, row, "Key_Down", "AltModifier")
@@ -124,11 +126,12 @@ def keyboard(probe, root, docker):
     key(probe, row, "Key_Up", "AltModifier")
     yield 0.2
     probe.record(moved=moved, moved_back=[style.name for style in root.styles.styles])
-    key(probe, _rows(probe, docker)[2], "Key_Delete")
+    key(probe, style_rows(probe, docker)[2], "Key_Delete")
     yield 0.2
     probe.record(deleted=[style.name for style in root.styles.styles])
     root.add_file(os.environ["NST_TEST_STYLE_2"])
     yield 0.5
+    yield from tab_order(probe, root, docker)
 
 
 def start_while_reading(probe, root, docker):
@@ -176,11 +179,6 @@ def turn(probe, widget):
     return event.isAccepted()
 
 
-def _rows(probe, docker):
-    found = [w for w in docker.findChildren(probe.QtWidgets.QWidget) if type(w).__name__ == "StyleRow"]
-    return sorted((row for row in found if row.isVisible()), key=lambda row: row.y())
-
-
 def _drag(probe, start, end, shot=""):
     """With the mouse from one point of the screen to another, in the background."""
     x, y = start.x(), start.y()
@@ -197,7 +195,7 @@ def _drag(probe, start, end, shot=""):
 
 def row_drag(probe, root, docker):
     """The first style dragged below the last one."""
-    shown = _rows(probe, docker)
+    shown = style_rows(probe, docker)
     start = shown[0].mapToGlobal(probe.QtCore.QPoint(18, 18))
     end = shown[-1].mapToGlobal(probe.QtCore.QPoint(60, shown[-1].height() - 3))
     yield from _drag(probe, start, end, "dragging")
@@ -269,7 +267,7 @@ def layer_drag(probe, root, docker, handle):
         if tree.model().index(row, 0).data() == "washes"
     )
     start = tree.viewport().mapToGlobal(tree.visualRect(index).center())
-    shown = _rows(probe, docker)[0]
+    shown = style_rows(probe, docker)[0]
     yield from _drag(probe, start, shown.mapToGlobal(shown.rect().center()))
     yield lambda: len(root.styles.styles) > STYLES
     probe.record(layer_dropped=[style.name for style in root.styles.styles][-1])
@@ -296,7 +294,7 @@ def file_drag(probe, root, docker):
     manager.show()
     manager.raise_()
     yield 0.5
-    shown = _rows(probe, docker)[0]
+    shown = style_rows(probe, docker)[0]
     start = manager.mapToGlobal(manager.rect().center())
     yield from _drag(probe, start, shown.mapToGlobal(shown.rect().center()))
     yield lambda: len(root.styles.styles) == STYLES
@@ -328,9 +326,10 @@ def presets(probe, root, docker):
     tell()
     yield from _preset(probe, button, "Ours")
     tell()
+    root.message = "There is a preset “Ours” already. Choose another name."
     yield from _preset(probe, button, "Delete")
     tell()
-    probe.record(presets=found)
+    probe.record(presets=found, message_after_deletion=root.message)
     root.options["strength"] = 0.5
 
 
@@ -355,7 +354,7 @@ def menus(probe, docker):
     buttons = {
         "presets": docker.findChild(widgets.QPushButton, "nst_presets"),
         "add": docker.findChild(widgets.QToolButton, "nst_add_style"),
-        "row": _rows(probe, docker)[0].findChild(widgets.QToolButton),
+        "row": style_rows(probe, docker)[0].findChild(widgets.QToolButton),
     }
     for name, button in buttons.items():
         probe.QtCore.QTimer.singleShot(0, button.click)  # Qt's own menu buttons run their menu's loop

@@ -120,6 +120,7 @@ class Profile:
             "redoing.py",
             "undoing.py",
             "job_rows.py",
+            "keyboard.py",
             "looking.py",
             "starting.py",
             "steadiness.py",

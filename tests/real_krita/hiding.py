@@ -234,3 +234,62 @@ def hidden_in_place(probe, host, pen, panel):
     probe.record(hidden_in_place=found)
     job.frames.close()
     yield from closed(probe, handle)
+
+
+def painted_upon(probe, host, pen):
+    """Strokes on a frame, and a layer of the painter's among the frames: newer frames, and cancelling."""
+    handle, job, guard = yield from guarded(probe, host, pen)
+    for key in (1, 2):
+        job.put(key)
+        yield lambda key=key: key in job.inserted
+        yield 0.3
+    second = job.frames.layer_of(2).node
+    handle.setActiveNode(second)
+    yield 0.3
+    yield from stroke(probe, pen)
+    changes = len(job.changes)
+    yield lambda: len(job.changes) > changes
+    job.put(3)
+    yield job.has(1, 2, 3)
+    yield 0.5
+    found = {"hidden": [visible(handle)[1], job.frames.is_kept, handle.activeNode().name()]}
+    job.frames.show(3)
+    yield 0.3
+    found["shown"] = [visible(handle)[1], job.frames.is_kept]
+    job.put(4)
+    yield job.has(1, 2, 3, 4)
+    yield 0.3
+    found["next"] = visible(handle)[1]
+    second.parentNode().addChildNode(handle.createNode("own", "paintlayer"), second)
+    yield 0.3
+    found["removed"] = yield from cancelled(handle, job, guard, 4)
+    yield from closed(probe, handle)
+    handle, job, guard = yield from guarded(probe, host, pen)
+    job.put(1)
+    yield job.has(1)
+    yield 0.3
+    found["untouched"] = yield from cancelled(handle, job, guard, 1)
+    probe.record(painted_upon=found)
+    yield from closed(probe, handle)
+
+
+def guarded(probe, host, pen):
+    """A document, a job in it, and what looks after its active layer."""
+    handle = yield from layered(probe)
+    job = Job(host, pen)
+
+    def is_ours(layer_id):
+        return layer_id in (job.frames.group_id, *map(job.frames.id_of, range(1, 5)))
+
+    return handle, job, host.AfterUndo(job.document, is_ours, pen, job.frames.look_soon)
+
+
+def cancelled(handle, job, guard, active):
+    """The layers, and the name of the active one, after cancelling with that frame active."""
+    handle.setActiveNode(job.frames.layer_of(active).node)
+    yield 0.3
+    job.frames.remove()
+    guard.put_back()
+    yield 1.5
+    guard.stop()
+    return tree(handle), handle.activeNode().name() if handle.activeNode() else ""

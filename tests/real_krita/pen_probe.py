@@ -2,6 +2,7 @@
 
 import time
 
+from nst_probe.hiding import painted_upon
 from nst_probe.inserting import SIDE, Job, layered, tree
 
 SETTLED = 0.6
@@ -32,6 +33,7 @@ def steps(probe):
     yield from behind_a_dialog(probe, host, pen, clock)
     yield from during_inserts(probe, host, pen)
     yield from steps_of_tools(probe, host, pen, clock, REST_SECONDS)
+    yield from painted_upon(probe, host, pen)
     pen.stop()
 
 

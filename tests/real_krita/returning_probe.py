@@ -19,6 +19,9 @@ def steps(probe):
     yield from saved(probe, root)
     yield from ended(probe, root)
     yield from without_file(probe, root)
+    yield from written_down(probe, root)
+    yield from stopped(probe, dock, root, "stopped")
+    yield from stopped(probe, dock, root, "unused")
     yield from refused(probe, root)
 
 
@@ -138,6 +141,63 @@ def without_file(probe, root):
     found["rows"] = [known is job for known in root.jobs if known.id == job.id]
     probe.record(without_file=found)
     yield from probe.closed(handle)
+
+
+def written_down(probe, root):
+    """For a crash of Krita: the job ends, and its document is saved only then."""
+    handle = yield from layered(probe, "crash.kra")
+    job = yield from begun(probe, root, handle)
+    yield from finished(probe, root, handle, job)
+    found = {"ended": [entry[0] == job.id for entry in root.settings.get("jobs", list)]}
+    probe.trigger("file_save")
+    yield lambda: not root.settings.get("jobs", list)
+    found["saved"] = handle.modified()
+    probe.record(written_down=found)
+    yield from probe.closed(handle)
+
+
+def stopped(probe, dock, root, name):
+    """As after a crash: a paused job is there, and no row for it. "unused": nor a connection any more."""
+    handle = yield from layered(probe, f"{name}.kra")
+    job = yield from begun(probe, root, handle)
+    entry = root.rows.entry(job)
+    yield from probe.closed(handle)
+    root.rows.dismiss(job)
+    root._earlier.forget(job.id)
+    root._earlier.add(entry)
+    handle = yield from opened(probe, f"{name}.kra")
+    yield lambda: any("frame" in offer.words for offer in root.offers)
+    found = {"offered": words(root), "answers": answers(probe, dock)}
+    probe.screenshot("stop")
+    if name == "unused":
+        root._network._post(root._network._leave)
+        yield lambda: root._network._client is None
+    next(b for b in shown(probe, dock) if b.text() == "Stop it").click()
+    # The scripted worker makes no final frame of a paused job.
+    yield (lambda: words(root)[0].endswith("2 frames"), JOB_SECONDS)
+    yield 0.5
+    found.update(ended=words(root), answers_then=answers(probe, dock))
+    next(b for b in shown(probe, dock) if b.text() == "Fetch").click()
+    yield (lambda: root.jobs[-1].has_ended and len(docker.frames(handle)) == 2, JOB_SECONDS)
+    yield 0.5
+    found.update(layers=docker.layers(handle), words=root.jobs[-1].words)
+    probe.record(**{name: found})
+    yield from probe.closed(handle)
+
+
+def words(root):
+    return [offer.words for offer in root.offers if offer.job]
+
+
+def shown(probe, dock):
+    from nst_krita.ui.offers import OffersView
+
+    buttons = dock.findChild(OffersView).findChildren(probe.QtWidgets.QPushButton)
+    return [button for button in buttons if button.isVisible()]
+
+
+def answers(probe, dock):
+    return [button.text() for button in shown(probe, dock)]
 
 
 def refused(probe, root):

@@ -100,7 +100,7 @@ def menu(probe, root, clipboard):
     yield lambda: bool(shown)
     file = probe.work / "out" / "studio.json"
     file.write_text(json.dumps({"endpoint": "tcp://10.0.0.5:5555", "pid": 1, "version": "9"}))
-    probe.record(menu=shown, diagnostics=clipboard.text())
+    probe.record(menu=shown, diagnostics=clipboard.text(), told=root.message)
     root.server.choose(str(file))
     probe.record(remote=root.connection.words, kept=root.settings.get("server", str) == str(file))
     root.server.choose(str(probe.work / "probe.py"))

@@ -22,6 +22,7 @@ def steady(probe, root, docker):
         found[name] = yield from _life(probe, root, docker, job, row)
         looks(probe, docker, f"steady_{name}")
         found[name].update((yield from _end(probe, root, docker, job, row)))
+    yield from _failing(probe, root, docker)
     probe.record(steady=found)
     docker.setGeometry(20, 30, 330, 860)
     yield 0.3
@@ -69,6 +70,29 @@ def _end(probe, root, docker, job, row):
     root.rows.dismiss(job)
     yield 0.3
     return found
+
+
+def _failing(probe, root, docker):
+    """A job that fails at once: what its row says, and how high it is, with the pointer on it and without."""
+    docker.setGeometry(20, 30, 330, 640)
+    job = a_job(root, "swirls → “Background”", root.rows.viewed)
+    root.rows.add(job, Frames(probe))
+    yield 0.5
+    row = next(w for w in docker.findChildren(probe.QtWidgets.QFrame) if getattr(w, "_job", None) is job)
+    probe.QtGui.QCursor.setPos(row.mapToGlobal(row.rect().center()))
+    yield 0.5
+    heights = [row.height()]
+    job.handle("failed", {"message": "The style is wholly transparent.", "hint": "Choose another."})
+    yield 0.5
+    heights.append(row.height())
+    probe.QtGui.QCursor.setPos(docker.mapToGlobal(probe.QtCore.QPoint(500, 20)))
+    yield 0.5
+    heights.append(row.height())
+    looks(probe, docker, "failed")
+    probe.record(failed=[row._title.toolTip(), heights])
+    root.rows.dismiss(job)
+    docker.setGeometry(20, 30, 330, 860)
+    yield 0.3
 
 
 def question_in_a_low_docker(probe, root, docker):

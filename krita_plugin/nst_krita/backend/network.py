@@ -77,6 +77,7 @@ class Network(QtCore.QThread):
         self._jobs: set[str] = set()
         self._used = time.monotonic()
         self._fetches: dict[str, list[int]] = {}  # what to ask for once connected
+        self._stops: list[str] = []  # what to stop once connected
         self._waiting_bytes = 0
         self._counting = threading.Lock()  # both threads count the bytes
         self._server_file: Path | None = None  # of another server than the local one
@@ -97,6 +98,10 @@ class Network(QtCore.QThread):
     def fetch(self, job: str, sequences: Sequence[int], after: int) -> None:
         """Bring these kept frames once more, connecting if need be; ``after``: the latest that came."""
         self._post(lambda: self._fetch(job, list(sequences), after))
+
+    def stop_unseen(self, job: str) -> None:
+        """Stop a job that is not followed, connecting if need be. Its ending comes, but no frame."""
+        self._post(lambda: self._stop_unseen(job))
 
     def tell(self, command: str, *arguments: Any, **changes: Any) -> None:
         """Call that method of the Client, such as pause, stop, cancel, update, ack, frames."""
@@ -193,6 +198,9 @@ class Network(QtCore.QThread):
             for job, sequences in self._fetches.items():
                 self._client.frames(job, fetch=sequences)
             self._fetches.clear()
+            for job in self._stops:
+                self._client.stop(job)
+            self._stops.clear()
         self.happened.emit(event)
         if event.type == "error" and event["of"] == "hello":
             self._problem = f"{event['message']} {event['hint']}".strip()
@@ -315,6 +323,17 @@ class Network(QtCore.QThread):
         else:
             self._fetches[job] = sequences
 
+    def _stop_unseen(self, job: str) -> None:
+        if self._quitting:
+            return
+        client = self._connect()
+        client.attach(job, kept=False)
+        self._jobs.add(job)
+        if client.welcome is not None:
+            client.stop(job)
+        else:
+            self._stops.append(job)
+
     def _tell(self, command: str, arguments: Sequence[Any], changes: dict[str, Any]) -> None:
         if self._client is not None:
             getattr(self._client, command)(*arguments, **changes)
@@ -323,6 +342,7 @@ class Network(QtCore.QThread):
         self._problem = ""
         self._jobs.clear()
         self._fetches.clear()
+        self._stops.clear()
         self._close()
         self._say("unreachable", reason=reason)
 

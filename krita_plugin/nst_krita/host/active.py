@@ -99,6 +99,10 @@ class AfterUndo(QtCore.QObject):
         pen.pressed.connect(self._look)
         self._look()
 
+    def put_back(self) -> None:
+        """Do the same where layers of ours have just been taken away."""
+        self._stepped()
+
     def stop(self) -> None:
         """Look after the active layer no longer."""
         # Nothing is disconnected: the actions may be those of a window that was closed, and are gone then.

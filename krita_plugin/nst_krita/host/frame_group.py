@@ -40,7 +40,8 @@ class FrameGroup:
     done at once: nobody asks whether the painter is at work.
 
     Of the frames the newest is visible, until the painter has hidden it: then those that follow stay hidden
-    as well, until he shows one. The group is shown and hidden by ``show`` and ``set_visible`` alone.
+    as well, until he shows one. So it is while he paints on a frame that is the active layer. The group is
+    shown and hidden by ``show`` and ``set_visible`` alone.
     """
 
     def __init__(
@@ -68,7 +69,8 @@ class FrameGroup:
         self._present = self._by_age(nodes)  # when it was looked last
         self._seen = ""  # the frame that was visible then, or before
         self._is_hidden_by_painter = bool(nodes) and not _any_visible(nodes)
-        self._is_aside = self._is_stale = False
+        self._painted: set[str] = set()  # ids of frames that the painter has made strokes on
+        self._is_aside = self._is_stale = self._is_kept = False
         if self.node() is None or (replace and not nodes):
             self.id = ""
 
@@ -107,6 +109,12 @@ class FrameGroup:
         """Whether it came hidden, and nobody has shown it since."""
         group = self.node()
         return self._is_aside and group is not None and not group.visible()
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the newest frame came hidden, as the painter paints on an older one, and is so still."""
+        newest = self._newest(self.nodes()) if self._is_kept else None
+        return newest is not None and not newest.visible()
 
     @property
     def is_out_of_sight(self) -> bool:
@@ -154,8 +162,10 @@ class FrameGroup:
                 beneath = node
         return beneath
 
-    def would_hide(self, node: Any) -> bool:
-        """Whether the group, once it comes, lies above ``node``."""
+    def would_hide(self, node: Any | None) -> bool:
+        """Whether the group is yet to come, and then lies above ``node``."""
+        if self.id or node is None:
+            return False
         beneath = self._beneath()
         if beneath is None:
             return True
@@ -189,6 +199,25 @@ class FrameGroup:
             return self._begin(frame, aside)
         self.look(may_show=True)
         return self._refill(frame) if self._replace else self._append(frame)
+
+    def note_stroke(self) -> None:
+        """The painter has made a stroke on the active layer."""
+        active = self._document.active
+        if active is not None and id_of(active) in self._keys:
+            self._painted.add(id_of(active))
+
+    def remove(self) -> None:
+        """Take the group out of the document, as one undo step; but nothing that the painter has painted.
+
+        With layers of his in it, or strokes of his on a frame, it stays: the other frames go, each a step.
+        """
+        group, nodes = self.node(), self.nodes()
+        others = [node for node in nodes if id_of(node) not in self._painted]
+        if group is not None and (self.has_others or len(others) < len(nodes)):
+            for node in others:
+                node.remove()
+        elif group is not None:
+            group.remove()
 
     def show(self, layer_id: str) -> None:
         """Make that layer the only visible one, and the group visible. No undo step."""
@@ -226,7 +255,7 @@ class FrameGroup:
         is_visible = group is not None and group.visible()
         self._is_aside = self._is_aside and not is_visible
         is_displaced = self._placing.offset(self._newest(nodes)) is None
-        return frames, is_visible, self.is_out_of_sight, self.doubled, is_displaced
+        return frames, is_visible, self.is_out_of_sight, self.doubled, is_displaced, self.is_kept
 
     def _follow(self, nodes: list[Any]) -> None:
         present, visible = self._by_age(nodes), [id_of(node) for node in nodes if node.visible()]
@@ -244,7 +273,7 @@ class FrameGroup:
         """Make that layer the only visible one in the group."""
         for node in self.nodes():
             node.setVisible(id_of(node) == layer_id)
-        self._seen, self._is_hidden_by_painter = layer_id, False
+        self._seen, self._is_hidden_by_painter, self._is_kept = layer_id, False, False
         self._draw()
 
     def _draw(self) -> None:
@@ -297,8 +326,10 @@ class FrameGroup:
             return False
         lower = [node for node in nodes if self._keys[id_of(node)] < frame.key]
         node = self._filled(self._document.handle, frame)
+        active = self._document.active
+        self._is_kept = active is not None and id_of(active) in self._painted and active.visible()
         # Hidden first, so that the update that comes with the new layer shows this as well.
-        for hidden in [node] if self._is_hidden_by_painter else nodes:
+        for hidden in [node] if self._is_hidden_by_painter or self._is_kept else nodes:
             hidden.setVisible(False)
         self._on_made(frame.key)
         # One that was fetched later lies where it belongs. Below all others Krita's scripting puts none: then
@@ -310,7 +341,7 @@ class FrameGroup:
     def _has_added(self) -> None:
         self.steps += 1
         self._present = [*self._present, next(reversed(list(self._keys)))]
-        if not self._is_hidden_by_painter:
+        if not self._is_hidden_by_painter and not self._is_kept:
             self._seen = self._present[-1]
 
     def _refill(self, frame: Frame) -> bool:

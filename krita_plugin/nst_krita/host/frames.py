@@ -164,6 +164,11 @@ class FrameInserter(QtCore.QObject):
         return self._group.is_aside
 
     @property
+    def is_kept(self) -> bool:
+        """Whether the newest frame came hidden, as the painter paints on an older one, and is so still."""
+        return self._group.is_kept
+
+    @property
     def is_out_of_sight(self) -> bool:
         """Whether the painter sees a layer or group alone without these: frames wait until he does not."""
         return self._group.is_out_of_sight
@@ -247,16 +252,15 @@ class FrameInserter(QtCore.QObject):
         self._group.set_visible(visible)
 
     def remove(self) -> None:
-        """Drop what waits and take the group, or its animation, out of the document, as one undo step; and
-        close."""
+        """Drop what waits, take the group, or its animation, out of the document, and close. What the painter
+        has painted in the group stays, with it."""
         self._drop_waiting()
         self._removing = self._busy
         if self._busy:  # Krita is just adding a layer
             return
         self.close()  # first: Krita runs its event loop while it removes a layer
-        node = self._group.node() or self._animated_layer()
-        if node is not None:
-            node.remove()
+        animated = self._animated_layer()
+        self._group.remove() if animated is None else animated.remove()
 
     def close(self) -> None:
         """Insert nothing more; frames that still wait are skipped. The layers stay."""
@@ -296,6 +300,7 @@ class FrameInserter(QtCore.QObject):
             has_painted = is_calm and self._pen.has_painted(self._document, self._looked)
             if has_painted:
                 self._looked = time.monotonic()
+                self._group.note_stroke()
             if looks != self._looks or has_painted:
                 self._looks = looks
                 self._on_changed()
@@ -398,7 +403,8 @@ class FrameInserter(QtCore.QObject):
         try:
             kept = self._document.active
             active = ActiveLayer(self._document, kept, self._group.has, self._pen)
-            done = self._group.add(frame, aside=self._would_hide_strokes(kept))
+            has_painted = self._pen.has_painted(self._document, self._begun)
+            done = self._group.add(frame, aside=has_painted and self._group.would_hide(kept))
         except BaseException:
             if active is not None:
                 active.let_go()
@@ -406,11 +412,6 @@ class FrameInserter(QtCore.QObject):
             self._on_skipped(frame.key)
             raise
         active.let_go_after(SETTLE_TURNS, lambda: self._settled(frame.key, done))
-
-    def _would_hide_strokes(self, active: Any) -> bool:
-        if self._group.id or active is None:
-            return False
-        return self._pen.has_painted(self._document, self._begun) and self._group.would_hide(active)
 
     def _settled(self, key: Any, done: bool) -> None:
         self._busy = False

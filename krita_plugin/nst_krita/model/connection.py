@@ -58,6 +58,11 @@ class Connection(Observable):
             self.device = event.get("device") or self.device
             self.encoder = event.get("encoder") or self.encoder
 
+    def forget(self) -> None:
+        """Another server is used from now on: nothing that is known is of that one."""
+        self.link, self.problem, self.device, self.encoder = Link.NONE, "", "", ""
+        self.version, self.devices, self.encoders = "", (), ()
+
     def _what_now(self) -> str:
         if self.remote:
             return tr("Nothing is lost: its jobs go on. See whether both computers are on the network.")

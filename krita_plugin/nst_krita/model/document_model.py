@@ -30,10 +30,17 @@ class Origin(NamedTuple):
     continues: str | None = None
 
 
-def active_layer(document: host.Document) -> Origin:
+def active_layer(document: host.Document, history: History) -> Origin:
     """The active layer, painted anew. Raises HostError."""
     source = document.source()
-    return Origin(source, None, source)
+    return Origin(source, None, _around(document, history.of_layer(source.id)) or source)
+
+
+def _around(document: host.Document, made_by: JobRecord | None) -> host.Layer | None:
+    """The group that a job's frames are in, so that those made from one do not come in between."""
+    if made_by is None:
+        return None
+    return next((layer for layer in document.layers() if layer.id == made_by.group), None)
 
 
 def continuation(document: host.Document, history: History) -> Origin:
@@ -58,9 +65,7 @@ def continuation(document: host.Document, history: History) -> Origin:
             tr("“{}” is what is painted, not a picture made from it.").format(start.name),
             tr("Make a frame, or a layer painted over it, active; or press Start to begin anew."),
         )
-    group = next((layer for layer in document.layers() if layer.id == record.group), None)
-    is_inside = made_by is not None and group is not None
-    return Origin(content, start, group if is_inside and group is not None else start, record.id)
+    return Origin(content, start, _around(document, made_by) or start, record.id)
 
 
 def read_job(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Collection, Mapping, NamedTuple
 
 from .. import host
+from ..backend import wire
 from ..backend.network import Network
 from ..translation import tr_n
 from .history import History, JobRecord
@@ -18,7 +19,8 @@ class Offer(NamedTuple):
     """Something that can be had for the document in view: frames of ``job``, or settings where it is "".
 
     ``title``: of a job that this document does not remember; ``size``: of the picture that it paints, in px,
-    (0, 0) where any document will do.
+    (0, 0) where any document will do. ``is_unfinished``: whether the server is still to paint it, so that it
+    can be stopped.
     """
 
     job: str
@@ -26,6 +28,11 @@ class Offer(NamedTuple):
     verb: str
     title: str = ""
     size: tuple[int, int] = (0, 0)
+    is_unfinished: bool = False
+
+
+#: A state of ours: the server has been told to end the job with its best picture.
+STOPPING = "stopping"
 
 
 class Documents(Observable):
@@ -40,6 +47,8 @@ class Documents(Observable):
         self._network = network
         self._known: dict[str, tuple[host.Document, History]] = {}
         self._kept: dict[str, dict[int, bool]] = {}  # job → sequence → final, as the server says
+        self._states: dict[str, str] = {}  # job → as the server says, "" for one of an earlier version
+        self._stopping: set[str] = set()  # jobs that nobody follows and that shall end
         self._asked: set[str] = set()
         self._silent: set[str] = set()  # jobs of which no running server has told
         self._dropped: set[str] = set()  # jobs that are not offered in this session
@@ -99,11 +108,24 @@ class Documents(Observable):
             self.history(document)
         known = [*(record.id for record in self._waiting()), *others]
         wanted = [job for job in dict.fromkeys(known) if job not in self._asked]
-        self._asked.update(wanted)
-        self._silent.difference_update(wanted)
         if wanted:
-            self._network.list_frames(wanted)
+            self._ask(wanted)
         self._refresh()
+
+    def _ask(self, jobs: Collection[str]) -> None:
+        self._asked.update(jobs)
+        self._silent.difference_update(jobs)
+        self._network.list_frames(list(jobs))
+
+    def stop(self, job: str) -> None:
+        """End that job, which nobody follows, with its best picture; this is offered then."""
+        self._stopping.add(job)
+        self._network.stop_unseen(job)
+        self._tell_news()
+
+    def state(self, job: str) -> str:
+        """What the server is doing with that job, as a state of the protocol or STOPPING; "": not known."""
+        return STOPPING if job in self._stopping else self._states.get(job, "")
 
     def kept(self, job: str) -> Mapping[int, bool] | None:
         """The frames of that job that the server has, and whether they are the final one; None: not known."""
@@ -123,13 +145,17 @@ class Documents(Observable):
         if event.type in ("not_running", "unreachable", "disconnected", "closed"):
             self._silent.update(self._asked)
             self._asked.clear()
+            self._stopping.clear()
             self._refresh()
             return event.type == "not_running"
+        if event.job in self._stopping:
+            self._follow_end(event)
         if event.job not in self._asked:
             return False
         if event.type == "frames":
             kept = self._kept.setdefault(event.job, {})
             kept.update((frame["sequence"], frame["final"]) for frame in event["frames"])
+            self._states[event.job] = event.get("state") or ""
             if event.get("more"):
                 return True
             self._asked.discard(event.job)
@@ -139,11 +165,26 @@ class Documents(Observable):
             self.drop(event.job)
         else:
             return False
-        self._refresh()
-        self.notify("kept")
+        self._tell_news()
         return True
 
+    def _tell_news(self) -> None:
+        self._refresh()
+        self.notify("kept")
+
+    def _follow_end(self, event: Any) -> None:
+        """See what is left of a job that has been stopped, once it has ended."""
+        if event.type in wire.messages.ENDINGS:
+            self._stopping.discard(event.job)
+            self._ask([event.job])
+        elif event.type == "error" and event.get("code") == "unknown_job":
+            self._stopping.discard(event.job)
+            self._asked.add(event.job)
+
     def _drop_complete(self, job: str) -> None:
+        if self._states[job] == wire.messages.CANCELLED and not self._kept[job]:
+            self.end(job)
+            self.drop(job)
         for _document, history in list(self._known.values()):
             record = history.jobs.get(job)
             kept = self._kept[job]
@@ -166,7 +207,8 @@ class Documents(Observable):
             offers.append(Offer("", words, tr("Use settings")))
         for record in self._waiting():
             if record.id in self._kept:
-                offers.append(_offer(record, _missing(record, self._kept[record.id])))
+                missing = _missing(record, self._kept[record.id])
+                offers.append(_offer(record, missing, self.state(record.id)))
             elif record.id in self._silent:
                 words = tr("“{}” was being painted when this was closed").format(record.style_name)
                 offers.append(Offer(record.id, words, tr("Insert")))
@@ -182,15 +224,37 @@ def _missing(record: JobRecord, kept: dict[int, bool]) -> int:
     return int(any(sequence > max(record.seen, default=0) for sequence in missing))
 
 
-def _offer(record: JobRecord, count: int) -> Offer:
+def is_unfinished(state: str) -> bool:
+    """Whether a job in that state is still to be painted, and can be stopped."""
+    return state not in ("", STOPPING, wire.messages.CANCELLING, *wire.messages.ENDINGS)
+
+
+def unfinished_words(state: str) -> str:
+    """What the frames of a job in that state are: "" where there will be no more, or that is not known."""
+    if state == STOPPING:
+        return tr("being stopped")
+    if state == wire.messages.PAUSED:
+        return tr("paused")
+    return tr("not finished yet") if is_unfinished(state) else ""
+
+
+def _offer(record: JobRecord, count: int, state: str) -> Offer:
     if not count:
-        return Offer(record.id, tr("“{}” is still being painted").format(record.style_name), tr("Follow"))
+        text = {
+            STOPPING: tr("“{}” is being stopped"),
+            wire.messages.PAUSED: tr("“{}” is paused"),
+            wire.messages.QUEUED: tr("“{}” is waiting to be painted"),
+            wire.messages.FAILED: tr("“{}” has failed"),
+        }.get(state, tr("“{}” is still being painted"))
+        words = text.format(record.style_name)
+        return Offer(record.id, words, tr("Follow"), is_unfinished=is_unfinished(state))
     text = tr_n(
         "{} frame of “{}” came while this was closed",
         "{} frames of “{}” came while this was closed",
         count,
     )
-    return Offer(record.id, text.format(count, record.style_name), tr("Insert"))
+    words = [text.format(count, record.style_name), unfinished_words(state)]
+    return Offer(record.id, " · ".join(filter(None, words)), tr("Insert"), is_unfinished=is_unfinished(state))
 
 
 def _style_names(settings: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ from .. import host
 from ..qt import is_file, local_time
 from ..settings import Settings
 from ..translation import tr_n
-from .documents import Documents, Offer
+from .documents import Documents, Offer, is_unfinished, unfinished_words
 from .history import JobRecord, record_from
 from .jobs import Job
 from .properties import Observable, Property
@@ -65,6 +65,9 @@ class Earlier(Observable):
     def look(self, document: host.Document) -> None:
         """The painter looks at ``document``."""
         self._viewed = document.file
+        # Written down for a crash, but the document was saved with all of its frames before that.
+        history = self._documents.history(document).jobs if document else {}
+        self._entries = tuple(e for e in self._entries if e.job not in history or history[e.job].is_open)
         self._show()
 
     def add(self, entry: Entry) -> None:
@@ -98,7 +101,9 @@ class Earlier(Observable):
         else:
             size = entry.width, entry.height
             words = tr("Earlier, in {} ({} × {} px): {}").format(entry.name, *size, title)
-        return Offer(entry.job, " · ".join([words, *self._more_of(entry)]), tr("Fetch"), title, size)
+        words = " · ".join([words, *self._more_of(entry)])
+        unfinished = is_unfinished(self._documents.state(entry.job))
+        return Offer(entry.job, words, tr("Fetch"), title, size, unfinished)
 
     def _more_of(self, entry: Entry) -> list[str]:
         """When it was, and what the server has of it, as far as that is known."""
@@ -106,9 +111,11 @@ class Earlier(Observable):
         more = [local_time(record.begun)] if record is not None and record.begun else []
         if kept is not None:
             more.append(tr_n("{} frame", "{} frames", len(kept)).format(len(kept)))
-            if not any(kept.values()):
-                more.append(tr("not finished yet"))
-        return more
+            state = self._documents.state(entry.job)
+            # A server of an earlier version says no more than which is the final one.
+            unknown = tr("not finished yet") if not state and not any(kept.values()) else ""
+            more.append(unfinished_words(state) or unknown)
+        return list(filter(None, more))
 
 
 def misfit(offer: Offer, document: host.Document) -> str:

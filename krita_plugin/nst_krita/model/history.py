@@ -21,6 +21,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Mapping, NamedTuple, Sequence
 
 from ..backend import wire
+from .options import DEFAULTS, LIVE
 
 VERSION = 1
 #: Jobs that a document remembers; the oldest are dropped first.
@@ -85,6 +86,15 @@ class JobRecord:
         used = {self._base(frame.revision) for frame in self.frames.values()}
         for unused in [known for known in sorted(self.changes) if known not in used][:-MAX_UNUSED]:
             del self.changes[unused]
+
+    def learn(self, revision: int, params: Mapping[str, Any]) -> bool:
+        """Take over what the server has, ``params`` as it tells them, where that is newer: a crash of Krita
+        takes the changes since the document was saved. Whether it was."""
+        if revision <= max(self.changes, default=0):
+            return False
+        # What it does not name has its default.
+        self.change(revision, {name: params.get(name, getattr(DEFAULTS, name)) for name in LIVE})
+        return True
 
     def settings_of(self, layer: str) -> dict[str, Any]:
         """The settings that made that layer; those of the latest revision for a layer that is no frame."""

@@ -19,7 +19,7 @@ _WAYS_BACK = {
         "Open it again to insert them; if it was never saved, fetch them into another of its size."
     ),
     host.CONVERTED: tr("Undo that to insert them."),
-    host.DELETED: tr("Redo it, or press Insert, to have them in the document."),
+    host.DELETED: tr("Undo or redo that, or press Insert, to have them in the document."),
     host.ANIMATED: tr("Undo that to have them as layers."),
 }
 #: Frames of an animation that go in: each is a step of undo until they are one, and Krita keeps only so many.
@@ -176,6 +176,7 @@ class Insertion:
         """Take the layers out of the document again, and insert nothing more."""
         if self._inserter is not None:
             self._inserter.remove()
+            self._after_undo.put_back()
         self._drop_all()
         self._job.inserted, self._job.frames_note, self._job.keeps_redo = (), "", 0
 
@@ -359,6 +360,10 @@ class Insertion:
                 "{} frames wait hidden, so that you see what you paint. Show them with the eye.",
                 count,
             ).format(count)
+        if inserter.is_kept:
+            return tr(
+                "New frames come in hidden while you paint on one. Click their small pictures to see them."
+            )
         source = inserter.doubled
         words = tr("“{}” shows through its frames, which blend as it does. Hide it to see them alone.")
         return words.format(source) if source else ""

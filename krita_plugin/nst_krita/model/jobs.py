@@ -173,6 +173,8 @@ class Job(Observable):
 
     def _on_accepted(self, fields: Mapping[str, Any]) -> None:
         self.revision = max(self.revision, fields["revision"])
+        # Not of a server of an earlier version; and one that has just begun it anew may know less than we.
+        self.iteration = fields.get("iteration") or self.iteration
         self._on_state(fields)
 
     def _on_rejected(self, fields: Mapping[str, Any]) -> None:
@@ -205,8 +207,7 @@ class Job(Observable):
                 parts.append(amount(done, total, fields.get("unit") or ""))
             return ", ".join(parts), (done / total if total and done is not None else None)
         if state is JobState.PAUSED:
-            paused = tr("paused at iteration {} of {}") if self.total else tr("paused")
-            return paused.format(self.iteration, self.total), self._share()
+            return self._paused_words(), self._share()
         if state is JobState.CANCELLING:
             return tr("cancelling"), None
         return (self._iteration_words() if self.iteration else tr("starting")), self._share()
@@ -220,7 +221,9 @@ class Job(Observable):
             self.losses = (*self.losses, float(loss))[-MAX_LOSSES:]
         if fields.get("note"):
             self.note = told(fields["note"])
-        if self.state is not JobState.PAUSED:
+        if self.state is JobState.PAUSED:
+            self.words = self._paused_words()
+        else:
             self.words = self._iteration_words(fields.get("seconds_left"))
         self.fraction = self._share()
 
@@ -249,10 +252,15 @@ class Job(Observable):
         self.state = JobState.CANCELLED
 
     def _on_failed(self, fields: Mapping[str, Any]) -> None:
-        self.fail(refusal(str(fields.get("field", "")), fields["message"], fields["hint"]))
+        names = [style.name for style in self.styles]
+        self.fail(refusal(str(fields.get("field", "")), fields["message"], fields["hint"], names))
 
     def _share(self) -> float:
         return min(1.0, self.iteration / max(1, self.total))
+
+    def _paused_words(self) -> str:
+        words = tr("paused at iteration {} of {}") if self.total else tr("paused")
+        return words.format(self.iteration, self.total)
 
     def _iteration_words(self, seconds_left: float | None = None) -> str:
         words = tr("iteration {} of {}").format(self.iteration, self.total)

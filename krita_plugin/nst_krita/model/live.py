@@ -20,7 +20,8 @@ LIVE_MS = 150
 class LiveChanges:
     """Sends what differs between the docker and the job that ``latest`` names.
 
-    ``on_sent``: called with what was wrong with the latest change, "" for nothing.
+    ``on_sent``: called with what was wrong with the latest change, "" for nothing; ``write``: puts what the
+    job's document remembers into it, since that may be saved before the next frame comes.
     """
 
     def __init__(
@@ -30,9 +31,10 @@ class LiveChanges:
         network: Network,
         latest: Callable[[], tuple[Job, Insertion] | None],
         on_sent: Callable[[str], None],
+        write: Callable[[Insertion], None],
     ) -> None:
         self._options, self._styles, self._network = options, styles, network
-        self._latest, self._on_sent = latest, on_sent
+        self._latest, self._on_sent, self._write = latest, on_sent, write
         self._timer = timer(LIVE_MS, self._send)
         #: What the docker had before it showed the job of a document that the painter came to.
         self._own: tuple[tuple[Any, ...], dict[str, Any]] | None = None
@@ -92,6 +94,7 @@ class LiveChanges:
         self._on_sent("")
         revision = job.next_revision()
         insertion.record.change(revision, changes)
+        self._write(insertion)
         self._network.tell("update", job.id, revision, **changes)
 
 

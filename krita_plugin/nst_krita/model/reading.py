@@ -56,7 +56,7 @@ class Reading(Observable):
 
     def anew(self) -> Begun:
         """Of the active layer."""
-        return self._paint(active_layer)
+        return self._paint(lambda document: active_layer(document, self._documents.history(document)))
 
     def onward(self) -> Begun:
         """Of the active layer, as it has been painted over."""

@@ -14,6 +14,7 @@ from .history import JobRecord
 from .insertion import Insertion
 from .job_rows import MAX_ENDED, JobRows
 from .jobs import Job, JobState
+from .unsaved import Unsaved
 from .words import tr
 
 
@@ -36,6 +37,7 @@ class Returning:
         self._documents, self._rows, self._network = documents, rows, network
         self._insertion, self._say = insertion, say
         self.earlier = Earlier(settings, documents)
+        self._unsaved = Unsaved(rows)
 
     def take(self, offer: Offer, layers: str) -> None:
         """Bring the frames of the job that is offered into the document in view.
@@ -127,9 +129,18 @@ class Returning:
                 self._rows.dismiss(job)
         self.remember()
 
-    def remember(self) -> None:
-        """Write down the jobs that can be had in a later session."""
-        self.earlier.keep(self._rows.open_ended)
+    def remember(self, is_quitting: bool = False) -> None:
+        """Write down the jobs that can be had in a later session: while Krita may crash, those as well whose
+        frames are in its memory alone. Whoever quits has been asked whether to save them."""
+        self._unsaved.look()
+        unsaved = [] if is_quitting else self._unsaved.ended()
+        self.earlier.keep([*unsaved, *self._rows.open_ended])
+
+    def saved(self, file: str) -> None:
+        """Krita has saved a document as ``file``."""
+        self._rows.name_documents()
+        self._unsaved.saved(file)
+        self.remember()
 
 
 def _place(record: JobRecord, document: Any) -> tuple[host.Layer, str]:

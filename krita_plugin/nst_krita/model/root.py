@@ -55,12 +55,24 @@ class Root(Observable):
         self._network = Network()
         self._network.happened.connect(self._handle)
         self.server = Server(
-            settings, self._network, self.connection, lambda: bool(self.unfinished), self._say
+            settings,
+            self._network,
+            self.connection,
+            lambda: bool(self.unfinished),
+            self._say,
+            lambda: self.message,
         )
         self.documents = Documents(self._network)
         self.rows = JobRows(self.documents)
         rows = self.rows
-        self._live = LiveChanges(self.options, self.styles, self._network, lambda: rows.latest, self._say)
+        self._live = LiveChanges(
+            self.options,
+            self.styles,
+            self._network,
+            lambda: rows.latest,
+            self._say,
+            lambda insertion: self.documents.write(insertion.document),
+        )
         self._saving = timer(SAVE_MS, self.save)
         self._restore()
         self.presets = Presets(settings, self.options, self.styles)
@@ -253,12 +265,25 @@ class Root(Observable):
             self.documents.end(offer.job)
         self._forget_earlier(offer.job)
 
+    def stop_offered(self, offer: Offer) -> None:
+        """End the job that is offered with its best picture, which is offered then."""
+        self.documents.stop(offer.job)
+
+    def saved(self, file: str) -> None:
+        """Krita has saved a document as ``file``."""
+        self._returning.saved(file)
+
     def _forget_earlier(self, job_id: str) -> None:
         self._earlier.forget(job_id)
         self._returning.remember()
 
     def _show_offers(self) -> None:
-        self.offers = (*self.documents.offers, *self._earlier.offers)
+        # One that has a row is stopped there.
+        rows = {job.id for job in self.jobs}
+        offers = (*self.documents.offers, *self._earlier.offers)
+        self.offers = tuple(
+            offer._replace(is_unfinished=False) if offer.job in rows else offer for offer in offers
+        )
 
     @property
     def is_frame_active(self) -> bool:
@@ -305,15 +330,21 @@ class Root(Observable):
         elif event.type == "error":
             self._refused(job, event)
         elif event.type == "accepted" and not had_ended:
-            for command, changes in job.unheard(event.fields):
-                revision = (job.next_revision(),) if changes else ()
-                self._network.tell(command, job.id, *revision, **changes)
-            self._live.start()  # what moved while the pictures were being sent
+            self._accepted(job, event)
         elif event.type == "cancelled" and not had_ended:
             job.left_out = ()
             self._network.tell("forget", job.id)
         if job.has_ended:
             self._ended(job)
+
+    def _accepted(self, job: Job, event: Any) -> None:
+        insertion = self.insertion(job)
+        if insertion.record.learn(event["revision"], event["params"]):
+            self.documents.write(insertion.document)
+        for command, changes in job.unheard(event.fields):
+            revision = (job.next_revision(),) if changes else ()
+            self._network.tell(command, job.id, *revision, **changes)
+        self._live.start()  # what moved while the pictures were being sent
 
     def _ended(self, job: Job) -> None:
         insertion = self.insertion(job) if job in self.jobs else None
@@ -382,7 +413,7 @@ class Root(Observable):
             elif job.state is JobState.PAUSED:  # nobody is there who could let it go on
                 self.toggle_pause(job)
         self.save()
-        self._returning.remember()
+        self._returning.remember(is_quitting=True)
         self.rows.close()
         self.server.close()
         self._network.quit_and_wait()

@@ -12,16 +12,21 @@ from ..qt import QtCore, for_python
 from ..settings import Settings
 from . import diagnostics
 from .connection import Connection
+from .live import timer
 from .server_setup import Need, ServerSetup
 from .words import tr
 
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+#: How long it is said that something has been copied, in ms.
+COPIED_MS = 5000
+_COPIED = tr("Copied to the clipboard.")
 
 
 class Server:
     """The choice between the local server and another one, and the local one's installation (``setup``).
 
-    ``is_at_work``: whether a job of this docker is unfinished. ``say``: tells the painter something.
+    ``is_at_work``: whether a job of this docker is unfinished. ``say``: tells the painter something, "" for
+    nothing; ``said``: what the docker says now.
     """
 
     def __init__(
@@ -31,9 +36,11 @@ class Server:
         connection: Connection,
         is_at_work: Callable[[], bool],
         say: Callable[[str], None],
+        said: Callable[[], str],
     ) -> None:
         self._settings, self._network, self._connection = settings, network, connection
-        self._is_at_work, self._say = is_at_work, say
+        self._is_at_work, self._say, self._said = is_at_work, say, said
+        self._copied = timer(COPIED_MS, self._settle)
         self.setup = ServerSetup(GuiThread())
         self.setup.observe(self._show_missing, "need", "busy")
         self._show_missing()
@@ -58,12 +65,14 @@ class Server:
             return
         if self._may_change():
             self._settings.set("server", path)
+            self._say("")
             self._use(path)
 
     def use_local(self) -> None:
         """Use the server of this computer again."""
         if self._may_change():
             self._settings.set("server", "")
+            self._say("")
             self._use("")
 
     def restart(self) -> None:
@@ -113,6 +122,15 @@ class Server:
         names = ("install.log", "start.log", "server.log", "worker.log")
         return diagnostics.report(facts, [self.log_folder / name for name in names])
 
+    def tell_copied(self) -> None:
+        """Say for a moment that the diagnostics have been copied."""
+        self._say(_COPIED)
+        self._copied.start()
+
+    def _settle(self) -> None:
+        if self._said() == _COPIED:
+            self._say("")
+
     def _show_missing(self) -> None:
         self._connection.is_missing = self.setup.need is Need.INSTALL
         self._connection.is_installing = self.setup.busy
@@ -124,6 +142,7 @@ class Server:
         return True
 
     def _use(self, path: str) -> None:
+        self._connection.forget()
         self._connection.remote = name_of(path) if path else ""
         self._network.use(for_python(path) if path else None)
         self.setup.is_remote = bool(path)

@@ -9,10 +9,20 @@ from typing import Any
 
 from .. import host
 from ..backend.network import BadImage
-from ..qt import QtCore, QtGui, is_file
+from ..qt import QtCore, QtGui, is_file, to_bytes
 from .style_list import Style
 from .words import tr
 
+#: Kinds of picture files, with their extensions. Which of them Qt reads differs: Debian's Qt 6 has neither
+#: WebP nor TIFF.
+_KINDS = {
+    "PNG": ("png",),
+    "JPEG": ("jpg", "jpeg"),
+    "WebP": ("webp",),
+    "TIFF": ("tif", "tiff"),
+    "BMP": ("bmp",),
+    "GIF": ("gif",),
+}
 #: Strokes are read from no more than this, in px: larger pictures only cost time and memory.
 MAX_STYLE_SIDE = 2048
 
@@ -50,6 +60,8 @@ class KritaStyle(Style):
         self._choice, self.document = choice, choice.document
         kind = tr("layer “{}”") if choice.layer else tr("document “{}”")
         self.name = kind.format(choice.label)
+        # Nothing can be asked of a document any more once it has been closed.
+        self._label, self._document_name = choice.label, choice.document.name
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, KritaStyle) and other._choice == self._choice
@@ -61,6 +73,15 @@ class KritaStyle(Style):
         return self._choice.thumbnail(side) if self._choice.document.is_open else QtGui.QImage()
 
     def picture(self) -> Any:
+        if not self._choice.document.is_open:
+            closed = tr("The style “{}” is a document that has been closed.").format(self._label)
+            if self._choice.layer is not None:
+                words = tr("The style “{}” is a layer of “{}”, which has been closed.")
+                closed = words.format(self._label, self._document_name)
+            # That style is of the document as it was: opened again, it is another one.
+            raise host.HostError(
+                closed, tr("Open it again and choose the style anew, or remove it from the list.")
+            )
         return host.read_style(self._choice)
 
 
@@ -109,11 +130,23 @@ def read_file(path: str, side: int) -> QtGui.QImage:
     return image
 
 
+def file_patterns() -> str:
+    """Of the picture files that can be a style, as a file dialog wants them."""
+    return " ".join(f"*.{extension}" for extensions in _readable().values() for extension in extensions)
+
+
+def _readable() -> dict[str, tuple[str, ...]]:
+    read = {to_bytes(kind).decode("ascii", "replace") for kind in QtGui.QImageReader.supportedImageFormats()}
+    return {name: extensions for name, extensions in _KINDS.items() if read.intersection(extensions)}
+
+
 def _unreadable(path: str, reason: str) -> BadImage:
     reason = f" ({reason})" if reason else ""
     return BadImage(
         tr("“{}” cannot be read as a picture{}.").format(Path(path).name, reason),
-        tr("Choose a PNG, JPEG, WebP or TIFF file, or open it in Krita and choose the document."),
+        tr("Choose a picture file ({}), or open it in Krita and choose the document.").format(
+            ", ".join(_readable())
+        ),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Sequence
 
 from ..translation import decimal, tr
 from .labels import LABELS
@@ -59,17 +60,18 @@ def sentence(*parts: str) -> str:
     return " ".join(part.strip() for part in parts if part and part.strip())
 
 
-def refusal(field: str, problem: str, hint: str) -> str:
+def refusal(field: str, problem: str, hint: str, styles: Sequence[str] = ()) -> str:
     """Why the server, or its checks, did not take something, in the painter's words.
 
     ``field``: of a submission, as far as it is known which. It becomes a picture, or a setting by name.
+    ``styles``: the names of its styles, where they are known.
     """
     if problem.startswith(f"{field}: "):
         problem = problem[len(field) + 2 :]
-    return sentence(_about(field, told(problem)), told(hint))
+    return sentence(_about(field, told(problem), styles), told(hint))
 
 
-def _about(field: str, message: str) -> str:
+def _about(field: str, message: str, styles: Sequence[str]) -> str:
     place, _, rest = field.partition(".")
     if place == "params":
         known = re.split(r"[.\[]", rest, maxsplit=1)[0]  # of a list, the place in it says nothing
@@ -77,6 +79,10 @@ def _about(field: str, message: str) -> str:
         return f"{name}: {message}"
     numbered = re.match(r"(styles|style_masks)\[(\d+)\]", place)
     if numbered:
-        subject = tr("Style {}") if numbered[1] == "styles" else tr("The region of style {}")
-        return f"{subject.format(int(numbered[2]) + 1)}: {message}"
+        index, is_style = int(numbered[2]), numbered[1] == "styles"
+        if is_style and index < len(styles):
+            return f"{styles[index]}: {message}"
+        subject = tr("Style {}") if is_style else tr("The region of style {}")
+        named = styles[index] if index < len(styles) else index + 1
+        return f"{subject.format(named)}: {message}"
     return f"{PICTURES[place]}: {message}" if place in PICTURES else message

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Callable
+
 from ..model.jobs import Job, JobState
 from ..model.root import Root
 from ..model.row_order import is_held, is_in_line
@@ -13,11 +15,15 @@ from .loss_curve import LossCurve
 from .theme import BAR, GAP, PREVIEW, IconButton, bind, colour_text, quiet_colour, warning_colour
 from .unhurried import Unhurried
 
+#: Endings without a picture, for a row that is folded to its title.
+_ENDINGS = {JobState.FAILED: tr("failed"), JobState.CANCELLED: tr("cancelled")}
+
 
 class JobView(QtWidgets.QFrame):
     """A job from Start until it is dismissed; one that has ended can be folded to its first line."""
 
-    def __init__(self, root: Root, job: Job) -> None:
+    def __init__(self, root: Root, job: Job, is_pointed_at: Callable[[], bool]) -> None:
+        """``is_pointed_at``: whether the pointer is among the rows, so that nothing is to move there."""
         super().__init__()
         self._root, self._job = root, job
         self.setFrameShape(QtWidgets.QFrame.Shape.StyledPanel)
@@ -35,7 +41,7 @@ class JobView(QtWidgets.QFrame):
         self._unhurried = Unhurried(self._cancel)
         self._was_busy = self._pressed_busy = not job.has_ended
         self._ended_at = ""
-        self._body = _Body(root, job)
+        self._body = _Body(root, job, is_pointed_at)
         self._lay_out()
         bind(self, job, self._refresh, "state", "is_folded")
         bind(self, job, self._show_eye, "is_shown", "inserted", "state", "is_folded")
@@ -65,7 +71,7 @@ class JobView(QtWidgets.QFrame):
         column.addWidget(self._body)
 
     def look_around(self) -> None:
-        """Another job stands differently."""
+        """Another job stands differently, or the pointer has gone elsewhere."""
         self._body.refresh()
 
     def _refresh(self) -> None:
@@ -86,7 +92,8 @@ class JobView(QtWidgets.QFrame):
             # Folded, rows of the same styles and layer are told apart by when they ended.
             now = QtCore.QLocale().toString(QtCore.QTime.currentTime(), QtCore.QLocale.FormatType.ShortFormat)
             self._ended_at = "" if busy else now
-        self._title.say(" · ".join(filter(None, (job.title, self._ended_at))))
+        how = _ENDINGS.get(job.state, "")
+        self._title.say(" · ".join(filter(None, (job.title, how, self._ended_at))))
 
     def _show_eye(self) -> None:
         shown = self._job.is_shown
@@ -112,12 +119,12 @@ class JobView(QtWidgets.QFrame):
 
 
 class _Body(QtWidgets.QWidget):
-    """All but the first line. From Start until it is folded it keeps its height, whatever comes and goes:
-    nothing that can be clicked moves under the hand."""
+    """All but the first line. From Start until it is folded, or has ended without a frame, it keeps its
+    height, whatever comes and goes: nothing that can be clicked moves under the hand."""
 
-    def __init__(self, root: Root, job: Job) -> None:
+    def __init__(self, root: Root, job: Job, is_pointed_at: Callable[[], bool]) -> None:
         super().__init__()
-        self._root, self._job = root, job
+        self._root, self._job, self._is_pointed_at = root, job, is_pointed_at
         self._is_large = False
         self._is_new = not job.has_ended  # it was not painted in an earlier session, nor folded since
         self._preview = QtWidgets.QToolButton()
@@ -144,6 +151,7 @@ class _Body(QtWidgets.QWidget):
         self._curve, self._strip = LossCurve(job), FrameStrip(root, job)
         self._lay_out()
         bind(self, job, self.refresh, "state", "words", "fraction", "note", "frames_note", "is_folded")
+        bind(self, job, self._keep_room, "inserted", "left_out", "keeps_redo")
         bind(self, job, self._show_preview, "preview", "state")
         bind(self, job, self._name, "document_name")
 
@@ -201,7 +209,8 @@ class _Body(QtWidgets.QWidget):
     def _keep_room(self) -> None:
         """For two lines of words, the bar, the preview beside a note, and the frames."""
         job = self._job
-        self._is_new = self._is_new and not job.is_folded
+        may_shrink = job.is_folded or (self._is_bare() and not self._is_pointed_at())
+        self._is_new = self._is_new and not may_shrink
         keeps = self._is_new and not is_in_line(job, self._root.jobs)
         self._words.setMinimumHeight(2 * self.fontMetrics().lineSpacing() if keeps else 0)
         policy = self._bar.sizePolicy()
@@ -210,6 +219,11 @@ class _Body(QtWidgets.QWidget):
         self._pictures.setMinimumHeight(PREVIEW + 2 * GAP if keeps else 0)
         self._curve.give_way(keeps)
         self._strip.keep_room(keeps)
+
+    def _is_bare(self) -> bool:
+        """Whether it has ended so that no frame of it is to be seen, nor will be."""
+        job = self._job
+        return job.state in _ENDINGS and not (job.inserted or job.left_out or job.keeps_redo)
 
     def _name(self) -> None:
         self._document.say(tr("in {}").format(self._job.document_name))

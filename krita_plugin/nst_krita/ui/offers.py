@@ -38,5 +38,10 @@ class OffersView(QtWidgets.QWidget):
             what = tr("Set styles and settings as they were for the last job here.")
         take = made.answer(offer.verb, what, lambda: self._root.take(offer))
         take.setObjectName("nst_take")
-        made.answer(tr("Dismiss"), tr("Do not offer it any more."), lambda: self._root.decline(offer))
+        if offer.is_unfinished:
+            # Without a row nothing else could, and it keeps others waiting.
+            what = tr("End it with its best picture, which is offered then. Without one yet it is cancelled.")
+            made.answer(tr("Stop it"), what, lambda: self._root.stop_offered(offer))
+        else:
+            made.answer(tr("Dismiss"), tr("Do not offer it any more."), lambda: self._root.decline(offer))
         return made

@@ -16,6 +16,7 @@ from .server_menu import ServerMenu
 from .setup_page import SetupPage
 from .start_button import StartButton
 from .style_list import StyleListView
+from .tab_order import chain
 from .theme import GAP, bind, colour_text, good_colour, quiet_colour, warning_colour
 from .work_area import WorkArea
 
@@ -34,6 +35,7 @@ JOBS_LEAST, SETTINGS_LEAST = 84, 40
 LINE = 1
 #: The panel's width and height, in px, below which Krita does not make it, unless texts wrap into more.
 NARROWEST, LEAST = 218, 200
+_TABS = QtCore.Qt.Key.Key_Tab, QtCore.Qt.Key.Key_Backtab
 
 
 class Panel(QtWidgets.QWidget):
@@ -87,7 +89,8 @@ class Panel(QtWidgets.QWidget):
         column.setContentsMargins(GAP, GAP, GAP, GAP)
         column.setSpacing(GAP)
         column.addWidget(SetupPage(self._root.server))
-        column.addWidget(PresetButton(self._root))
+        self._presets = PresetButton(self._root)
+        column.addWidget(self._presets)
         column.addWidget(StyleListView(self._root))
         column.addWidget(_line())
         main, advanced = form(self._root.options, MAIN), form(self._root.options, ADVANCED)
@@ -134,11 +137,26 @@ class Panel(QtWidgets.QWidget):
         self._share_room()
 
     def event(self, event: QtCore.QEvent) -> bool:
+        if event.type() == QtCore.QEvent.Type.ShortcutOverride and event.key() in _TABS:
+            event.accept()  # in Krita Tab hides all dockers, now and then also while one has the focus
+            return True
         is_done = super().event(event)
         if event.type() == QtCore.QEvent.Type.LayoutRequest:  # a text came, went or wraps anew
             self._share_room()
             self.updateGeometry()
         return is_done
+
+    def focusNextPrevChild(self, is_next: bool) -> bool:
+        # Rows come, go and change places; in which order they stand counts when somebody asks.
+        chain(self)
+        return super().focusNextPrevChild(is_next)
+
+    def take_focus(self) -> None:
+        """Let the keyboard have the first of the settings, which opens a menu at most."""
+        chain(self)
+        self._form.ensureWidgetVisible(self._presets)
+        self.activateWindow()
+        self._presets.setFocus(QtCore.Qt.FocusReason.TabFocusReason)
 
     def enterEvent(self, event: QtCore.QEvent) -> None:
         # Krita tells nobody of another layer, another selection or another name of the document.

@@ -66,9 +66,9 @@ class PresetButton(QtWidgets.QPushButton):
             return
         if presets.is_changed:
             update = tr("Save the changes to “{}”").format(current.name)
-            menu.addAction(update, lambda *_: presets.save(current.name))
+            menu.addAction(update, lambda *_: self._keep(current.name))
         menu.addAction(tr("Rename “{}”…").format(current.name), lambda *_: self._rename(current))
-        menu.addAction(tr("Delete “{}”").format(current.name), lambda *_: presets.delete(current))
+        menu.addAction(tr("Delete “{}”").format(current.name), lambda *_: self._delete(current))
 
     def _add(self, preset: Preset, picture: str) -> None:
         action = self._menu.add(preset.name, lambda *_: self._choose(preset), picture)
@@ -86,7 +86,14 @@ class PresetButton(QtWidgets.QPushButton):
         current = self._presets.current
         suggested = current.name if current is not None and not current.is_built_in else ""
         name = self._ask(tr("Save as a preset"), suggested)
+        self._keep(name)
+
+    def _keep(self, name: str) -> None:
         self._root.message = self._presets.save(name) if name else ""
+
+    def _delete(self, preset: Preset) -> None:
+        self._presets.delete(preset)
+        self._root.message = ""  # which may have been about its name
 
     def _rename(self, preset: Preset) -> None:
         self._root.message = self._presets.rename(preset, self._ask(tr("Rename the preset"), preset.name))

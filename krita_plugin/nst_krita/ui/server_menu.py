@@ -40,6 +40,7 @@ class ServerMenu(IconButton):
 
     def _copy(self) -> None:
         QtGui.QGuiApplication.clipboard().setText(self._server.diagnostics())
+        self._server.tell_copied()
 
     def _open_logs(self) -> None:
         folder = self._server.log_folder

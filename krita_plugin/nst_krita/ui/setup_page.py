@@ -100,6 +100,7 @@ class SetupPage(QtWidgets.QFrame):
 
     def _copy_log(self) -> None:
         QtGui.QGuiApplication.clipboard().setText(self._server.diagnostics())
+        self._server.tell_copied()
 
 
 def _text() -> QtWidgets.QLabel:

@@ -7,15 +7,14 @@ from typing import Any
 
 from ..model.document_model import style_choices
 from ..model.root import Root
-from ..model.styles import KritaStyle
+from ..model.styles import KritaStyle, file_patterns
 from ..model.words import tr
-from ..qt import QtGui, QtWidgets, is_file
+from ..qt import QtCore, QtGui, QtWidgets, is_file
 from .menus import PictureMenu
-from .style_row import ROW_MIME, StyleRow
+from .style_row import ROW_MIME, StyleRow, is_moving, is_removing
 from .theme import GAP, IconButton, bind
 from .thumbnails import DENSITY
 
-PICTURES = "*.png *.jpg *.jpeg *.webp *.tif *.tiff *.bmp *.gif"
 #: What Krita calls a layer that is dragged out of its list, within one process.
 LAYER_MIME = "application/x-krita-node-internal-pointer"
 
@@ -63,6 +62,8 @@ class StyleListView(QtWidgets.QWidget):
 
     def _show(self) -> None:
         styles = self._root.styles.styles
+        focused = self._focused_row()
+        place = -1 if focused is None else self._rows.indexOf(focused)
         for style in [known for known in self._shown if known not in styles]:
             row = self._shown.pop(style)
             self._rows.removeWidget(row)
@@ -75,8 +76,27 @@ class StyleListView(QtWidgets.QWidget):
                 self._rows.insertWidget(index, self._shown[style])
             self._shown[style].show_sliders(len(styles) > 1)
         self._empty.setVisible(not styles)
-        for before, after in zip(styles, styles[1:]):
-            QtWidgets.QWidget.setTabOrder(self._shown[before], self._shown[after])
+        if focused is not None and focused.style_shown not in styles:
+            # Qt would pass the focus on to whatever follows, where Delete is Krita's own.
+            (self._shown[styles[min(place, len(styles) - 1)]] if styles else self._empty).setFocus()
+
+    def _focused_row(self) -> StyleRow | None:
+        """The row that has the focus, itself or in one of its parts."""
+        focused = QtWidgets.QApplication.focusWidget()
+        rows = self._shown.values()
+        return next((row for row in rows if row is focused or row.isAncestorOf(focused)), None)
+
+    def event(self, event: QtCore.QEvent) -> bool:
+        # Krita would take these: its Delete clears the active layer, which a painter who has just taken a
+        # style away, and presses it once more, does not mean.
+        if event.type() == QtCore.QEvent.Type.ShortcutOverride and (is_removing(event) or is_moving(event)):
+            event.accept()
+            return True
+        return super().event(event)
+
+    def keyPressEvent(self, event: QtGui.QKeyEvent) -> None:
+        if not (is_removing(event) or is_moving(event)):
+            super().keyPressEvent(event)
 
     def _fill_menu(self) -> None:
         menu, root = self._menu, self._root
@@ -103,7 +123,7 @@ class StyleListView(QtWidgets.QWidget):
             self.window(),
             tr("Choose a style"),
             self._root.pictures_folder,
-            tr("Pictures ({})").format(PICTURES),
+            tr("Pictures ({})").format(file_patterns()),
         )
         for name in names:
             self._root.add_file(name)

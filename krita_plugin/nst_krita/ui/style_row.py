@@ -18,6 +18,12 @@ from .thumbnails import DENSITY, fitted, with_picture
 
 #: What a row is dragged as; only within this docker.
 ROW_MIME = "application/x-nst-style-row"
+_REMOVING = QtCore.Qt.Key.Key_Delete, QtCore.Qt.Key.Key_Backspace
+_OPENING = QtCore.Qt.Key.Key_Return, QtCore.Qt.Key.Key_Enter, QtCore.Qt.Key.Key_Space
+_MOVES = {QtCore.Qt.Key.Key_Up: -1, QtCore.Qt.Key.Key_Down: 1}
+_HELD = QtCore.Qt.KeyboardModifier
+#: With one of these a key means something else.
+_OTHERWISE = _HELD.ShiftModifier | _HELD.ControlModifier | _HELD.AltModifier | _HELD.MetaModifier
 
 
 class _Pair(QtWidgets.QWidget):
@@ -49,7 +55,7 @@ class StyleRow(QtWidgets.QWidget):
         super().__init__()
         self.style_shown, self._root = style, root
         self._pressed: QtCore.QPoint | None = None
-        self.setFocusPolicy(QtCore.Qt.FocusPolicy.TabFocus)
+        self.setFocusPolicy(QtCore.Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName(tr("Style: {}").format(style.name))
         self._thumbnail = QtGui.QPixmap()
         self._picture = QtWidgets.QLabel()
@@ -144,14 +150,14 @@ class StyleRow(QtWidgets.QWidget):
         remove.setShortcut(QtGui.QKeySequence("Del"))
 
     def keyPressEvent(self, event: QtGui.QKeyEvent) -> None:
-        key, styles = QtCore.Qt.Key, self._root.styles
-        moves = {key.Key_Up: -1, key.Key_Down: 1}
-        if event.key() in moves and event.modifiers() & QtCore.Qt.KeyboardModifier.AltModifier:
+        styles = self._root.styles
+        if is_moving(event):
             index = styles.styles.index(self.style_shown)
-            styles.move(self.style_shown, max(0, index + moves[event.key()]))
-        elif event.key() in (key.Key_Delete, key.Key_Backspace):
-            styles.remove(self.style_shown)
-        elif event.key() in (key.Key_Return, key.Key_Enter, key.Key_Space):
+            styles.move(self.style_shown, max(0, index + _MOVES[event.key()]))
+        elif is_removing(event):
+            if not event.isAutoRepeat():  # a key held down takes one style away, not all
+                styles.remove(self.style_shown)
+        elif event.key() in _OPENING:
             self._more.click()
         else:
             super().keyPressEvent(event)
@@ -189,6 +195,16 @@ class StyleRow(QtWidgets.QWidget):
         drag.setPixmap(self.grab())
         drag.setHotSpot(start)
         drag.exec(QtCore.Qt.DropAction.MoveAction)
+
+
+def is_removing(event: QtGui.QKeyEvent) -> bool:
+    """Whether that key takes a style out of the list."""
+    return event.key() in _REMOVING and not event.modifiers() & _OTHERWISE
+
+
+def is_moving(event: QtGui.QKeyEvent) -> bool:
+    """Whether that key moves a style within the list."""
+    return event.key() in _MOVES and bool(event.modifiers() & _HELD.AltModifier)
 
 
 def _mark(pixmap: Any, palette: QtGui.QPalette, colour: str) -> None:

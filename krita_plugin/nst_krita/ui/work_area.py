@@ -49,6 +49,8 @@ class WorkArea(FittedArea):
     def leaveEvent(self, event: QtCore.QEvent) -> None:
         super().leaveEvent(event)
         self._ask()
+        for view in self._views.values():
+            view.look_around()
 
     def _show_jobs(self) -> None:
         jobs = self._root.jobs
@@ -58,7 +60,7 @@ class WorkArea(FittedArea):
             view.hide()
             view.deleteLater()
         for job in [job for job in jobs if job not in self._views]:
-            self._views[job] = JobView(self._root, job)
+            self._views[job] = JobView(self._root, job, self.underMouse)
             bind(self._views[job], job, self._arrange, "is_folded", "state", "position")
         self._arrange()
 
