@@ -106,7 +106,7 @@ def test_nothing_gets_in_the_painters_way(result: Result) -> None:
 def test_the_server_was_started_and_encoder_and_device_are_told(result: Result) -> None:
     assert result["server_before"] == "server starts when it is needed"
     assert "built-in encoder" in result["job_words"]
-    assert "on the processor" in result["server"] or "NVIDIA" in result["server"]
+    assert "CPU" in result["server"] or "NVIDIA" in result["server"]
 
 
 def test_undo_takes_one_frame_away_and_redo_brings_it_back(result: Result) -> None:
