@@ -171,7 +171,7 @@ def stopped(probe, dock, root, name):
     probe.screenshot("stop")
     if name == "unused":
         root._network._post(root._network._leave)
-        yield lambda: root._network._client is None
+        yield lambda: root.connection.link.name == "NONE"
     next(b for b in shown(probe, dock) if b.text() == "Stop it").click()
     # The scripted worker makes no final frame of a paused job.
     yield (lambda: words(root)[0].endswith("2 frames"), JOB_SECONDS)
