@@ -14,6 +14,7 @@ they are on the disk, which can take seconds; whoever reads them compares their 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -194,7 +195,8 @@ class Store:
         """Make a job that has not ended ready to go on; end it where it cannot."""
         job.kept_frames = self._frames.mend(job.id)
         if job.kept_frames:
-            job.kept_iteration = int(self.frame(job.id, job.kept_frames)["iteration"])
+            with contextlib.suppress(KeyError, ValueError):  # a damaged record costs the job nothing else
+                job.kept_iteration = int(self.frame(job.id, job.kept_frames)["iteration"])
         job.acknowledged = min(job.acknowledged, job.kept_frames)
         job.saved = self.checkpoint_path(job.id).exists()
         if not job.saved:

@@ -12,6 +12,7 @@ from server_process import ServerProcess
 from nst_server.broker.dispatch import Dispatcher
 from nst_server.broker.submission import Rejected, job_of, request_of
 from nst_server.engine.pyramid import fill_transparent
+from nst_server.engine.regions import Regions
 from nst_server.engine.state import Parts
 from nst_server.engine.stylize import stylize
 from nst_server.jobs import Jobs
@@ -356,3 +357,24 @@ def store_file(server, job):
     """The pixels of the only frame that is kept of ``job``."""
     (path,) = (server.data / "jobs" / job / "frames").glob("*.bin")
     return path.read_bytes()
+
+
+@pytest.mark.parametrize("softness", [0, 8], ids=["hard", "soft"])
+def test_a_frame_with_a_region_goes_on_where_it_stood(softness):
+    content, style = picture(96, 64), stripes(96, 64)
+    mask = torch.zeros(64, 96)
+    mask[16:48, 24:72] = 1
+    if softness:
+        padded = torch.nn.functional.pad(mask[None, None], (softness,) * 4)
+        mask = torch.nn.functional.avg_pool2d(padded, 2 * softness + 1, 1)[0, 0]
+    found = Regions.of([mask], (96, 64))
+
+    def painted(params, **more):
+        return list(stylize(content, [style], TinyEncoder(), params, device=CPU, regions=found, **more))
+
+    end = painted(Params(iterations=24))[-1]
+    frame = found.composed(content, end.whole())
+    onward = Params(iterations=4, start="image")
+    first = painted(onward, start=frame, continues=True, earlier=end.state)[0]
+    assert first.losses["total"] < 1.05 * end.losses["total"]
+    assert float((found.composed(content, first.image) - frame)[:, mask > 0].abs().mean()) < 0.02

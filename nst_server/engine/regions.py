@@ -22,6 +22,9 @@ from nst_server.wire.scales import Size
 _MEETING = 0.02
 # Variance of luma from which on the content's own edge decides where two styles meet (a tenth, squared).
 _EDGE = 0.1**2
+# From so little coverage on a composed picture tells what the paint is: below, 8-bit steps grow tenfold and
+# more.
+_SEEN = 0.1
 _TINY = 1e-12
 
 
@@ -96,6 +99,12 @@ class Regions:
     def composed(self, content: Tensor, painted: Tensor) -> Tensor:
         """``painted`` [3, H, W] over ``content``: bit for bit the content where no style acts."""
         return torch.lerp(content, painted, self.coverage)
+
+    def uncomposed(self, picture: Tensor, content: Tensor, painted: Tensor) -> Tensor:
+        """What was ``composed`` to ``picture`` [3, H, W]; ``painted`` where hardly any of it is seen."""
+        shown = self.coverage.clamp_min(_SEEN)
+        found = ((picture - (1 - self.coverage) * content) / shown).clamp(0, 1)
+        return torch.lerp(painted, found, ((self.coverage - _SEEN) / _SEEN).clamp(0, 1))
 
     def extended(self, picture: Tensor) -> Tensor:
         """``picture`` [3, H, W] with colours that bleed outwards to where no style acts."""

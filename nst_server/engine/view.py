@@ -105,6 +105,13 @@ class View:
         """
         return picture if self.regions is None else self.regions.extended(picture)
 
+    def _paint_in(self, picture: Tensor, earlier: State | None) -> Tensor:
+        """``picture`` [3, h, w], which lies over the content, as it was painted; with what ``earlier`` had
+        beyond."""
+        if self.regions is None or earlier is None:
+            return self._beyond(picture)
+        return self.regions.uncomposed(picture, self.content, resize(earlier.image, self.size))
+
     def _part_of_previous(self, params: Params) -> float:
         """How much a picture of ``params.strength`` may hold to the previous one, from 0 to 1."""
         now, then = style_part(params.strength), style_part(self._strength)
@@ -117,7 +124,7 @@ class View:
         the loss goes on where it stood. Except where the frame has been painted over since.
         """
         reference = self._beyond(self.scene.reference(self.content, params, self._divided(params)))
-        frame = self._beyond(self.extended(frame))
+        frame = self.extended(self._paint_in(frame, earlier))
         known = earlier if earlier is not None and earlier.size == self.size else None
         if known is None:
             longest = max(1, round(max(self.size) / self.scene.params.scale_step))
@@ -172,7 +179,8 @@ class View:
             share * self._image(name, params, below if name == "image" else reference, division)
             for name, share in shares.items()
         ]
-        return self._beyond(images[0] if len(images) == 1 else torch.stack(images).sum(0))
+        picture = images[0] if len(images) == 1 else torch.stack(images).sum(0)
+        return self.extended(self._paint_in(picture, earlier))
 
     def _image(self, name: str, params: Params, reference: Tensor, division: Division) -> Tensor:
         """One of the images [3, h, w] that there are to start from; "content" is the ``reference``.

@@ -18,6 +18,9 @@ class Calm(QtCore.QObject):
     def is_calm(self):
         return True
 
+    def painted_layers(self, _document):
+        return ()
+
     def hindrance(self):
         return ("", False)
 

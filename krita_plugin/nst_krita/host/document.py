@@ -48,6 +48,8 @@ class Document:
     size: tuple[int, int] = (0, 0)
     #: The ids of the layers chosen in Krita's list; none for a document behind others.
     chosen: tuple[str, ...] = ()
+    #: The active layer's node; None: there is none.
+    active: Any = None
 
     def source(self, layer_id: str | None = None) -> Layer:
         """The active layer, or the one with that id. Raises HostError."""
@@ -120,7 +122,7 @@ class KritaDocument(Document):
         return [view for window in windows for view in window.views() if view.document() == self.handle]
 
     @property
-    def active(self) -> Any | None:
+    def active(self) -> Any | None:  # type: ignore[override]
         """The node that is active where the painter works; None where no view shows the document."""
         # Asked for the active node, Krita 6 runs its event loop; and it tells that of the first view, while
         # each window has an active layer of its own.

@@ -31,7 +31,8 @@ class FrameGroup:
     """Layers in a group of that name above ``source``; all of it may be undone or deleted any time.
 
     Between the two lie only groups and animations that ``others`` tells the ids of, made of the same source
-    before: what is painted last is seen. ``placing`` tells where on the canvas frames belong.
+    before: what is painted last is seen. ``placing`` tells where on the canvas frames belong; ``painted`` the
+    ids of layers that the painter has made strokes on.
     The group blends with what lies beneath as ``source`` does: with its mode and opacity, and clipped if
     that inherits alpha.
     With ``replace`` there is one layer, locked, whose pixels change without undo steps; with ``locked`` all
@@ -55,13 +56,14 @@ class FrameGroup:
         locked: bool,
         others: Callable[[], Collection[str]],
         placing: Placing,
+        painted: Callable[[], Collection[str]],
         group_id: str,
         layers: Mapping[str, Any],
         on_made: Callable[[Any], None],
     ) -> None:
         self._document, self._source_id, self._name, self._colours = document, source.id, name, colours
         self._replace, self._locked, self._on_made = replace, locked, on_made
-        self._others, self._placing = others, placing
+        self._others, self._placing, self._painted = others, placing, painted
         # Oldest first. A frame that was deleted and fetched has had two layers, and undoing brings each back.
         self._keys: dict[str, Any] = dict(layers)
         self.id, self.steps = group_id, 0
@@ -69,7 +71,6 @@ class FrameGroup:
         self._present = self._by_age(nodes)  # when it was looked last
         self._seen = ""  # the frame that was visible then, or before
         self._is_hidden_by_painter = bool(nodes) and not _any_visible(nodes)
-        self._painted: set[str] = set()  # ids of frames that the painter has made strokes on
         self._is_aside = self._is_stale = self._is_kept = False
         if self.node() is None or (replace and not nodes):
             self.id = ""
@@ -200,19 +201,14 @@ class FrameGroup:
         self.look(may_show=True)
         return self._refill(frame) if self._replace else self._append(frame)
 
-    def note_stroke(self) -> None:
-        """The painter has made a stroke on the active layer."""
-        active = self._document.active
-        if active is not None and id_of(active) in self._keys:
-            self._painted.add(id_of(active))
-
     def remove(self) -> None:
         """Take the group out of the document, as one undo step; but nothing that the painter has painted.
 
-        With layers of his in it, or strokes of his on a frame, it stays: the other frames go, each a step.
+        With layers or masks of his in it, or strokes of his on a frame, it stays: the other frames go, each a
+        step.
         """
-        group, nodes = self.node(), self.nodes()
-        others = [node for node in nodes if id_of(node) not in self._painted]
+        group, nodes, painted = self.node(), self.nodes(), self._painted()
+        others = [node for node in nodes if id_of(node) not in painted and not node.childNodes()]
         if group is not None and (self.has_others or len(others) < len(nodes)):
             for node in others:
                 node.remove()
@@ -327,7 +323,9 @@ class FrameGroup:
         lower = [node for node in nodes if self._keys[id_of(node)] < frame.key]
         node = self._filled(self._document.handle, frame)
         active = self._document.active
-        self._is_kept = active is not None and id_of(active) in self._painted and active.visible()
+        self._is_kept = (
+            active is not None and self.has(active) and id_of(active) in self._painted() and active.visible()
+        )
         # Hidden first, so that the update that comes with the new layer shows this as well.
         for hidden in [node] if self._is_hidden_by_painter or self._is_kept else nodes:
             hidden.setVisible(False)

@@ -110,6 +110,7 @@ class FrameInserter(QtCore.QObject):
             locked=locked,
             others=others,
             placing=placing or Placing(document, source.id),
+            painted=lambda: pen.painted_layers(document),
             group_id=group_id,
             layers=layers or {},
             on_made=on_made,
@@ -300,7 +301,6 @@ class FrameInserter(QtCore.QObject):
             has_painted = is_calm and self._pen.has_painted(self._document, self._looked)
             if has_painted:
                 self._looked = time.monotonic()
-                self._group.note_stroke()
             if looks != self._looks or has_painted:
                 self._looks = looks
                 self._on_changed()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Callable, NamedTuple
+from typing import Any, Callable, Collection, NamedTuple
 
 from krita import Krita
 
 from ..qt import QtCore, QtGui, QtWidgets, Signal
 from .document import Document, current, is_known
+from .layers import id_of
 from .unfinished import IN_STEPS, REST_SECONDS, RESTING, Unfinished
 
 CALM_SECONDS = 1.0
@@ -61,6 +62,7 @@ class PenWatch(QtCore.QObject):
         self._last = float("-inf")
         self._dialog_since = float("inf")
         self._painted: dict[str, float] = {}  # id of a document → when a stroke on its canvas began
+        self._strokes: dict[str, set[str]] = {}  # id of a document → of the layers that had strokes
 
     def start(self) -> None:
         """Watch all windows that there are now, and those that come as soon as they have the focus."""
@@ -100,15 +102,23 @@ class PenWatch(QtCore.QObject):
             self._last = self._clock()
             if self._begins_stroke:  # and by now the document that was touched is the one in front
                 self._begins_stroke = False
-                document = current().id
-                if document not in self._painted:
+                document = current()
+                if document.id not in self._painted:
                     self._painted = {name: at for name, at in self._painted.items() if is_known(name)}
-                self._painted[document] = self._last
+                    self._strokes = {name: self._strokes.get(name, set()) for name in self._painted}
+                self._painted[document.id] = self._last
+                active = document.active
+                if active is not None and not active.locked():
+                    self._strokes.setdefault(document.id, set()).add(id_of(active))
         return False
 
     def has_painted(self, document: Document, since: float) -> bool:
         """Whether a stroke on the document's canvas has begun since then, by time.monotonic."""
         return self._painted.get(document.id, float("-inf")) > since
+
+    def painted_layers(self, document: Document) -> Collection[str]:
+        """The ids of the document's layers that strokes have been made on in this session."""
+        return self._strokes.get(document.id, ())
 
     def is_calm(self) -> bool:
         """Whether no stroke, dialog or menu is going on, and none was a second ago, and nothing else that

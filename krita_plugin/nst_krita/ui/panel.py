@@ -137,7 +137,7 @@ class Panel(QtWidgets.QWidget):
         self._share_room()
 
     def event(self, event: QtCore.QEvent) -> bool:
-        if event.type() == QtCore.QEvent.Type.ShortcutOverride and event.key() in _TABS:
+        if event.type() == QtCore.QEvent.Type.ShortcutOverride and _is_tab(event):
             event.accept()  # in Krita Tab hides all dockers, now and then also while one has the focus
             return True
         is_done = super().event(event)
@@ -195,6 +195,13 @@ class Panel(QtWidgets.QWidget):
         if event.type() == QtCore.QEvent.Type.PaletteChange and hasattr(self, "_light"):
             self._show_server()
             self._show_message()
+
+
+def _is_tab(event: QtGui.QKeyEvent) -> bool:
+    """Whether that goes from one widget to the next; with Ctrl it is Krita's, for its windows."""
+    modifiers = QtCore.Qt.KeyboardModifier
+    others = modifiers.ControlModifier | modifiers.AltModifier | modifiers.MetaModifier
+    return event.key() in _TABS and not event.modifiers() & others
 
 
 def _line() -> QtWidgets.QFrame:
