@@ -301,7 +301,7 @@ class View:
         larger = View(self.scene, size)
         reference = self.scene.reference(larger.content, params, larger._divided(params))
         # By the same way as the picture, so that what they lose is the same.
-        coarse = resize(self.extended(resize(reference, self.size)), size)
+        coarse = resize(self.extended(self._beyond(resize(reference, self.size))), size)
         return enlarged.add_(coarse.neg_().add_(reference), alpha=detail).clamp_(0, 1)
 
     def follow_colours(self, params: Params, picture: Tensor) -> Tensor:

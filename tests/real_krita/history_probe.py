@@ -131,7 +131,8 @@ def settings_again(probe, dock, root):
     yield 1.0
     probe.trigger("edit_redo")
     yield lambda: docker.has_final(handle)
-    yield 0.5
+    # By hand it is a press that ends the care for the active layer after a step of undo.
+    yield lambda: not root.insertion(root.jobs[-1])._after_undo._is_guarding
     found = {}
     for name, index in (("first", 0), ("final", -1)):
         root.options["strength"], root.options["iterations"] = 1.0, 77
