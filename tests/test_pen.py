@@ -24,7 +24,9 @@ class Hand:
         monkeypatch.setattr(pen, "_MOVES", ("move",))
         monkeypatch.setattr(pen, "QtGui", SimpleNamespace(QGuiApplication=application))
         monkeypatch.setattr(pen, "QtCore", SimpleNamespace(Qt=SimpleNamespace(Key=keys)))
-        monkeypatch.setattr(pen, "current", lambda: SimpleNamespace(id=self.document))
+        self.layer: Any = SimpleNamespace(id="layer", locked=lambda: False)
+        monkeypatch.setattr(pen, "current", lambda: SimpleNamespace(id=self.document, active=self.layer))
+        monkeypatch.setattr(pen, "id_of", lambda layer: layer.id)
         monkeypatch.setattr(pen, "is_known", lambda name: name in self.known)
         monkeypatch.setattr(pen, "_pressed_widget", lambda _press: "canvas")
         monkeypatch.setattr(pen, "_is_canvas", lambda widget: widget == "canvas")
@@ -43,6 +45,10 @@ class Hand:
         """As the watch tells."""
         found: bool = self.watch.has_painted(SimpleNamespace(id=document), since)
         return found
+
+    def painted_layers(self, document: str = "a") -> set[str]:
+        """As the watch tells."""
+        return set(self.watch.painted_layers(SimpleNamespace(id=document)))
 
 
 @pytest.fixture
@@ -90,3 +96,18 @@ def test_documents_that_are_closed_are_forgotten(hand: Hand) -> None:
     hand.document, hand.known = "c", {"b", "c"}
     hand.does("press", "move")
     assert list(hand.watch._painted) == ["b", "c"]
+
+
+def test_the_layers_that_had_strokes_are_known(hand: Hand) -> None:
+    hand.does("press", "release", "press", "move", "move")
+    hand.layer = SimpleNamespace(id="other", locked=lambda: False)
+    hand.does("press", "move")
+    assert hand.painted_layers() == {"layer", "other"} and not hand.painted_layers("b")
+    hand.layer = SimpleNamespace(id="locked", locked=lambda: True)
+    hand.does("press", "move")
+    hand.layer = None
+    hand.does("press", "move")
+    assert hand.painted_layers() == {"layer", "other"}
+    hand.document, hand.known = "b", {"b"}
+    hand.does("press", "move")
+    assert not hand.painted_layers() and not hand.painted_layers("b")

@@ -148,8 +148,6 @@ class Objective:
         self._styles = styles
         self._division = division
         self._influence = influence
-        if coverage is not None:
-            self._influence = coverage if influence is None else influence * coverage
         self._maps: dict[tuple[int, int], Tensor] = {}
         self._patches: dict[tuple[int, int], list[_Patch]] = {}
         self._check = check
@@ -161,11 +159,13 @@ class Objective:
         with torch.no_grad():
             features = encoder.features(reference[None], self._layers, check)
         self._content = {
-            name: ContentTarget.of(
-                found, None if influence is None else resize_map(influence, *found.shape[2:])
-            )
-            for name, found in ((name, features[name]) for name in self._content_layers)
+            name: ContentTarget.of(features[name], self._map(features[name])) for name in self._content_layers
         }
+        own, _ = total_variation(reference, params.tv_points, weights=influence)
+        self._tv_unit = _TV_UNIT / (_TV_FLOOR + float(own))
+        if coverage is not None:  # from here on only what will be seen counts
+            self._influence = coverage if influence is None else influence * coverage
+            self._maps.clear()
         if target is not None and self._content_layers:
             with torch.no_grad():
                 held = encoder.features(target[None], self._content_layers, check)
@@ -178,8 +178,6 @@ class Objective:
         for name, loss in style_losses(params, self._style_layers).items():
             self._aim(name, loss, features[name], style_part(params.strength))
         self._tv_points = params.tv_points
-        own, _ = total_variation(reference, params.tv_points, weights=influence)
-        self._tv_unit = _TV_UNIT / (_TV_FLOOR + float(own))
         if params.normalise_gradients:
             self._normalise(reference, params.seed)
 

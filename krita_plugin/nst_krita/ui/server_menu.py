@@ -22,7 +22,7 @@ class ServerMenu(IconButton):
         self._choose = _entry(menu, "choose", tr("Use another server…"), self._choose_file)
         self._local = _entry(menu, "local", tr("Use the local server"), server.use_local)
         menu.addSeparator()
-        _entry(menu, "copy", tr("Copy diagnostics"), self._copy)
+        _entry(menu, "copy", tr("Copy diagnostics"), lambda: copy_diagnostics(self._server))
         _entry(menu, "logs", tr("Open log folder"), self._open_logs)
         menu.aboutToShow.connect(self._refresh)
         self.opens(menu)
@@ -38,14 +38,16 @@ class ServerMenu(IconButton):
         if path:
             self._server.choose(path)
 
-    def _copy(self) -> None:
-        QtGui.QGuiApplication.clipboard().setText(self._server.diagnostics())
-        self._server.tell_copied()
-
     def _open_logs(self) -> None:
         folder = self._server.log_folder
         folder.mkdir(parents=True, exist_ok=True)
         QtGui.QDesktopServices.openUrl(QtCore.QUrl.fromLocalFile(str(folder)))
+
+
+def copy_diagnostics(server: Server) -> None:
+    """Put them on the clipboard, and say so."""
+    QtGui.QGuiApplication.clipboard().setText(server.diagnostics())
+    server.tell_copied()
 
 
 def _entry(menu: QtWidgets.QMenu, name: str, text: str, chosen: Any) -> Any:

@@ -7,9 +7,10 @@ from typing import Callable
 from ..model.server import Server
 from ..model.server_setup import Need
 from ..model.words import tr
-from ..qt import QtGui, QtWidgets
+from ..qt import QtWidgets
 from .elided import ElidedLabel
 from .fields import steady
+from .server_menu import copy_diagnostics
 from .theme import BAR, GAP, bind, colour_text, warning_colour
 
 _STEPS = 1000
@@ -36,7 +37,7 @@ class SetupPage(QtWidgets.QFrame):
         self._device.currentIndexChanged.connect(self._choose_device)
         self._press = _button("nst_install", self._begin)
         self._cancel = _button("nst_install_cancel", server.setup.cancel, tr("Cancel"))
-        self._copy = _button("nst_copy_log", self._copy_log, tr("Copy log"))
+        self._copy = _button("nst_copy_log", lambda: copy_diagnostics(server), tr("Copy log"))
         self._close = _button("nst_setup_close", server.setup.read, tr("Close"))
         self._bar = QtWidgets.QProgressBar()
         self._bar.setRange(0, _STEPS)
@@ -97,10 +98,6 @@ class SetupPage(QtWidgets.QFrame):
 
     def _choose_device(self, index: int) -> None:
         self._setup.cpu_only = bool(index)
-
-    def _copy_log(self) -> None:
-        QtGui.QGuiApplication.clipboard().setText(self._server.diagnostics())
-        self._server.tell_copied()
 
 
 def _text() -> QtWidgets.QLabel:
