@@ -37,7 +37,7 @@ def test_a_job_goes_on_when_its_document_is_opened_again(result: Result) -> None
     found = result["unsaved"]
     assert found["closed"] == [False, []], "no button that does nothing, and nothing where it does not belong"
     assert found["again"] == [True, "paused", "", "", True]
-    assert (found["offered"], found["active"]) == ([], "temple")
+    assert (found["offered"], found["active"]) == ([], ["temple", "temple"])
     assert found["layers"] == frames("iteration 1", "iteration 2", "iteration 390", "final")
 
 
@@ -65,6 +65,10 @@ def test_the_frames_of_a_document_that_was_never_saved_go_on_into_another(result
     )
     names = ["iteration 1", "iteration 2", "iteration 390", "final"]
     assert found["layers"] == ["sky", "temple", [GROUP, names]] and found["rows"] == [True]
+
+
+def test_cancelling_takes_no_stroke_away_that_was_saved(result: Result) -> None:
+    assert result["painted_on"] == frames("iteration 1")
 
 
 @pytest.mark.parametrize("name", ["stopped", "unused"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 from typing import Any
-from unittest.mock import Mock
+from unittest.mock import Mock, call
 
 import pytest
 
@@ -28,12 +28,15 @@ class Hand:
         monkeypatch.setattr(pen, "current", lambda: SimpleNamespace(id=self.document, active=self.layer))
         monkeypatch.setattr(pen, "id_of", lambda layer: layer.id)
         monkeypatch.setattr(pen, "is_known", lambda name: name in self.known)
+        self.dialog: Any = None
+        widgets = SimpleNamespace(QApplication=SimpleNamespace(activeModalWidget=lambda: self.dialog))
+        monkeypatch.setattr(pen, "QtWidgets", widgets)
         monkeypatch.setattr(pen, "_pressed_widget", lambda _press: "canvas")
         monkeypatch.setattr(pen, "_is_canvas", lambda widget: widget == "canvas")
         self.tools: frozenset[str] = frozenset()
         monkeypatch.setattr(pen, "chosen_tools", lambda: self.tools)
         self.watch = pen.PenWatch(lambda: self.now)
-        self.watch.pressed = Mock()
+        self.watch.pressed, self.watch.touched = Mock(), Mock()
 
     def does(self, *kinds: str) -> None:
         for kind in kinds:
@@ -98,11 +101,22 @@ def test_documents_that_are_closed_are_forgotten(hand: Hand) -> None:
     assert list(hand.watch._painted) == ["b", "c"]
 
 
+def test_each_dialog_has_its_own_time_until_it_is_forgotten(hand: Hand, part: Any) -> None:
+    found = []
+    for title, wait in (("old", 0), ("old", 9), ("new", 30), ("new", 9)):
+        hand.now += wait
+        if hand.dialog is None or hand.dialog.windowTitle() != title:
+            hand.dialog = SimpleNamespace(windowTitle=lambda title=title: title)
+        found.append(hand.watch.hindrance().dialog)
+    assert found == ["", "old", "", "new"]
+
+
 def test_the_layers_that_had_strokes_are_known(hand: Hand) -> None:
     hand.does("press", "release", "press", "move", "move")
     hand.layer = SimpleNamespace(id="other", locked=lambda: False)
     hand.does("press", "move")
     assert hand.painted_layers() == {"layer", "other"} and not hand.painted_layers("b")
+    assert hand.watch.touched.emit.call_args_list == [call("a", "layer"), call("a", "other")]
     hand.layer = SimpleNamespace(id="locked", locked=lambda: True)
     hand.does("press", "move")
     hand.layer = None

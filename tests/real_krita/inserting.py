@@ -11,6 +11,7 @@ class Calm(QtCore.QObject):
     """A pen that is always up."""
 
     pressed = QtCore.pyqtSignal()
+    touched = QtCore.pyqtSignal(str, str)
 
     def start(self):
         pass
@@ -60,6 +61,7 @@ class Job:
             pen,
             redo=self.redo,
             placing=self.placing,
+            painted=lambda: pen.painted_layers(document),
             on_inserted=self.inserted.append,
             on_skipped=self.skipped.append,
             on_held=lambda *told: self.held.append(list(told)),

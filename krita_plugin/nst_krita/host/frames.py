@@ -46,12 +46,10 @@ class FrameInserter(QtCore.QObject):
     ``put`` only queues. Frames go in one at a time, once the pen has been up for a second, no layer is seen
     alone without them (Krita would show each for a moment), ``placing`` tells where they belong, and no step
     of undo takes away what ``redo`` has seen the painter undo. Each is one such step (the first one together
-    with the group, which comes above those of ``others``, ids of groups and animations, that lie on
-    ``source``), at most ``max_steps`` with the final one, which always goes in, and as many as take
-    ``max_bytes`` with it (0: any number).
-    With ``replace`` there is one layer, locked, whose pixels change without undo steps; with ``locked`` all
-    frames are. ``group_id`` and ``layers`` (layer id → key) are those of an earlier session: frames go on
-    into that group if the document still has it.
+    with the group), at most ``max_steps`` with the final one, which always goes in, and as many as take
+    ``max_bytes`` with it (0: any number). ``replace``, ``locked``, ``others``, ``placing``, ``painted``,
+    ``group_id`` and ``layers`` are FrameGroup's: frames go on into an earlier session's group if the document
+    still has it.
     The active layer stays the painter's, and of the frames only the newest is visible, unless he hid it.
     Where he has made a stroke since ``begun`` (by time.monotonic; None: now) and the active layer would be
     covered, the group comes in hidden.
@@ -82,6 +80,7 @@ class FrameInserter(QtCore.QObject):
         begun: float | None = None,
         redo: RedoWatch | None = None,
         placing: Placing | None = None,
+        painted: Callable[[], Collection[str]] = tuple,
         others: Callable[[], Collection[str]] = tuple,
         colours: Colours | None = None,
         locked: bool = False,
@@ -110,7 +109,7 @@ class FrameInserter(QtCore.QObject):
             locked=locked,
             others=others,
             placing=placing or Placing(document, source.id),
-            painted=lambda: pen.painted_layers(document),
+            painted=painted,
             group_id=group_id,
             layers=layers or {},
             on_made=on_made,

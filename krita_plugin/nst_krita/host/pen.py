@@ -51,6 +51,8 @@ class PenWatch(QtCore.QObject):
 
     #: Something has been pressed, and Krita is yet to hear of it.
     pressed = Signal()
+    #: A stroke begins on a layer: the ids of its document and its own.
+    touched = Signal(str, str)
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
@@ -60,7 +62,8 @@ class PenWatch(QtCore.QObject):
         self._tools: frozenset[str] = frozenset()
         self._chosen_at = float("-inf")  # when these tools were first seen
         self._last = float("-inf")
-        self._dialog_since = float("inf")
+        self._dialog: Any = None
+        self._dialog_since = float("-inf")
         self._painted: dict[str, float] = {}  # id of a document → when a stroke on its canvas began
         self._strokes: dict[str, set[str]] = {}  # id of a document → of the layers that had strokes
 
@@ -110,6 +113,7 @@ class PenWatch(QtCore.QObject):
                 active = document.active
                 if active is not None and not active.locked():
                     self._strokes.setdefault(document.id, set()).add(id_of(active))
+                    self.touched.emit(document.id, id_of(active))
         return False
 
     def has_painted(self, document: Document, since: float) -> bool:
@@ -141,7 +145,8 @@ class PenWatch(QtCore.QObject):
     def hindrance(self) -> Hindrance:
         """What has kept this from being calm for some seconds, where the painter may not know of it."""
         dialog, now = QtWidgets.QApplication.activeModalWidget(), self._clock()
-        self._dialog_since = min(self._dialog_since, now) if dialog is not None else float("inf")
+        if dialog is not self._dialog:
+            self._dialog, self._dialog_since = dialog, now
         if dialog is not None and now - self._dialog_since >= FORGOTTEN_SECONDS:
             return Hindrance(dialog=dialog.windowTitle() or "Krita")
         is_used = self._tools.isdisjoint(RESTING) or self._down

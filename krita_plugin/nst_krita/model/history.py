@@ -8,7 +8,7 @@ Its form in the document (JSON)::
     REGION    {"layer": its id, "name", "colour": where it has this one} or, of a selection,
               {"layer": "", "name": "", "mask": name of the document's annotation that holds it}
     JOB       {"id", "title", "style", "layers", "source", "begun", "open", "group", "settings": SETTINGS,
-               "changes": {revision: live parameters}, "seen": [sequences],
+               "changes": {revision: live parameters}, "seen": [sequences], "painted": [layer ids],
                "frames": {layer id: [sequence, iteration, revision]}}    sequence 0: their animation
 """
 
@@ -48,6 +48,7 @@ class FrameRecord(NamedTuple):
 class JobRecord:
     """One job. ``source``: the id of the layer that it paints. ``seen``: sequences that have been layers.
 
+    ``painted``: ids of frames that the painter has made strokes on.
     ``settings``: as of Start; ``changes``: what the sliders changed since, all of it, by revision.
     ``is_open``: whether frames may still come. ``begun``: when it was, in seconds since 1970; 0: not known.
     """
@@ -62,12 +63,14 @@ class JobRecord:
     group: str = ""
     frames: dict[str, FrameRecord] = field(default_factory=dict)
     seen: list[int] = field(default_factory=list)
+    painted: list[str] = field(default_factory=list)
     is_open: bool = True
     begun: int = 0
 
     def anew(self) -> JobRecord:
         """The same job for a document that has none of its layers."""
-        return replace(self, changes=dict(self.changes), group="", frames={}, seen=[], is_open=True)
+        none = {"group": "", "frames": {}, "seen": [], "painted": []}
+        return replace(self, changes=dict(self.changes), is_open=True, **none)
 
     def has_made(self, layer: str) -> bool:
         """Whether that layer is a frame of it, or the group around them."""
@@ -130,6 +133,7 @@ class JobRecord:
             "settings": self.settings,
             "changes": {str(revision): values for revision, values in self.changes.items()},
             "seen": self.seen,
+            "painted": self.painted,
             "frames": {layer: list(frame) for layer, frame in self.frames.items()},
         }
 
@@ -148,7 +152,9 @@ class JobRecord:
             frames={layer: _frame(*frame) for layer, frame in value["frames"].items()},
             seen=[_count(sequence, MAX_SEQUENCE) for sequence in value["seen"]],
             is_open=bool(value["open"]),
-            begun=_count(value.get("begun", 0), 2**53),  # earlier versions did not write it
+            # Earlier versions did not write these.
+            painted=[str(layer) for layer in value.get("painted", ())],
+            begun=_count(value.get("begun", 0), 2**53),
         )
 
 

@@ -60,6 +60,7 @@ class Insertion:
         self._groups, self._redo = groups, host.RedoWatch(document)
         self._placing = host.Placing(document, record.source)
         self._after_undo = host.AfterUndo(document, record.has_made, pen, self._look_soon)
+        pen.touched.connect(self._note_stroke)
         if not job.has_ended:
             pen.start()
 
@@ -219,6 +220,7 @@ class Insertion:
             begun=self._begun,
             redo=self._redo,
             placing=self._placing,
+            painted=self._painted,
             others=self._groups,
             colours=self._colours,
             locked=self._job.locks,
@@ -236,6 +238,16 @@ class Insertion:
             on_gone=self._on_gone,
             on_animated=self._on_animated,
         )
+
+    def _painted(self) -> set[str]:
+        return {*self._pen.painted_layers(self.document), *self.record.painted}
+
+    def _note_stroke(self, document: str, layer: str) -> None:
+        """Let the document remember at once which frames the painter has painted on: it may be saved next."""
+        is_ours = document == self.document.id and layer in self.record.frames
+        if is_ours and layer not in self.record.painted:
+            self.record.painted.append(layer)
+            self._write()
 
     def _look_soon(self) -> None:
         if self._inserter is not None:
@@ -257,11 +269,12 @@ class Insertion:
 
     def _on_skipped(self, sequence: int) -> None:
         self._drop(sequence)
-        if self._job.wanted != "cancel":
-            if self._job.layers.has_all or self.is_homeless:
-                self._job.left_out = (*self._job.left_out, sequence)
-            elif self._inserter is not None and self._inserter.gone == host.DELETED:
-                self._job.left_out = (sequence,)  # in place, older frames are not missed
+        if self._job.wanted == "cancel":
+            self._after_undo.put_back()  # its layer may have been on its way, and gone only now
+        elif self._job.layers.has_all or self.is_homeless:
+            self._job.left_out = (*self._job.left_out, sequence)
+        elif self._inserter is not None and self._inserter.gone == host.DELETED:
+            self._job.left_out = (sequence,)  # in place, older frames are not missed
         self._refresh()
 
     def _on_held(self, sequence: int, size: int) -> None:
