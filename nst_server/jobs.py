@@ -5,7 +5,8 @@ the store writes it down, the sessions tell the clients. A job moves
 
     queued → preparing → running → done | cancelled | failed
 
-and may be paused or cancelling on top of that. It is queued once more where what computed it has ended.
+and may be paused or cancelling on top of that. It is queued once more where what computed it has ended, or
+where others have its device while it is paused.
 """
 
 from __future__ import annotations
@@ -60,6 +61,8 @@ class Job:
     cancelling: bool = False
     #: Whether it shall end with its best picture.
     stopping: bool = False
+    #: Whether others have its device since it was paused: nothing has interrupted it.
+    released: bool = False
     #: How often it was begun since its last checkpoint.
     beginnings: int = 0
     #: Whether it has a checkpoint, and with it a picture.
@@ -86,6 +89,11 @@ class Job:
         if self.cancelling:
             return CANCELLING
         return PAUSED if self.paused else self.stage
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it takes the next free device, if it is in the queue."""
+        return self.stopping or not self.paused
 
     @property
     def iteration(self) -> int:
@@ -144,6 +152,11 @@ class Jobs:
         """How many jobs have not ended."""
         return self._unfinished
 
+    @property
+    def ready(self) -> int:
+        """How many jobs wait for nothing but a device."""
+        return sum(job.is_ready for job in self._waiting)
+
     def restore(self, job: Job) -> None:
         """Add a job of an earlier life of the server, the oldest first. Nothing is announced.
 
@@ -151,16 +164,12 @@ class Jobs:
         """
         self._jobs[job.id] = job
         if job.ending is None:
-            job.position = len(self._waiting)
-            self._waiting.append(job)
-            self._unfinished += 1
+            self._enqueue(job)
 
     def accept(self, job: Job) -> None:
         """Put a new job at the end of the queue."""
-        job.position = len(self._waiting)
         self._jobs[job.id] = job
-        self._waiting.append(job)
-        self._unfinished += 1
+        self._enqueue(job)
         try:
             self._tell(ACCEPTED, job)
         except OSError:
@@ -172,13 +181,14 @@ class Jobs:
 
     def next(self) -> Job | None:
         """The job that a free device should take, or None."""
-        return next((job for job in self._waiting if job.stopping or not job.paused), None)
+        return next((job for job in self._waiting if job.is_ready), None)
 
     def begin(self, job: Job, detail: Mapping[str, Any]) -> None:
         """A device has taken the job."""
         self._leave_queue(job)
         job.stage = PREPARING
         job.detail = detail
+        job.released = False
         job.beginnings += 1
         self._tell(UPDATED, job)
         self._tell(STATE, job)
@@ -193,7 +203,7 @@ class Jobs:
         self._tell(UPDATED, job)
 
     def spare(self, job: Job) -> None:
-        """The server was told to end: that the job did not get far is not its fault."""
+        """The server was told to end, or others need the device: that it did not get far is not its fault."""
         job.beginnings = 0
         self._tell(UPDATED, job)
 
@@ -209,6 +219,15 @@ class Jobs:
         self._waiting.insert(0, job)
         self._number(0)
         return True
+
+    def release(self, job: Job) -> bool:
+        """A paused job has left its device to others. Let it wait, before all others once it is resumed.
+
+        False where it is being cancelled.
+        """
+        job.released = True
+        self.spare(job)
+        return self.queue_again(job)
 
     def prepare(self, job: Job, detail: Mapping[str, Any]) -> None:
         """What the device is doing before the first iteration: what, done, total, unit."""
@@ -264,6 +283,7 @@ class Jobs:
         job.paused = paused
         self._tell(UPDATED, job)
         self._tell(STATE, job)
+        self._number_behind(job)
         return True
 
     def stop(self, job: Job) -> None:
@@ -271,6 +291,7 @@ class Jobs:
         if not self._silent(job) and not job.stopping:
             job.stopping = True
             self._tell(UPDATED, job)
+            self._number_behind(job)
 
     def cancel(self, job: Job) -> None:
         """A waiting job ends here; any other is cancelling until the device is free."""
@@ -313,6 +334,11 @@ class Jobs:
         """Whether nothing but the ending may be heard of the job any more."""
         return job.cancelling or job.ending is not None
 
+    def _enqueue(self, job: Job) -> None:
+        job.position = self._ready_before(len(self._waiting))
+        self._waiting.append(job)
+        self._unfinished += 1
+
     def _leave_queue(self, job: Job) -> None:
         if job not in self._waiting:
             return
@@ -322,9 +348,22 @@ class Jobs:
 
     def _number(self, start: int) -> None:
         """Tell the jobs from this place on where they stand now."""
-        for position, other in enumerate(self._waiting[start:], start):
-            other.position = position
+        ahead = self._ready_before(start)
+        for other in self._waiting[start:]:
+            other.position = ahead
+            ahead += other.is_ready
             self._tell(STATE, other)
+
+    def _number_behind(self, job: Job) -> None:
+        if job in self._waiting:
+            self._number(self._waiting.index(job) + 1)
+
+    def _ready_before(self, place: int) -> int:
+        """How many jobs are begun before the one at that place of the queue."""
+        if not place:
+            return 0
+        before = self._waiting[place - 1]
+        return before.position + before.is_ready
 
     def _tell(self, kind: str, job: Job, fields: Mapping[str, Any] | None = None) -> None:
         # A job can be updated and paused before it is accepted; what it is then says everything.

@@ -3,7 +3,7 @@
 0: well-behaved, one iteration in 20 ms, every kept one a frame. 1: hangs after its first iteration.
 2: dies at its second iteration. 3: floods with progress. 4: sends garbage. 5: previews all the time.
 6: fails, says that it leaves, and hears nothing more until it has.
-The device "mps" cannot start here.
+It writes no checkpoints: a paused job keeps its device. The device "mps" cannot start here.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ import zmq
 from server_process import SCRIPT, RawClient, ServerProcess, connected, new_job, scripted_server
 
 from nst_server.executors.local import LocalExecutor
+from nst_server.wire.messages import Message
 
 HANG, DIE, FLOOD, GARBAGE, LEAVE = 1, 2, 3, 4, 6
 #: What the protocol promises of a cancel, in seconds.
@@ -112,13 +113,33 @@ def test_a_worker_that_cannot_start_fails_its_jobs_with_the_reason(tmp_path: Pat
 
 def test_what_a_job_is_told_while_its_process_starts_is_in_its_task(tmp_path: Path) -> None:
     executor = LocalExecutor(zmq.Context.instance(), [], "cpu", tmp_path, tmp_path / "worker.log")
-    executor.run("job", {"stop": False, "paused": True, "previews": False, "revision": 0, "params": {}})
+    task = {"stop": False, "paused": True, "release": False, "previews": False, "revision": 0, "params": {}}
+    executor.run("job", task)
     executor.tell("job", "stop")
     executor.tell("job", "resume")
     executor.tell("job", "previews", wanted=True)
     executor.tell("job", "update", revision=1, params={"tv": 1})
     told = {"stop": True, "paused": False, "previews": True, "revision": 1, "params": {"tv": 1}}
-    assert executor._current is not None and executor._current.task == told
+    assert executor._current is not None and executor._current.task == {**task, **told}
+
+
+def test_a_job_is_told_to_release_its_device_until_it_is_told_to_go_on(tmp_path: Path) -> None:
+    executor = LocalExecutor(zmq.Context.instance(), [], "cpu", tmp_path, tmp_path / "worker.log")
+    executor.run("job", {"paused": True, "release": False})
+    executor.tell("job", "release")
+    assert executor._current is not None and executor._current.task == {"paused": True, "release": True}
+    executor.tell("job", "resume")
+    executor.tell("job", "pause")
+    assert executor._current.task == {"paused": True, "release": False}
+
+
+def test_a_device_is_free_once_its_job_has_been_released(tmp_path: Path) -> None:
+    executor = LocalExecutor(zmq.Context.instance(), [], "cpu", tmp_path, tmp_path / "worker.log")
+    executor.run("job", {})
+    assert list(executor._take(Message("released", {"job": "another"}))) == []
+    assert not executor.free
+    assert list(executor._take(Message("released", {"job": "job"}))) == [Message("released", {"job": "job"})]
+    assert executor.free
 
 
 def test_two_devices_work_side_by_side(tmp_path: Path) -> None:

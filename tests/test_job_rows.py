@@ -223,16 +223,12 @@ def test_rows_stand_in_the_order_of_the_queue_and_those_of_the_document_in_view_
     assert [job.id for job in order.ordered(jobs, "document")][:2] == ["next", "behind it"]
 
 
-def test_what_is_next_in_line_behind_a_paused_job_is_held(part: Any, root: Any) -> None:
+def test_a_job_waits_in_line_behind_those_at_work_but_not_behind_a_paused_one(part: Any, root: Any) -> None:
     order = part("model.row_order")
     first = in_state(part, root, "first", "document", "running")
     after = in_state(part, root, "next", "document", "queued", 0)
     last = in_state(part, root, "last", "document", "queued", 1)
     jobs = (first, after, last)
     assert [order.is_in_line(job, jobs) for job in jobs] == [False, True, True]
-    assert not any(order.is_held(job, jobs) for job in jobs)
-    first.handle("state", {"state": "paused"})
-    assert [order.is_held(job, jobs) for job in jobs] == [False, True, False]
-    another = in_state(part, root, "on another device", "document", "running")
-    assert not order.is_held(after, (*jobs, another)), "which may be done first"
-    assert not order.is_in_line(after, (after,)), "alone: it is about to begin"
+    first.handle("state", {"state": "paused", "position": 0})
+    assert not any(order.is_in_line(job, jobs) for job in jobs), "which makes room"

@@ -72,6 +72,48 @@ def test_a_paused_job_keeps_its_place_and_is_passed_over(jobs: Jobs) -> None:
     assert (a.state, jobs.next()) == ("queued", a)
 
 
+def test_paused_jobs_are_not_counted_among_those_that_come_first(jobs: Jobs, log: Log) -> None:
+    a, b, c, d = (make(name) for name in "abcd")
+    for job in (a, b, c):
+        jobs.accept(job)
+    jobs.pause(b, True)
+    jobs.accept(d)
+    assert [job.position for job in (a, b, c, d)] == [0, 1, 1, 2]
+    jobs.pause(a, True)
+    assert [job.position for job in (a, b, c, d)] == [0, 0, 0, 1]
+    assert log.of(STATE)[-3:] == [("b", "paused"), ("c", "queued"), ("d", "queued")]
+    jobs.stop(b)
+    assert ([job.position for job in (a, b, c, d)], jobs.next()) == ([0, 0, 1, 2], b)
+    again = Jobs(log)
+    for job in (a, b, c, d):
+        again.restore(job)
+    assert [job.position for job in (a, b, c, d)] == [0, 0, 1, 2]
+
+
+def test_a_released_job_is_paused_as_before_and_the_next_one_when_it_is_resumed(jobs: Jobs, log: Log) -> None:
+    a, b, c = (make(name) for name in "abc")
+    for job in (a, b, c):
+        jobs.accept(job)
+    jobs.begin(a, {})
+    jobs.run(a, {"device": "cpu"})
+    jobs.progress(a, {"iteration": 7})
+    jobs.pause(a, True)
+    assert jobs.release(a)
+    assert (a.state, a.iteration, a.is_again, jobs.ready, jobs.next()) == ("paused", 7, False, 2, b)
+    assert a.state_message().fields == {"job": "a", "state": "paused", "position": 0}
+    jobs.begin(b, {})
+    jobs.pause(a, False)
+    assert (a.state, a.position, c.position, jobs.next()) == ("queued", 0, 1, a)
+    assert a.released
+    jobs.begin(a, {})
+    assert not a.released
+    jobs.pause(a, True)
+    jobs.cancel(a)
+    assert not jobs.release(a), "its ending is all that is to come"
+    b.beginnings = 9
+    assert jobs.release(b) and b.beginnings == 0
+
+
 def test_an_ordinary_life(jobs: Jobs, log: Log) -> None:
     job = make("a")
     jobs.accept(job)

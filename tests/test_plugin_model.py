@@ -221,6 +221,13 @@ def test_quitting_promises_only_what_becomes_of_the_jobs(
     assert stop in words.stop and bool(words.stop) == bool(stop)
 
 
+def test_a_job_with_a_picture_is_asked_about_as_such_where_it_waits_for_a_device_again() -> None:
+    job = new_job()
+    for state in ("paused", "queued"):
+        job.handle("accepted", {"state": state, "position": 0, "revision": 0, "iteration": 7, "params": {}})
+        assert part("model.jobs").quit_words([job]).stop == "Stop, and keep the best picture"
+
+
 def test_frames_that_come_after_the_ending_have_their_names() -> None:
     job = new_job()
     job.fail("The connection was lost.")

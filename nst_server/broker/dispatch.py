@@ -35,6 +35,8 @@ class Dispatcher:
         self._sessions = sessions
         self._executors = executors
         self._running: dict[str, Executor] = {}
+        #: Paused jobs that were told to release their device, and have it yet.
+        self._releasing: set[str] = set()
         self._leaving = False
 
     @property
@@ -53,7 +55,7 @@ class Dispatcher:
         return [s for s in (executor.socket() for executor in self._executors) if s is not None]
 
     def assign(self) -> None:
-        """Give waiting jobs to free devices."""
+        """Give waiting jobs to free devices, and let paused ones make room for those that are left."""
         for executor in self._executors:
             if not executor.free or self._leaving:
                 continue
@@ -64,11 +66,15 @@ class Dispatcher:
             task = self._task(job)
             self._jobs.begin(job, _STARTING)
             executor.run(job.id, task)
+        if not self._leaving:
+            self._make_room()
 
     def tell(self, job: Job, command: str, **fields: Any) -> None:
         """Steer a job, if a device has it."""
         executor = self._running.get(job.id)
         if executor is not None:
+            if command in ("pause", "resume"):
+                self._releasing.discard(job.id)
             executor.tell(job.id, command, **fields)
 
     def cancel(self, job: Job) -> None:
@@ -114,6 +120,16 @@ class Dispatcher:
         for executor in self._executors:
             executor.close()
 
+    def _make_room(self) -> None:
+        for name, executor in self._running.items():
+            job = self._jobs.get(name)
+            if job is None or job.is_ready or name in self._releasing:
+                continue
+            if len(self._releasing) >= self._jobs.ready:
+                return
+            self._releasing.add(name)
+            executor.tell(name, "release")
+
     def _take(self, job: Job, report: Message) -> None:
         kind, fields = report.type, report.fields
         if kind == "preparing":
@@ -128,8 +144,12 @@ class Dispatcher:
             self._jobs.show(job, fields, report.data or b"")
         elif kind == "saved":
             self._jobs.save(job)
-        elif kind in ("done", "cancelled", "failed"):
+        elif kind in ("done", "cancelled", "failed", "released"):
             del self._running[job.id]
+            self._releasing.discard(job.id)
+            if kind == "released" and self._jobs.release(job):
+                log.info("%s is paused and leaves its device to others", job.id)
+                return
             if fields.get("code") == "worker_died" and self._jobs.queue_again(job):
                 log.warning("%s waits for another process", job.id)
                 return
@@ -144,6 +164,7 @@ class Dispatcher:
             "params": job.params.to_header(),
             "revision": job.revision,
             "paused": job.paused,
+            "release": False,
             "previews": self._sessions.wants_previews(job.id),
             "content": self._image(job.content),
             "styles": [self._image(style) for style in job.styles],
@@ -159,6 +180,7 @@ class Dispatcher:
             "learnt": str(self._store.learnt_path(job.id)),
             "learnt_before": job.continues and str(self._store.learnt_path(job.continues)),
             "again": job.is_again,
+            "interrupted": not job.released,
             "stop": job.stopping,
             "kept_frames": job.kept_frames,
             "kept_final": self._has_final(job),

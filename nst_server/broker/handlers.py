@@ -234,7 +234,8 @@ class Handlers:
         job = self._unfinished(session, message)
         if job is not None:
             changed = self._jobs.pause(job, message.type == "pause")
-            self._dispatcher.tell(job, message.type)
+            if changed:
+                self._dispatcher.tell(job, message.type)
             # Followers hear of a change; everybody else would wait in vain. ``accepted`` is still to come
             # where the images are arriving.
             told = changed and job.id in session.follows

@@ -17,8 +17,8 @@ class Executor(ABC):
     What becomes of the job comes as reports, with the job's id in the field ``job``: "preparing" (what,
     done, total, unit), "running" (device, encoder), "progress" and "frame" as on the wire (a kept frame
     names its pixels' "file"), "preview" (a frame with its pixels as chunk), and exactly one of "done",
-    "cancelled", "failed". "saved": the task's "checkpoint" is written. A job that failed with the code
-    "worker_died" may be run again, here or elsewhere.
+    "cancelled", "failed", "released". "saved": the task's "checkpoint" is written. A job that was released,
+    or failed with the code "worker_died", may be run again, here or elsewhere.
     """
 
     @property
@@ -46,7 +46,11 @@ class Executor(ABC):
 
     @abstractmethod
     def tell(self, job: str, command: str, **fields: Any) -> None:
-        """Steer the job: "update" (revision, params), "pause", "resume", "stop", "previews" (wanted)."""
+        """Steer the job: "update" (revision, params), "pause", "resume", "stop", "previews" (wanted).
+
+        And "release": a paused job is "released" once it stands still and its checkpoint is written, unless
+        it is resumed or stopped before. Where that cannot be written it keeps the device.
+        """
 
     @abstractmethod
     def cancel(self, job: str) -> None:

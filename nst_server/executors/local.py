@@ -56,7 +56,7 @@ _SURROUNDINGS = {
 }
 #: Begins the last line of a worker that knows what to do about its end.
 _HINT = "hint: "
-_ENDINGS = ("done", "cancelled", "failed")
+_ENDINGS = ("done", "cancelled", "failed", "released")
 
 
 @dataclass
@@ -346,7 +346,9 @@ def _refuse(name: str) -> Any:
 def _amended(task: Mapping[str, Any], command: str, fields: Mapping[str, Any]) -> Mapping[str, Any]:
     """A task that has not been handed over yet, after a command."""
     if command in ("pause", "resume"):
-        return {**task, "paused": command == "pause"}
+        return {**task, "paused": command == "pause", "release": False}
+    if command == "release":
+        return {**task, "release": True}
     if command == "previews":
         return {**task, "previews": fields["wanted"]}
     if command == "stop":

@@ -83,7 +83,10 @@ class Run:
         self._latest: Checkpoint | None = None
 
     def ending(self) -> dict[str, Any]:
-        """Do the job; returns the fields of ``done``. Raises Cancelled, Leaving, what ``failure`` knows."""
+        """Do the job; returns the fields of ``done``.
+
+        Raises Cancelled, Leaving, Released, what ``failure`` knows.
+        """
         with devices.reproducible(self._reins.params.deterministic):
             try:
                 return self._painted()
@@ -244,11 +247,8 @@ class Run:
     def _paced(self, steps: Iterator[Step]) -> Iterator[tuple[Step, int]]:
         """The steps, each with the revision of the parameters that it was made with; none while paused."""
         while True:
-            self._reins.check()
-            if self._reins.paused:
-                # Nobody knows for how long.
-                self._save(self._reins.check)
-            self._reins.wait()
+            # Nobody knows for how long.
+            self._reins.wait(lambda: self._save(self._reins.check))
             revision = self._reins.revision
             step = next(steps, None)
             if step is None:
@@ -295,7 +295,9 @@ class Run:
             notes.append(f"began again after an interruption{reason}")
             return None
         state = kept.state
-        notes[:] = [*kept.notes, f"went on from iteration {state.iteration} after an interruption"]
+        notes[:] = kept.notes
+        if self._task["interrupted"]:
+            notes.append(f"went on from iteration {state.iteration} after an interruption")
         # The server may not have heard of the very last frame.
         self._sequence = min(kept.sequence, self._task["kept_frames"])
         self._began -= kept.seconds
@@ -325,10 +327,11 @@ class Run:
         if self._keeper.is_due:
             self._save(self._reins.check)
 
-    def _save(self, check: Callable[[], None] = lambda: None) -> None:
-        """Write down where the job stands; what cannot be written is only noted."""
+    def _save(self, check: Callable[[], None] = lambda: None) -> bool:
+        """Write down where the job stands. False where that cannot be written, which is only noted."""
         if self._latest is None:
-            return
+            # What there is to go on from is on the disk.
+            return True
         try:
             if self._keeper.keep(self._latest, check):
                 self._link.send("saved", job=self._job)
@@ -336,6 +339,8 @@ class Run:
             note = f"its progress could not be saved on the disk: {error.strerror}"
             if note not in self._reins.notes:
                 self._reins.notes.append(note)
+            return False
+        return True
 
     def _keep(self, image: Tensor, common: Mapping[str, Any], onto: images.Picture | None = None) -> None:
         """Write ``image``, of the content's size, as a frame, with what else ``onto`` (the content) has."""

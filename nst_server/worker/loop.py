@@ -23,7 +23,7 @@ from nst_server.worker.failures import failure
 from nst_server.worker.job import Run
 from nst_server.worker.link import Link
 from nst_server.worker.memory import Memory
-from nst_server.worker.reins import Leaving, Preparing, Reins
+from nst_server.worker.reins import Leaving, Preparing, Reins, Released
 
 
 class Worker:
@@ -69,6 +69,8 @@ class Worker:
             ending = Run(self._link, task, self._device, self._choose, self._memory).ending()
         except Cancelled:
             self._link.send("cancelled", job=job)
+        except Released:
+            self._link.send("released", job=job)
         except Leaving:
             self._link.leaving = True
         except Exception as error:  # one job must not end the others

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from nst_server.engine.stylize import Cancelled, Control
 from nst_server.wire.messages import Message
@@ -17,6 +18,10 @@ class Leaving(Exception):
     """The process shall end, and the job go on in another one."""
 
 
+class Released(Exception):
+    """Others need the device of a paused job, which can go on from its checkpoint."""
+
+
 class Reins(Control):
     """Commands of the server, taken whenever the engine looks up."""
 
@@ -27,6 +32,7 @@ class Reins(Control):
         self.revision: int = task["revision"]
         self.previews: bool = task["previews"]
         self.paused: bool = task["paused"]
+        self.release: bool = task["release"]
         self.stop = task["stop"]
         self.download: bool | None = task["download"]
         self.notes: list[str] = []
@@ -36,10 +42,16 @@ class Reins(Control):
         while (command := self._link.receive()) is not None:
             self._take(command)
 
-    def wait(self) -> None:
-        """Return at once, or when a paused job may go on. Raises Cancelled, Leaving or ServerGone."""
+    def wait(self, keep: Callable[[], bool] = lambda: True) -> None:
+        """Return at once, or when a paused job may go on. Raises Cancelled, Leaving, Released or ServerGone.
+
+        ``keep`` writes down where a paused job stands, and says whether it can go on from there.
+        """
         self.check()
+        is_kept = self.paused and keep()
         while self.paused and not self.stop:
+            if self.release and is_kept:
+                raise Released
             command = self._link.receive(0.5)
             if command is not None:
                 self._take(command)
@@ -54,7 +66,9 @@ class Reins(Control):
         if command.type == "stop":
             self.stop = True
         elif command.type in ("pause", "resume"):
-            self.paused = command.type == "pause"
+            self.paused, self.release = command.type == "pause", False
+        elif command.type == "release":
+            self.release = True
         elif command.type == "previews":
             self.previews = command["wanted"]
         elif command.type == "update":

@@ -279,7 +279,9 @@ class QuitWords(NamedTuple):
 def quit_words(jobs: Sequence[Job]) -> QuitWords:
     """The question what shall become of these unfinished jobs, at least one."""
     sending = sum(job.state is JobState.SENDING for job in jobs)
-    begun = sum(job.state not in (JobState.SENDING, JobState.QUEUED, JobState.PREPARING) for job in jobs)
+    waits = (JobState.SENDING, JobState.QUEUED, JobState.PREPARING)
+    # One that was paused, and waits for a device again, has a picture.
+    begun = sum(job.iteration > 0 or job.state not in waits for job in jobs)
     going_on = len(jobs) - sending
     if len(jobs) > 1:
         text = tr("{} pictures are not finished.").format(len(jobs))

@@ -6,8 +6,8 @@ from typing import Any, Sequence
 
 from .jobs import Job, JobState
 
-#: States of jobs that have a device, or keep it.
-_AT_WORK = (JobState.PREPARING, JobState.RUNNING, JobState.PAUSED, JobState.CANCELLING)
+#: States of jobs that others wait for.
+_AT_WORK = (JobState.PREPARING, JobState.RUNNING, JobState.CANCELLING)
 
 
 def ordered(jobs: Sequence[Job], viewed: str) -> list[Job]:
@@ -30,9 +30,3 @@ def ordered(jobs: Sequence[Job], viewed: str) -> list[Job]:
 def is_in_line(job: Job, jobs: Sequence[Job]) -> bool:
     """Whether it waits for another of these jobs."""
     return job.state is JobState.QUEUED and any(other.state in _AT_WORK for other in jobs)
-
-
-def is_held(job: Job, jobs: Sequence[Job]) -> bool:
-    """Whether it is the next one and nothing goes on, since what it waits for is paused."""
-    states = {other.state for other in jobs if other.state in _AT_WORK}
-    return job.state is JobState.QUEUED and not job.position and states == {JobState.PAUSED}

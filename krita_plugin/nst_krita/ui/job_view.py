@@ -6,7 +6,7 @@ from typing import Callable
 
 from ..model.jobs import Job, JobState
 from ..model.root import Root
-from ..model.row_order import is_held, is_in_line
+from ..model.row_order import is_in_line
 from ..model.words import sentence, tr
 from ..qt import QtCore, QtGui, QtWidgets
 from .elided import ElidedLabel
@@ -187,18 +187,17 @@ class _Body(QtWidgets.QWidget):
     def refresh(self) -> None:
         """Show how the job stands now."""
         job = self._job
-        busy, held = not job.has_ended, is_held(job, self._root.jobs)
+        busy = not job.has_ended
         self._keep_room()
-        self._words.setText(tr("waits for a paused job") if held else job.words)
+        self._words.setText(job.words)
         failed = job.state is JobState.FAILED
         colour_text(self._words, warning_colour(self.palette()) if failed else None)
         note = sentence(job.note, job.frames_note)
         self._note.setText(note)
         self._note.setVisible(bool(note))
         self._bar.setVisible(busy)
-        is_moving = job.fraction is None and not held
-        self._bar.setRange(0, 0 if is_moving else 1000)
-        self._bar.setValue(0 if is_moving else round(1000 * (job.fraction or 0)))
+        self._bar.setRange(0, 0 if job.fraction is None else 1000)
+        self._bar.setValue(round(1000 * (job.fraction or 0)))
         paused = job.state is JobState.PAUSED
         self._pause.say("resume" if paused else "pause", tr("Go on") if paused else tr("Pause"))
         can_act = busy and not job.wanted and job.state is not JobState.SENDING
