@@ -6,11 +6,14 @@
     .uv/bin/uv run docs/make_strength_sheet.py --sizes 256 --style painting.jpg --out sheet.jpg
     .uv/bin/uv run docs/make_strength_sheet.py --weights vgg19.pth --layers shallow --out sheet.jpg
     .uv/bin/uv run docs/make_strength_sheet.py --sizes 512 2048 --strengths 0.5 --column 620 --out sizes.jpg
+    .uv/bin/uv run docs/make_strength_sheet.py --others --weights vgg19.pth --sizes 256 1024 \\
+        --strengths 0.25 0.5 0.75 --column 180 --out strengths-others.jpg
 
 The demo's photograph and painting, the built-in encoder, seed 0, defaults but for what is named; layers as
-`nst bench optimisers` names them. To compare what the eye compares, pictures are shrunk to the smallest size
-before they are measured. They are kept in out/strength, and those that are there are measured as they are:
-remove them to have them painted anew.
+`nst bench optimisers` names them. ``--others`` has a row for each of some settings that differ in one thing,
+and --weights is for the first of them. To compare what the eye compares, pictures are shrunk to the smallest
+size before they are measured. They are kept in out/strength, and those that are there are measured as they
+are: remove them to have them painted anew.
 """
 
 from __future__ import annotations
@@ -18,11 +21,13 @@ from __future__ import annotations
 import argparse
 import itertools
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from make_gallery import write_inputs
 from PIL import Image
 from sheets import sheet
 from torch import Tensor
@@ -87,6 +92,32 @@ class Setting:
         return Image.open(file).convert("RGB")
 
 
+def others(demo: Setting) -> Iterator[tuple[str, Setting]]:
+    """``demo`` with VGG19's weights, and with the built-in encoder and one other thing, by their names."""
+    built_in = replace(demo, weights=None)
+    yield "VGG19", replace(demo, layers="shallow")
+    yield "three layers", replace(built_in, layers="shallow")
+    yield "to conv4_1", replace(built_in, layers="middle")
+    folder = PAINTED.parent / "gallery"
+    folder.mkdir(exist_ok=True)
+    write_inputs(folder)
+    yield "indigo painting", replace(built_in, style=folder / "indigo.jpg")
+    yield "dahlia", replace(built_in, content="flower")
+
+
+def table(setting: Setting, sizes: Sequence[int], strengths: Sequence[float]) -> Iterator[str]:
+    """The measures of a setting's pictures, all at the smallest size, as lines of Markdown."""
+    at = min(sizes)
+    content, style = tensor(inputs.content_photo(setting.content), at), tensor(setting.painting, at)
+    keys = [(strength, size) for strength in strengths for size in sizes]
+    rows = measures([tensor(setting.painted(size, strength), at) for strength, size in keys], content, style)
+    yield f"| strength, size | {' | '.join(f'{r.group}, {r.name}' for r in rows)} |"
+    yield "|---" * (len(rows) + 1) + "|"
+    yield row("content", rows, 0)
+    for index, (strength, size) in enumerate(keys, 1):
+        yield row(f"{strength:g}, {size} px", rows, index)
+
+
 def row(title: str, rows: list[Measure], index: int) -> str:
     """A row of the table: the measures of picture ``index``."""
     cells = (f"{measure.values[index]:.{GROUPS[measure.group].places}f}" for measure in rows)
@@ -102,6 +133,7 @@ def main() -> None:
     parser.add_argument(
         "--weights", type=Path, metavar="FILE", help="VGG19's, in place of the built-in encoder"
     )
+    parser.add_argument("--others", action="store_true", help="a row for each of some other settings")
     parser.add_argument("--layers", choices=optimisers.LAYERS, default="default", help="of content and style")
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, metavar="PX", help="longest sides")
     parser.add_argument("--strengths", type=float, nargs="+", default=STRENGTHS, metavar="S")
@@ -115,23 +147,21 @@ def main() -> None:
         asked.content, asked.style, asked.layers, asked.weights, asked.style_loss, asked.iterations
     )
     sizes, strengths = sorted(asked.sizes), list(asked.strengths)
-    pictures = {
-        (strength, size): setting.painted(size, strength)
-        for size, strength in itertools.product(sizes, strengths)
-    }
-    shown = [(f"strength {strength:g}, {size} px", picture) for (strength, size), picture in pictures.items()]
-    columns = len(strengths) if len(strengths) > 1 else len(sizes)
+    shown = []
+    if asked.others:
+        settings = dict(others(setting))
+        columns = len(strengths) * len(sizes)
+        for (name, other), strength, size in itertools.product(settings.items(), strengths, sizes):
+            shown.append((f"{name}, {strength:g}, {size} px", other.painted(size, strength)))
+    else:
+        settings = {"": setting}
+        columns = len(strengths) if len(strengths) > 1 else len(sizes)
+        for size, strength in itertools.product(sizes, strengths):
+            shown.append((f"strength {strength:g}, {size} px", setting.painted(size, strength)))
     sheet(shown, columns, asked.column).save(asked.out, quality=88)
-
-    at = sizes[0]
-    content, style = tensor(inputs.content_photo(setting.content), at), tensor(setting.painting, at)
-    keys = [(strength, size) for strength in strengths for size in sizes]
-    rows = measures([tensor(pictures[key], at) for key in keys], content, style)
-    print(f"| strength, size | {' | '.join(f'{r.group}, {r.name}' for r in rows)} |")
-    print("|---" * (len(rows) + 1) + "|")
-    print(row("content", rows, 0))
-    for index, (strength, size) in enumerate(keys, 1):
-        print(row(f"{strength:g}, {size} px", rows, index))
+    for name, each in settings.items():
+        print(f"\n{name}\n" if name else "")
+        print("\n".join(table(each, sizes, strengths)))
 
 
 if __name__ == "__main__":

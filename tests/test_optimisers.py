@@ -94,6 +94,16 @@ def test_lbfgs_moves_are_bounded():
         assert float((o.image - before).abs().mean()) <= LBFGS.largest_move + 1e-6
 
 
+def test_lbfgs_does_not_settle_across_the_valley():
+    start = torch.full((3, 5, 6), 0.5)
+    # The first direction goes 1.95 times as far as the minimum lies.
+    o = LBFGS(start, bowl(start + LBFGS.first_move / 1.95))
+    first = o.here.total
+    assert o.step()
+    assert o.here.total < 0.01 * first
+    assert o.evaluations == 3
+
+
 class Faulty:
     """An objective that answers NaN at chosen calls."""
 

@@ -36,6 +36,7 @@ BLOWN_UP = 10.0
 LAYERS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]] | None] = {
     "default": None,
     "shallow": (("conv2_2",), ("conv1_1", "conv2_1", "conv3_1")),
+    "middle": (("conv3_1",), ("conv1_1", "conv2_1", "conv3_1", "conv4_1")),
     # Gatys, Ecker & Bethge 2016.
     "deep": (("conv4_2",), ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")),
 }

@@ -64,10 +64,10 @@ def _add_optimisers(kinds: Any) -> None:
     parser.add_argument("--weights", type=Path, metavar="PATH", help="VGG's (default: built-in encoder)")
     parser.add_argument(
         "--layers",
-        choices=("default", "shallow", "deep"),
+        choices=("default", "shallow", "middle", "deep"),
         default="default",
-        help="the encoder's defaults; conv1_1, conv2_1, conv3_1 with conv2_2 for the content; or conv1_1 to "
-        "conv5_1 with conv4_2 (default: default)",
+        help="the encoder's defaults; conv1_1, conv2_1, conv3_1 with conv2_2 for the content; these and "
+        "conv4_1 with conv3_1; or conv1_1 to conv5_1 with conv4_2 (default: default)",
     )
     parser.add_argument(
         "--strength", type=float, nargs="+", default=[0.5, 0.95], metavar="S", help="(default: 0.5 0.95)"

@@ -97,6 +97,9 @@ class LBFGS:
     first_move = 0.02  # mean change of a pixel that the first direction asks for
     largest_move = 0.1  # and the most that any direction may ask for
     backtracks = 8
+    # Of the fall that the slope alone promises, the part that a step must bring. With less it has gone nearly
+    # twice as far as the lowest point on its way, and what it threw up on the other side would be shown.
+    least_fall = 0.05
     curvature_floor = 1e-8
 
     def __init__(
@@ -211,7 +214,7 @@ class LBFGS:
                 self._pairs.clear()
                 t *= 0.1
                 continue
-            if there.total <= self.here.total + 1e-4 * slope:
+            if there.total <= self.here.total + self.least_fall * slope:
                 self._accept(image, there)
                 return True
             # Minimum of the parabola through both losses and the slope, kept within [0.1, 0.5] t.
