@@ -61,8 +61,8 @@ class Job:
     cancelling: bool = False
     #: Whether it shall end with its best picture.
     stopping: bool = False
-    #: Whether others have its device since it was paused: nothing has interrupted it.
-    released: bool = False
+    #: Whether what computed it has ended since its last checkpoint.
+    interrupted: bool = False
     #: How often it was begun since its last checkpoint.
     beginnings: int = 0
     #: Whether it has a checkpoint, and with it a picture.
@@ -88,7 +88,7 @@ class Job:
             return self.ending.type
         if self.cancelling:
             return CANCELLING
-        return PAUSED if self.paused else self.stage
+        return self.stage if self.is_ready else PAUSED
 
     @property
     def is_ready(self) -> bool:
@@ -153,9 +153,9 @@ class Jobs:
         return self._unfinished
 
     @property
-    def ready(self) -> int:
-        """How many jobs wait for nothing but a device."""
-        return sum(job.is_ready for job in self._waiting)
+    def has_ready(self) -> bool:
+        """Whether a job waits for nothing but a device."""
+        return self.next() is not None
 
     def restore(self, job: Job) -> None:
         """Add a job of an earlier life of the server, the oldest first. Nothing is announced.
@@ -164,6 +164,7 @@ class Jobs:
         """
         self._jobs[job.id] = job
         if job.ending is None:
+            job.interrupted = True
             self._enqueue(job)
 
     def accept(self, job: Job) -> None:
@@ -188,7 +189,6 @@ class Jobs:
         self._leave_queue(job)
         job.stage = PREPARING
         job.detail = detail
-        job.released = False
         job.beginnings += 1
         self._tell(UPDATED, job)
         self._tell(STATE, job)
@@ -198,6 +198,7 @@ class Jobs:
         if self._silent(job):
             return
         job.saved = True
+        job.interrupted = False
         job.saved_iteration = job.iteration
         job.beginnings = 0
         self._tell(UPDATED, job)
@@ -214,10 +215,8 @@ class Jobs:
         """
         if self._silent(job) or job.beginnings >= MAX_BEGINNINGS:
             return False
-        job.stage = QUEUED
-        job.detail = {}
-        self._waiting.insert(0, job)
-        self._number(0)
+        job.interrupted = True
+        self._put_first(job)
         return True
 
     def release(self, job: Job) -> bool:
@@ -225,9 +224,11 @@ class Jobs:
 
         False where it is being cancelled.
         """
-        job.released = True
+        if self._silent(job):
+            return False
         self.spare(job)
-        return self.queue_again(job)
+        self._put_first(job)
+        return True
 
     def prepare(self, job: Job, detail: Mapping[str, Any]) -> None:
         """What the device is doing before the first iteration: what, done, total, unit."""
@@ -291,7 +292,9 @@ class Jobs:
         if not self._silent(job) and not job.stopping:
             job.stopping = True
             self._tell(UPDATED, job)
-            self._number_behind(job)
+            if job in self._waiting:
+                self._tell(STATE, job)
+                self._number_behind(job)
 
     def cancel(self, job: Job) -> None:
         """A waiting job ends here; any other is cancelling until the device is free."""
@@ -338,6 +341,12 @@ class Jobs:
         job.position = self._ready_before(len(self._waiting))
         self._waiting.append(job)
         self._unfinished += 1
+
+    def _put_first(self, job: Job) -> None:
+        job.stage = QUEUED
+        job.detail = {}
+        self._waiting.insert(0, job)
+        self._number(0)
 
     def _leave_queue(self, job: Job) -> None:
         if job not in self._waiting:

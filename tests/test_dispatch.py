@@ -129,7 +129,7 @@ def test_resumed_it_goes_on_before_those_that_wait_and_nothing_has_interrupted_i
     one.turn()
     assert one.has == ["a"]
     told = [(task["again"], task["interrupted"]) for task in one.devices[0].tasks]
-    assert told == [(False, True), (False, True), (True, False)]
+    assert told == [(False, False), (False, False), (True, False)]
     one.devices[0].report("failed", code="worker_died", message="It died.", hint="")
     one.turn()
     assert (one.has, one.devices[0].tasks[-1]["interrupted"]) == (["a"], True)
@@ -161,21 +161,36 @@ def test_nothing_makes_room_where_another_device_is_free(two: Scene) -> None:
     assert (two.has, two.released) == (["a", "b"], [])
 
 
-def test_as_many_make_room_as_wait(two: Scene) -> None:
+def test_all_that_are_paused_are_asked_as_one_may_not_be_able_to_leave(two: Scene) -> None:
     two.accept(two.a, two.b)
     two.pause(two.a, two.b)
     two.accept(two.c)
-    assert two.released == ["a"]
-    two.devices[0].report("released")
-    two.turn()
-    assert (two.has, two.released) == (["c", "b"], [])
-    two.accept(two.d)
-    assert two.released == ["b"]
+    assert two.released == ["a", "b"]
     two.devices[1].report("released")
+    two.turn()
+    assert two.has == ["a", "c"]
+    two.accept(two.d)
+    two.devices[0].report("released")
     two.accept(two.e)
-    assert two.has == ["c", "d"]
+    assert two.has == ["d", "c"]
     two.pause(two.a, two.b, paused=False)
-    assert [job.position for job in (two.b, two.a, two.e)] == [0, 1, 2]
+    assert [job.position for job in (two.a, two.b, two.e)] == [0, 1, 2]
+
+
+def test_an_interruption_is_told_of_until_there_is_a_checkpoint_after_it(one: Scene) -> None:
+    one.a.paused = one.a.saved = True
+    one.jobs.restore(one.a)
+    one.accept(one.b)
+    one.devices[0].report("done", reason="completed")
+    one.pause(one.a, paused=False)
+    one.pause(one.a)
+    one.accept(one.c)
+    one.devices[0].report("released")
+    one.turn()
+    one.devices[0].report("done", reason="completed")
+    one.pause(one.a, paused=False)
+    one.turn()
+    assert [task["interrupted"] for task in one.devices[0].tasks] == [False, True, False, True]
 
 
 def test_what_is_paused_and_waits_lets_nobody_make_room(one: Scene) -> None:

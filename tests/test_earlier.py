@@ -8,7 +8,7 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
-from job_records import record
+from job_records import module, record
 from plugin_state import a_document
 
 TITLE = "swirls → “Background”"
@@ -302,3 +302,24 @@ def test_a_job_that_is_followed_again_shows_its_picture_as_it_is_now(part: Any) 
     network._client = Mock()
     network._attach("a", 3)
     network._client.attach.assert_called_once_with("a", after=3, previews=True)
+
+
+def test_strokes_on_frames_are_remembered_at_once_and_watched_in_the_next_session(
+    root: Any, part: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pen, document = root.rows.pen, part("model.root").host.current()
+    assert pen.touched.connect.call_args.args == (root.documents.note_stroke,)
+    made = root.documents.history(document).jobs["a"]
+    made.keep("{1}", module().FrameRecord(1, 1, 0))
+    write = Mock()
+    monkeypatch.setattr(root.documents, "write", write)
+    for layer in ("{1}", "{1}", "{source}", "{own}"):
+        root.documents.note_stroke(document, layer)
+    assert made.painted == ["{1}"] and write.call_count == 1
+    pen.start.reset_mock()
+    root.look()
+    assert pen.start.called, "before anybody follows the job"
+    made.is_open = False
+    pen.start.reset_mock()
+    root.look()
+    assert not pen.start.called

@@ -237,17 +237,10 @@ def test_strokes_are_watched_from_start_on(painted: Any) -> None:
     assert made.opened[0]["begun"] == begun
 
 
-def test_frames_with_strokes_are_known_at_once_and_in_the_next_session(painted: Any) -> None:
-    made = painted()
-    made.become_layers(1, 2)
-    document, written = made.insertion.document.id, made.insertion._write.call_count
-    for touched in ((document, "{2}"), (document, "{2}"), (document, "{own}"), ("other", "{1}")):
-        made.insertion._note_stroke(*touched)
-    assert made.record.painted == ["{2}"] and made.insertion._write.call_count == written + 1
-    later = painted(painted=["{2}"])
-    later.come(1)
-    later.pen.painted_layers.return_value = {"{3}"}
-    assert later.opened[0]["painted"]() == {"{2}", "{3}"}
+def test_which_frames_have_strokes_is_what_the_document_remembers(painted: Any) -> None:
+    made = painted(painted=["{2}"])
+    made.come(1)
+    assert made.opened[0]["painted"]() == ["{2}"]
 
 
 def test_a_frame_that_came_while_its_job_was_cancelled_leaves_the_painters_layer_active(

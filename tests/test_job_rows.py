@@ -232,3 +232,19 @@ def test_a_job_waits_in_line_behind_those_at_work_but_not_behind_a_paused_one(pa
     assert [order.is_in_line(job, jobs) for job in jobs] == [False, True, True]
     first.handle("state", {"state": "paused", "position": 0})
     assert not any(order.is_in_line(job, jobs) for job in jobs), "which makes room"
+    first.iteration, first.total = 25, 100
+    after.handle("state", {"state": "running"})
+    first.handle("state", {"state": "queued", "position": 0})
+    assert [order.is_in_line(job, jobs) for job in jobs] == [False, False, True], "it has been begun"
+    assert (first.words, first.fraction) == ("next in line", 0.25)
+
+
+def test_a_paused_job_that_is_stopped_says_so_while_others_have_its_device(root: Any) -> None:
+    job = root.jobs[0]
+    job.iteration, job.total = 25, 100
+    job.handle("state", {"state": "paused", "position": 0})
+    assert job.words == "paused at iteration 25 of 100"
+    root.stop(job)
+    assert job.words == "being stopped"
+    job.handle("state", {"state": "paused", "position": 1})
+    assert (job.words, job.fraction) == ("being stopped", 0.25)

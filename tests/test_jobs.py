@@ -99,14 +99,13 @@ def test_a_released_job_is_paused_as_before_and_the_next_one_when_it_is_resumed(
     jobs.progress(a, {"iteration": 7})
     jobs.pause(a, True)
     assert jobs.release(a)
-    assert (a.state, a.iteration, a.is_again, jobs.ready, jobs.next()) == ("paused", 7, False, 2, b)
+    assert (a.state, a.iteration, a.is_again, jobs.has_ready, jobs.next()) == ("paused", 7, False, True, b)
     assert a.state_message().fields == {"job": "a", "state": "paused", "position": 0}
     jobs.begin(b, {})
     jobs.pause(a, False)
     assert (a.state, a.position, c.position, jobs.next()) == ("queued", 0, 1, a)
-    assert a.released
+    assert not a.interrupted
     jobs.begin(a, {})
-    assert not a.released
     jobs.pause(a, True)
     jobs.cancel(a)
     assert not jobs.release(a), "its ending is all that is to come"

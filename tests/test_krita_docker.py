@@ -34,6 +34,9 @@ LOOKS = (
     "steady_every",
     "steady_newest",
     "steady_usual",
+    "ended_every",
+    "ended_newest",
+    "ended_usual",
     "failed",
     "question",
     "in_line",
@@ -130,7 +133,7 @@ def test_tab_goes_through_the_docker_as_one_reads_it(docker: Result) -> None:
 
 def test_a_row_that_failed_says_so_and_takes_little_room(docker: Result) -> None:
     title, (running, pointed_at, left) = docker["failed"]
-    assert "“Background” · failed · " in title
+    assert title.endswith("“Background”"), "the words below say that it has failed"
     assert pointed_at == running, "nothing moves under the hand"
     assert left < running - 50
 
@@ -176,7 +179,8 @@ def test_the_scrubber_runs_over_all_kept_frames(docker: Result) -> None:
     assert scrub["shown"][:1] == [2], "those that are layers are shown at once"
     assert scrub["fetched"] == [[4]], "of the others, the one that the hand rests on is fetched"
     assert scrub["stays"] == 3, "the fetched frame is the one that is visible"
-    assert scrub["follows"] == 5, "a new frame is visible, so the scrubber goes there"
+    assert scrub["painted_on"] == 3, "a new frame came hidden"
+    assert scrub["follows"] == 6, "a new frame is visible, so the scrubber goes there"
     assert scrub["by_key"] == 0
     assert scrub["names"] == [
         ["Frame shown", "iteration 20"],
@@ -235,6 +239,8 @@ def test_running_jobs_stay_in_sight_and_ended_ones_fold(docker: Result) -> None:
     rows = docker["rows"]
     assert rows["folded"] == [True, False, False]
     assert rows["unfolded"] == [False, 1], "its frames are looked up again"
+    open_title, folded_title = rows["titles"]
+    assert folded_title.startswith(f"{open_title} · "), "with the time when it ended"
     assert rows["larger"], "the preview, when it is clicked"
     assert rows["in_sight"], "also in a low docker"
     assert rows["of_another_document"] == 1
@@ -262,6 +268,8 @@ def test_a_rows_buttons_stay_in_their_place(docker: Result, kind: str) -> None:
     (cross, cancels), (tick, dismisses) = found["cross"], found["tick"]
     assert cross != tick and cancels != dismisses
     assert found["asked"] == [False, True], "only while the pointer is elsewhere"
+    with_pointer, without = found["heights"]
+    assert without < with_pointer, "what has ended needs less room"
 
 
 def test_rows_stand_as_in_the_queue_and_say_what_they_wait_for(docker: Result) -> None:

@@ -202,6 +202,7 @@ def test_what_was_given_while_disconnected_is_given_again() -> None:
     ("states", "said", "unsaid", "stop"),
     [
         (["running"], ["a → b is still being painted.", "It can go on"], "reached", "keep the best picture"),
+        (["paused"], ["a → b is paused.", "It can go on"], "reached", "keep the best picture"),
         (["queued"], ["a → b is waiting to be painted.", "It can go on"], "reached", "Cancel it"),
         (["preparing", "queued"], ["2 pictures", "They can go on"], "reached", "Cancel them"),
         (["sending"], ["a → b is still on its way", "not painted"], "go on", ""),

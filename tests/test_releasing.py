@@ -6,12 +6,15 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from server_process import RawClient, ServerProcess
 
 from nst_server.wire.messages import Message
+from nst_server.worker.job import Run
 from nst_server.worker.reins import Reins, Released
 
 #: Shallow layers only: the built-in encoder learns them in a fraction of a second.
@@ -121,7 +124,11 @@ def test_another_job_is_painted_meanwhile_and_the_picture_is_the_same_to_the_bit
     client = scene.client
     scene.submit(scene.job, optimiser=optimiser)
     scene.pause(scene.job)
-    list(client.messages(0.3))
+    checkpoint, until = scene.folder / "checkpoint.npz", time.monotonic() + PATIENCE
+    while not checkpoint.exists():
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    list(client.messages(0.3))  # what was told before
     client.quiet(0.3, "state", "progress")
     before, worker = scene.listed(scene.job), scene.server.worker_pid()
     scene.submit(scene.other, optimiser="adam", seed=3)
@@ -164,19 +171,20 @@ def test_paused_while_another_waits_and_changed_meanwhile(
     client.expect("progress", job=scene.other, seconds=PATIENCE)
 
 
-def test_paused_before_it_has_a_picture_it_is_begun_when_it_is_resumed(
-    scene: Scene, whole: Callable[[str], dict[int, str]]
-) -> None:
+def test_paused_before_it_has_a_picture_it_is_begun_when_it_is_resumed(scene: Scene) -> None:
     client = scene.client
-    scene.submit(scene.job)
+    scene.submit(scene.job, seed=7)  # for which the encoder has yet to learn
     client.expect("state", job=scene.job, state="preparing")
     client.send("pause", job=scene.job)
     scene.submit(scene.other)
     client.expect("done", job=scene.other, seconds=PATIENCE)
-    assert scene.listed(scene.job)["state"] == "paused"
+    listed = scene.listed(scene.job)
+    assert (listed["state"], listed["iteration"]) == ("paused", 0)
     client.send("resume", job=scene.job)
     done, frames = scene.finish()
-    assert (frames, done["notes"]) == (whole("lbfgs"), [])
+    scene.job += "-again"
+    scene.submit(scene.job, seed=7)
+    assert (frames, done["notes"]) == (scene.finish()[1], [])
 
 
 def test_released_and_cancelled_it_ends_at_once(scene: Scene) -> None:
@@ -279,3 +287,11 @@ def test_it_stays_where_it_could_not_go_on_or_is_told_to(commands: tuple[str, ..
     told = reins(*commands)
     told.wait(lambda: can_go_on)
     assert not told._link.kinds
+
+
+def test_paused_in_its_last_iteration_it_does_not_wait() -> None:
+    run, waits = Run.__new__(Run), Mock()
+    run._reins = waits
+    steps: Any = [SimpleNamespace(final=False), SimpleNamespace(final=True)]
+    assert [step for step, _ in run._paced(iter(steps))] == steps
+    assert waits.wait.call_count == 2

@@ -119,7 +119,7 @@ def test_durations(seconds: float, text: str) -> None:
 def test_states_in_plain_words() -> None:
     assert state_line("queued", position=1) == "waiting behind 1 job"
     assert state_line("queued", position=3) == "waiting behind 3 jobs"
-    assert state_line("queued", position=0) == "starting"
+    assert state_line("queued", position=0) == "next in line"
     assert state_line("preparing", what="downloading VGG19", done=212, total=548, unit="MB") == (
         "downloading VGG19, 212 of 548 MB"
     )

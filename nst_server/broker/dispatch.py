@@ -121,14 +121,14 @@ class Dispatcher:
             executor.close()
 
     def _make_room(self) -> None:
+        """All that are paused are asked where one would do: that one may not be able to leave its device."""
+        if not self._jobs.has_ready:
+            return
         for name, executor in self._running.items():
             job = self._jobs.get(name)
-            if job is None or job.is_ready or name in self._releasing:
-                continue
-            if len(self._releasing) >= self._jobs.ready:
-                return
-            self._releasing.add(name)
-            executor.tell(name, "release")
+            if job is not None and not job.is_ready and name not in self._releasing:
+                self._releasing.add(name)
+                executor.tell(name, "release")
 
     def _take(self, job: Job, report: Message) -> None:
         kind, fields = report.type, report.fields
@@ -180,7 +180,7 @@ class Dispatcher:
             "learnt": str(self._store.learnt_path(job.id)),
             "learnt_before": job.continues and str(self._store.learnt_path(job.continues)),
             "again": job.is_again,
-            "interrupted": not job.released,
+            "interrupted": job.interrupted,
             "stop": job.stopping,
             "kept_frames": job.kept_frames,
             "kept_final": self._has_final(job),

@@ -191,7 +191,7 @@ def state_line(
     """What the server is doing with the job, in plain words; ``position``: jobs that come before this one."""
     if state == QUEUED:
         if not position:
-            return "starting"
+            return "next in line"
         return f"waiting behind {position} job{'s' if position > 1 else ''}"
     if state == PREPARING:
         text = what or "preparing"

@@ -246,7 +246,8 @@ class Run:
 
     def _paced(self, steps: Iterator[Step]) -> Iterator[tuple[Step, int]]:
         """The steps, each with the revision of the parameters that it was made with; none while paused."""
-        while True:
+        step: Step | None = None
+        while step is None or not step.final:
             # Nobody knows for how long.
             self._reins.wait(lambda: self._save(self._reins.check))
             revision = self._reins.revision

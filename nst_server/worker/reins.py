@@ -12,6 +12,8 @@ from nst_server.worker.link import Link
 
 #: Reports of what is being prepared, at most this often, in seconds.
 PREPARING_SECONDS = 0.1
+#: A job that shall leave its device, and could not be written down, tries again after so long.
+RETRY_SECONDS = 5.0
 
 
 class Leaving(Exception):
@@ -48,8 +50,10 @@ class Reins(Control):
         ``keep`` writes down where a paused job stands, and says whether it can go on from there.
         """
         self.check()
-        is_kept = self.paused and keep()
+        is_kept, kept_at = self.paused and keep(), time.monotonic()
         while self.paused and not self.stop:
+            if self.release and not is_kept and time.monotonic() >= kept_at + RETRY_SECONDS:
+                is_kept, kept_at = keep(), time.monotonic()
             if self.release and is_kept:
                 raise Released
             command = self._link.receive(0.5)

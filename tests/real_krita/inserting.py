@@ -11,16 +11,13 @@ class Calm(QtCore.QObject):
     """A pen that is always up."""
 
     pressed = QtCore.pyqtSignal()
-    touched = QtCore.pyqtSignal(str, str)
+    touched = QtCore.pyqtSignal(object, str)
 
     def start(self):
         pass
 
     def is_calm(self):
         return True
-
-    def painted_layers(self, _document):
-        return ()
 
     def hindrance(self):
         return ("", False)
@@ -50,6 +47,8 @@ class Job:
         self.host = host
         self.inserted, self.skipped, self.held, self.gone, self.animated = [], [], [], [], []
         self.changes = []  # the frames that were there after each
+        self.painted = set()
+        pen.touched.connect(lambda _document, layer: self.painted.add(layer))
         document = host.current()
         self.document, self.handle = document, document.handle
         self.redo = host.RedoWatch(document)
@@ -61,7 +60,7 @@ class Job:
             pen,
             redo=self.redo,
             placing=self.placing,
-            painted=lambda: pen.painted_layers(document),
+            painted=lambda: self.painted,
             on_inserted=self.inserted.append,
             on_skipped=self.skipped.append,
             on_held=lambda *told: self.held.append(list(told)),

@@ -10,7 +10,7 @@ DONE = {"reason": "completed", "iteration": 300, "seconds": 70.0, "encoder": "bu
 class Frames:
     """Stands in for a job's frames on their way into the document: writes down what it is asked for."""
 
-    pending, is_homeless, is_animating = 0, False, False
+    pending, is_homeless, is_animating, newest_is_hidden = 0, False, False, False
 
     def __init__(self, probe):
         self._probe = probe
@@ -81,7 +81,11 @@ def scrubbing(probe, root, docker):
     yield 0.6
     job.left_out, job.inserted = (3,), (1, 2, 4, 5)
     found["stays"] = film.value()
+    frames.newest_is_hidden = True
     job.inserted = (1, 2, 4, 5, 6)
+    found["painted_on"] = film.value()
+    frames.newest_is_hidden = False
+    job.inserted = (1, 2, 4, 5, 6, 7)
     found["follows"] = film.value()
     key(probe, film, "Key_Home")
     found["by_key"] = film.value()
@@ -134,7 +138,10 @@ def several_jobs(probe, root, docker, ended, frames):
     looks(probe, docker, "jobs")
     fold = next(b for b in docker.findChildren(probe.QtWidgets.QToolButton, "nst_fold") if b.isVisible())
     found = {"folded": [job.is_folded for job in root.jobs]}
+    row = next(w for w in docker.findChildren(probe.QtWidgets.QFrame) if getattr(w, "_job", None) is ended)
+    folded_title = row._title.toolTip()
     fold.click()
+    found["titles"] = [row._title.toolTip(), folded_title]
     preview = next(
         b for b in docker.findChildren(probe.QtWidgets.QToolButton, "nst_preview") if b.isVisible()
     )

@@ -165,7 +165,7 @@ def painted_on(probe, root):
     job = yield from begun(probe, root, handle)
     insertion = root.insertion(job)
     first, _second = insertion.record.frames
-    root.rows.pen.touched.emit(insertion.document.id, first)
+    root.rows.pen.touched.emit(insertion.document, first)
     yield from probe.saved(handle, probe.work / "painted.kra")
     yield from probe.closed(handle)
     yield lambda: job.is_homeless

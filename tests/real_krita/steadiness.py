@@ -21,7 +21,7 @@ def steady(probe, root, docker):
         row = next(w for w in docker.findChildren(probe.QtWidgets.QFrame) if getattr(w, "_job", None) is job)
         found[name] = yield from _life(probe, root, docker, job, row)
         looks(probe, docker, f"steady_{name}")
-        found[name].update((yield from _end(probe, root, docker, job, row)))
+        found[name].update((yield from _end(probe, root, docker, job, row, name)))
     yield from _failing(probe, root, docker)
     probe.record(steady=found)
     docker.setGeometry(20, 30, 330, 860)
@@ -55,18 +55,26 @@ def _life(probe, root, docker, job, row):
     return found
 
 
-def _end(probe, root, docker, job, row):
-    """The pointer leaves, and the job is done: whether the question comes, and where the tick is."""
+def _end(probe, root, docker, job, row, name):
+    """The pointer leaves: whether the question comes. It is back, and the job is done: where the tick is.
+    It leaves again: how high the row was, and is."""
     asked = [_is_asked(probe, docker)]
     probe.QtGui.QCursor.setPos(docker.mapToGlobal(probe.QtCore.QPoint(500, 20)))
     yield 0.5
     asked.append(_is_asked(probe, docker))
     root.download.offered = ""
     job.left_out, job.keeps_redo = (), 0
+    probe.QtGui.QCursor.setPos(row.mapToGlobal(row.rect().center()))
+    yield 0.5
     job.handle("done", DONE)
     yield 0.4
     tick = button_of(probe, row, "nst_dismiss")
     found = {"asked": asked, "end": at(docker, tick), "tick": [tick._name, tick.accessibleName()]}
+    found["heights"] = [row.height()]
+    probe.QtGui.QCursor.setPos(docker.mapToGlobal(probe.QtCore.QPoint(500, 20)))
+    yield 0.5
+    found["heights"].append(row.height())
+    looks(probe, docker, f"ended_{name}")
     root.rows.dismiss(job)
     yield 0.3
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Callable, Collection, NamedTuple
+from typing import Any, Callable, NamedTuple
 
 from krita import Krita
 
@@ -51,8 +51,8 @@ class PenWatch(QtCore.QObject):
 
     #: Something has been pressed, and Krita is yet to hear of it.
     pressed = Signal()
-    #: A stroke begins on a layer: the ids of its document and its own.
-    touched = Signal(str, str)
+    #: A stroke begins on a layer: its Document and the layer's id.
+    touched = Signal(object, str)
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
@@ -65,7 +65,6 @@ class PenWatch(QtCore.QObject):
         self._dialog: Any = None
         self._dialog_since = float("-inf")
         self._painted: dict[str, float] = {}  # id of a document → when a stroke on its canvas began
-        self._strokes: dict[str, set[str]] = {}  # id of a document → of the layers that had strokes
 
     def start(self) -> None:
         """Watch all windows that there are now, and those that come as soon as they have the focus."""
@@ -108,21 +107,15 @@ class PenWatch(QtCore.QObject):
                 document = current()
                 if document.id not in self._painted:
                     self._painted = {name: at for name, at in self._painted.items() if is_known(name)}
-                    self._strokes = {name: self._strokes.get(name, set()) for name in self._painted}
                 self._painted[document.id] = self._last
                 active = document.active
                 if active is not None and not active.locked():
-                    self._strokes.setdefault(document.id, set()).add(id_of(active))
-                    self.touched.emit(document.id, id_of(active))
+                    self.touched.emit(document, id_of(active))
         return False
 
     def has_painted(self, document: Document, since: float) -> bool:
         """Whether a stroke on the document's canvas has begun since then, by time.monotonic."""
         return self._painted.get(document.id, float("-inf")) > since
-
-    def painted_layers(self, document: Document) -> Collection[str]:
-        """The ids of the document's layers that strokes have been made on in this session."""
-        return self._strokes.get(document.id, ())
 
     def is_calm(self) -> bool:
         """Whether no stroke, dialog or menu is going on, and none was a second ago, and nothing else that

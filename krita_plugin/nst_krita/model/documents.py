@@ -82,6 +82,18 @@ class Documents(Observable):
         self.write(document)
         self._refresh()
 
+    def may_go_on(self, document: host.Document) -> bool:
+        """Whether there may be more of a job that has made frames in it."""
+        return any(record.is_open and record.frames for record in self.history(document).jobs.values())
+
+    def note_stroke(self, document: host.Document, layer: str) -> None:
+        """Remember at once that the painter has painted on that layer, if it is a frame: the document may be
+        saved next."""
+        record = self.history(document).of_layer(layer)
+        if record is not None and layer in record.frames and layer not in record.painted:
+            record.painted.append(layer)
+            self.write(document)
+
     def keep_masks(self, document: host.Document, masks: Mapping[str, bytes]) -> None:
         """Keep these selections, by name, with the document; those that no job of it names go."""
         host.write_masks(document, masks, self.history(document).masks)

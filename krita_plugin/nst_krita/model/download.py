@@ -49,5 +49,5 @@ class Download(Observable):
     @property
     def words(self) -> str:
         """The question."""
-        text = tr("{} paints closer to the style than the built-in encoder. Download it once ({} MB)?")
+        text = tr("{} paints closer to the style. Download it once ({} MB)?")
         return text.format(encoder_name(self.offered), MEGABYTES.get(self.offered, 0)) if self.offered else ""

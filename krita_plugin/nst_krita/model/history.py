@@ -144,16 +144,17 @@ class JobRecord:
         if not wire.messages.is_job(value["id"]):
             raise ValueError("no job id")
         texts = [str(value[name]) for name in ("id", "title", "style", "layers", "source")]
+        frames = {layer: _frame(*frame) for layer, frame in value["frames"].items()}
         return cls(
             *texts,
             settings=_settings(value["settings"]),
             changes={int(revision): _live(values) for revision, values in value["changes"].items()},
             group=str(value["group"]),
-            frames={layer: _frame(*frame) for layer, frame in value["frames"].items()},
+            frames=frames,
             seen=[_count(sequence, MAX_SEQUENCE) for sequence in value["seen"]],
             is_open=bool(value["open"]),
             # Earlier versions did not write these.
-            painted=[str(layer) for layer in value.get("painted", ())],
+            painted=[layer for layer in frames if layer in value.get("painted", ())],
             begun=_count(value.get("begun", 0), 2**53),
         )
 

@@ -60,7 +60,6 @@ class Insertion:
         self._groups, self._redo = groups, host.RedoWatch(document)
         self._placing = host.Placing(document, record.source)
         self._after_undo = host.AfterUndo(document, record.has_made, pen, self._look_soon)
-        pen.touched.connect(self._note_stroke)
         if not job.has_ended:
             pen.start()
 
@@ -68,6 +67,11 @@ class Insertion:
     def is_homeless(self) -> bool:
         """Whether its document has been closed."""
         return not self.document.is_open
+
+    @property
+    def newest_is_hidden(self) -> bool:
+        """Whether the newest frame came hidden, as the painter paints on an older one, and is so still."""
+        return self._inserter is not None and self._inserter.is_kept
 
     @property
     def pending(self) -> int:
@@ -209,6 +213,7 @@ class Insertion:
         self._drop_all()
 
     def _open(self) -> host.FrameInserter:
+        record = self.record
         return host.FrameInserter(
             self.document,
             self._above,
@@ -220,7 +225,7 @@ class Insertion:
             begun=self._begun,
             redo=self._redo,
             placing=self._placing,
-            painted=self._painted,
+            painted=lambda: record.painted,
             others=self._groups,
             colours=self._colours,
             locked=self._job.locks,
@@ -238,16 +243,6 @@ class Insertion:
             on_gone=self._on_gone,
             on_animated=self._on_animated,
         )
-
-    def _painted(self) -> set[str]:
-        return {*self._pen.painted_layers(self.document), *self.record.painted}
-
-    def _note_stroke(self, document: str, layer: str) -> None:
-        """Let the document remember at once which frames the painter has painted on: it may be saved next."""
-        is_ours = document == self.document.id and layer in self.record.frames
-        if is_ours and layer not in self.record.painted:
-            self.record.painted.append(layer)
-            self._write()
 
     def _look_soon(self) -> None:
         if self._inserter is not None:

@@ -195,11 +195,11 @@ class Job(Observable):
         self.state = state
 
     def _describe(self, state: JobState, fields: Mapping[str, Any]) -> tuple[str, float | None]:
+        if state in (JobState.QUEUED, JobState.PAUSED) and self.wanted == "stop":
+            return tr("being stopped"), self._share()
         if state is JobState.QUEUED:
-            ahead = fields.get("position") or 0
-            if not ahead:
-                return tr("next in line"), None
-            return tr_n("waiting behind {} job", "waiting behind {} jobs", ahead).format(ahead), None
+            # One that has been painted on: others have its device since it was paused.
+            return _place_in_line(fields.get("position") or 0), self._share() if self.iteration else None
         if state is JobState.PREPARING:
             done, total = fields.get("done"), fields.get("total")
             parts = [told(fields.get("what") or "") or tr("preparing")]
@@ -267,6 +267,12 @@ class Job(Observable):
         return tr("{}, {} left").format(words, duration(seconds_left)) if seconds_left else words
 
 
+def _place_in_line(ahead: int) -> str:
+    if not ahead:
+        return tr("next in line")
+    return tr_n("waiting behind {} job", "waiting behind {} jobs", ahead).format(ahead)
+
+
 class QuitWords(NamedTuple):
     """What to ask before Krita quits; ``on`` and ``stop`` are answers, ``stop`` "" where there is no such."""
 
@@ -286,7 +292,8 @@ def quit_words(jobs: Sequence[Job]) -> QuitWords:
     if len(jobs) > 1:
         text = tr("{} pictures are not finished.").format(len(jobs))
     elif begun:
-        text = tr("{} is still being painted.").format(jobs[0].title)
+        is_paused = jobs[0].state is JobState.PAUSED
+        text = (tr("{} is paused.") if is_paused else tr("{} is still being painted.")).format(jobs[0].title)
     elif sending:
         text = tr("{} is still on its way to the server.").format(jobs[0].title)
     else:

@@ -65,6 +65,7 @@ class Root(Observable):
         self.documents = Documents(self._network)
         self.rows = JobRows(self.documents)
         rows = self.rows
+        rows.pen.touched.connect(self.documents.note_stroke)
         self._live = LiveChanges(
             self.options,
             self.styles,
@@ -190,6 +191,8 @@ class Root(Observable):
     def stop(self, job: Job) -> None:
         """End the job and keep the best picture so far."""
         job.wanted = "stop"
+        if job.state is JobState.PAUSED:  # others may have its device
+            job.words = tr("being stopped")
         self._network.tell("stop", job.id)
 
     def cancel(self, job: Job) -> None:
@@ -235,6 +238,8 @@ class Root(Observable):
             self.message = self._in_use.meet(document, bool(self.unfinished)) or self.message
         if document:
             self._returning.take_up(document)
+            if self.documents.may_go_on(document):
+                self.rows.pen.start()  # strokes on its frames are to be known before the job is followed
         self._earlier.look(document)
         followed = [job.id for job in self.jobs if not self.rows.is_homeless(job)]
         # The server does not know yet what it is being sent.

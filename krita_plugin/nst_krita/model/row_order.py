@@ -28,5 +28,6 @@ def ordered(jobs: Sequence[Job], viewed: str) -> list[Job]:
 
 
 def is_in_line(job: Job, jobs: Sequence[Job]) -> bool:
-    """Whether it waits for another of these jobs."""
-    return job.state is JobState.QUEUED and any(other.state in _AT_WORK for other in jobs)
+    """Whether it waits to be begun until another of these jobs has ended."""
+    is_begun = job.state is not JobState.QUEUED or job.iteration > 0
+    return not is_begun and any(other.state in _AT_WORK for other in jobs)

@@ -61,8 +61,8 @@ class FrameStrip(QtWidgets.QWidget):
         self._sequences = sorted(inserted | set(job.left_out))
         came, lost = inserted - self._were_inserted, self._were_inserted - inserted
         self._were_inserted = inserted
-        # The one that came last is the one that is visible in the document.
-        if came:
+        # The one that came last is the one that is visible in the document, unless he paints on another.
+        if came and not (self._shown in inserted and self._root.insertion(job).newest_is_hidden):
             self._shown = max(came)
         elif self._shown in lost and inserted:  # undone: Krita shows the newest of the others
             self._shown = max(inserted)

@@ -89,11 +89,11 @@ class JobView(QtWidgets.QFrame):
         if busy is not self._was_busy:
             self._was_busy = busy
             self._unhurried.begin()
-            # Folded, rows of the same styles and layer are told apart by when they ended.
             now = QtCore.QLocale().toString(QtCore.QTime.currentTime(), QtCore.QLocale.FormatType.ShortFormat)
             self._ended_at = "" if busy else now
-        how = _ENDINGS.get(job.state, "")
-        self._title.say(" · ".join(filter(None, (job.title, how, self._ended_at))))
+        # So are rows of the same styles and layer told apart, of which there is nothing else to see.
+        more = (_ENDINGS.get(job.state, ""), self._ended_at) if job.is_folded else ()
+        self._title.say(" · ".join(filter(None, (job.title, *more))))
 
     def _show_eye(self) -> None:
         shown = self._job.is_shown
@@ -119,7 +119,7 @@ class JobView(QtWidgets.QFrame):
 
 
 class _Body(QtWidgets.QWidget):
-    """All but the first line. From Start until it is folded, or has ended without a frame, it keeps its
+    """All but the first line. From Start until it has ended, and the pointer is elsewhere, it keeps its
     height, whatever comes and goes: nothing that can be clicked moves under the hand."""
 
     def __init__(self, root: Root, job: Job, is_pointed_at: Callable[[], bool]) -> None:
@@ -208,7 +208,7 @@ class _Body(QtWidgets.QWidget):
     def _keep_room(self) -> None:
         """For two lines of words, the bar, the preview beside a note, and the frames."""
         job = self._job
-        may_shrink = job.is_folded or (self._is_bare() and not self._is_pointed_at())
+        may_shrink = job.is_folded or (job.has_ended and not self._is_pointed_at())
         self._is_new = self._is_new and not may_shrink
         keeps = self._is_new and not is_in_line(job, self._root.jobs)
         self._words.setMinimumHeight(2 * self.fontMetrics().lineSpacing() if keeps else 0)
@@ -218,11 +218,6 @@ class _Body(QtWidgets.QWidget):
         self._pictures.setMinimumHeight(PREVIEW + 2 * GAP if keeps else 0)
         self._curve.give_way(keeps)
         self._strip.keep_room(keeps)
-
-    def _is_bare(self) -> bool:
-        """Whether it has ended so that no frame of it is to be seen, nor will be."""
-        job = self._job
-        return job.state in _ENDINGS and not (job.inserted or job.left_out or job.keeps_redo)
 
     def _name(self) -> None:
         self._document.say(tr("in {}").format(self._job.document_name))
