@@ -190,7 +190,7 @@ def test_a_second_window_has_a_docker_of_its_own_and_may_close_during_a_job(hist
 
 def test_quitting_asks_and_can_be_taken_back(history: Result) -> None:
     text, more = history["asked"]
-    assert text == "starry → “Background” is still being painted."
+    assert text == "starry → “Background” is paused."
     assert "go on without Krita" in more
     assert history["stayed"] == [1, "paused"]
 
