@@ -65,8 +65,9 @@ def layer_with_two_selections(probe, host):
         handle.waitForDone()
         probe.trigger("fill_selection_foreground_color")
         yield 0.3
-        handle.waitForDone()  # Krita fills tile by tile, beside the event loop
+        handle.waitForDone()
         yield lambda: painted(background)
+        yield 0.5  # Krita fills bit by bit, beside the event loop
         found[name][1] = painted(background)
         background.setPixelData(b"\xff" * SIDE * SIDE * 4, 0, 0, SIDE, SIDE)
     handle.setActiveNode(upper)
