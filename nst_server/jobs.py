@@ -293,8 +293,7 @@ class Jobs:
             job.stopping = True
             self._tell(UPDATED, job)
             if job in self._waiting:
-                self._tell(STATE, job)
-                self._number_behind(job)
+                self._number(self._waiting.index(job))
 
     def cancel(self, job: Job) -> None:
         """A waiting job ends here; any other is cancelling until the device is free."""

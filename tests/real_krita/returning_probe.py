@@ -65,6 +65,17 @@ def opened(probe, name):
     return handle
 
 
+def saved_and_opened(probe, handle, job, name):
+    """For ``yield from``: the paused job's document, saved with its two frames, closed and opened again."""
+    yield from probe.saved(handle, probe.work / name)
+    yield from probe.closed(handle)
+    yield lambda: job.is_homeless
+    handle = yield from opened(probe, name)
+    yield lambda: len(job.inserted) == 2
+    yield 0.5
+    return handle
+
+
 def finished(probe, root, handle, job):
     """For ``yield from``: let the paused job go on to its end; returns the layers."""
     root.toggle_pause(job)
@@ -97,12 +108,7 @@ def saved(probe, root):
     """With frames in the file; the job goes on while it is closed."""
     handle = yield from layered(probe, "saved.kra")
     job = yield from begun(probe, root, handle)
-    yield from probe.saved(handle, probe.work / "saved.kra")
-    yield from probe.closed(handle)
-    yield lambda: job.is_homeless
-    handle = yield from opened(probe, "saved.kra")
-    yield lambda: len(job.inserted) == 2
-    yield 0.5
+    handle = yield from saved_and_opened(probe, handle, job, "saved.kra")
     found = {"layers_before": docker.layers(handle), "inserted": list(job.inserted), "note": job.note}
     found["layers"] = yield from finished(probe, root, handle, job)
     probe.record(saved=found)
@@ -166,12 +172,7 @@ def painted_on(probe, root):
     insertion = root.insertion(job)
     first, _second = insertion.record.frames
     root.rows.pen.touched.emit(insertion.document, first)
-    yield from probe.saved(handle, probe.work / "painted.kra")
-    yield from probe.closed(handle)
-    yield lambda: job.is_homeless
-    handle = yield from opened(probe, "painted.kra")
-    yield lambda: len(job.inserted) == 2
-    yield 0.5
+    handle = yield from saved_and_opened(probe, handle, job, "painted.kra")
     root.cancel(job)
     yield lambda: job.has_ended and len(docker.frames(handle)) == 1
     yield 0.5

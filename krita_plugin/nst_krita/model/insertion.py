@@ -213,7 +213,6 @@ class Insertion:
         self._drop_all()
 
     def _open(self) -> host.FrameInserter:
-        record = self.record
         return host.FrameInserter(
             self.document,
             self._above,
@@ -225,7 +224,7 @@ class Insertion:
             begun=self._begun,
             redo=self._redo,
             placing=self._placing,
-            painted=lambda: record.painted,
+            painted=lambda: self.record.painted,
             others=self._groups,
             colours=self._colours,
             locked=self._job.locks,
