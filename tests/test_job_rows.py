@@ -84,6 +84,9 @@ def test_rows_name_their_document_where_there_is_more_than_one(
     view = two_documents(part, monkeypatch)
     view(root, "document")
     assert (root.jobs[0].document_name, other.document_name) == ("document.kra", "other.kra")
+    monkeypatch.setattr(part("host"), "open_documents", lambda: [a_document()])
+    root.rows.name_documents()
+    assert (root.jobs[0].document_name, other.document_name) == ("", "other.kra"), "one that was closed"
 
 
 def test_the_sliders_are_those_of_the_job_of_the_document_in_view(

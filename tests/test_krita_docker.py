@@ -163,8 +163,11 @@ def test_the_painters_presets_are_kept_by_the_gallery(docker: Result) -> None:
         [["Ours"], "Ours", 0.75],
         [["Ours"], "Balanced", 0.5],
         [["Ours"], "Ours", 0.75],
+        [["Ours"], "Ours", 0.75],
         [[], "Presets", 0.75],
     ]
+    asked = ["Delete the preset “Ours”?", "The settings in the docker stay as they are."]
+    assert docker["deletion_asked"] == [asked, asked], "once it was kept"
     assert docker["message_after_deletion"] == ""
 
 

@@ -83,7 +83,7 @@ def test_frames_that_came_while_the_document_was_closed_are_offered_in_it(histor
     )
     elsewhere, here = history["meanwhile_offered"]
     assert elsewhere == [], "where they do not belong"
-    assert here == ["3 frames of “starry” came while this was closed"], "once, by the document"
+    assert here == ["3 frames of starry → “Background” came while this was closed"], "once, by the document"
     assert history["meanwhile_shown"] == here
     assert history["meanwhile_modified"] is False
 
@@ -120,7 +120,7 @@ def test_frames_become_an_animation_at_the_end_or_from_the_jobs_menu(history: Re
 
 def test_a_job_goes_on_from_a_frame_that_was_painted_over(history: Result) -> None:
     found = history["going_on"]
-    assert found["start"] == [True, "starry → “final”"]
+    assert found["start"] == [True, "starry → “final” (probe)"]
     assert found["content"], "what was painted first stays the content"
     assert found["layers"] == [*frames("final"), ["starry · none", ["final"]]]
     assert found["locked"] and found["unlocked"]
@@ -209,7 +209,7 @@ def test_a_job_that_went_on_is_offered_by_its_document(
 ) -> None:
     assert reopened["before"] == frames("iteration 1", "iteration 2")
     if not profile.root:
-        assert reopened["offered"] == ["“starry” was being painted when this was closed"]
+        assert reopened["offered"] == ["starry → “Background” was being painted when this was closed"]
         assert reopened["server"] == "server starts when it is needed", "looking starts no server"
     assert reopened["layers"] == frames("iteration 1", "iteration 2", "final")
     assert history["quit_job"] not in [job for job, *_words in reopened["offers"]]

@@ -46,11 +46,11 @@ def earlier(part: Any, documents: Any) -> Any:
 @pytest.mark.parametrize(
     ("state", "alone", "more", "can_be_stopped"),
     [
-        ("running", "“Ü” is still being painted", " · not finished yet", True),
-        ("paused", "“Ü” is paused", " · paused", True),
-        ("queued", "“Ü” is waiting to be painted", " · not finished yet", True),
-        ("failed", "“Ü” has failed", "", False),
-        ("", "“Ü” is still being painted", "", False),
+        ("running", "Ü → “a” is still being painted.", " · not finished yet", True),
+        ("paused", "Ü → “a” is paused.", " · paused", True),
+        ("queued", "Ü → “a” is waiting to be painted.", " · not finished yet", True),
+        ("failed", "Ü → “a” has failed.", "", False),
+        ("", "Ü → “a” is still being painted.", "", False),
     ],
 )
 def test_an_offer_says_what_the_server_does_with_the_job(
@@ -63,7 +63,7 @@ def test_an_offer_says_what_the_server_does_with_the_job(
     documents.look(a_document(record()), ())
     told(part, documents, "frames", "a", frames=frames(False, False), **known)
     [offer] = documents.offers
-    assert offer.words == f"2 frames of “Ü” came while this was closed{more}"
+    assert offer.words == f"2 frames of Ü → “a” came while this was closed{more}"
     assert offer.is_unfinished == can_be_stopped
     told(part, documents, "frames", "b", frames=frames(False), **known)
     [offer] = earlier.offers
@@ -109,10 +109,10 @@ def test_a_server_that_is_gone_has_stopped_nothing(part: Any, documents: Any, ea
 
 def test_a_job_with_a_row_is_stopped_there(root: Any, part: Any) -> None:
     offer = part("model.documents").Offer
-    root.documents.offers = (offer("a", "", ""), offer("b", "", "", is_unfinished=True))
+    root.documents.offers = (offer("a", "", "", ""), offer("b", "", "", "", is_unfinished=True))
     assert [each.is_unfinished for each in root.offers] == [False, True]
-    root.documents.offers = (offer("a", "", "", is_unfinished=True),)
+    root.documents.offers = (offer("a", "", "", "", is_unfinished=True),)
     assert [each.is_unfinished for each in root.offers] == [False], "a has one"
     root.documents.stop = Mock()
-    root.stop_offered(offer("b", "", ""))
+    root.stop_offered(offer("b", "", "", ""))
     root.documents.stop.assert_called_once_with("b")

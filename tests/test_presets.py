@@ -139,6 +139,8 @@ def test_presets_are_renamed_and_deleted_and_names_stay_unique() -> None:
     assert desk.presets.chosen == "Three"
     assert "comes with the plugin" in desk.presets.save("Balanced")
     assert "needs a name" in desk.presets.save(" ")
+    assert "already" in desk.presets.save("One"), "another one is not written over"
+    assert desk.presets.save("Three") == "", "the chosen one is"
     desk.presets.delete(desk.preset("Three"))
     assert desk.presets.chosen == ""
     assert [preset.name for preset in Desk().presets.saved] == ["One"]

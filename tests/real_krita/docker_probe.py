@@ -327,9 +327,15 @@ def presets(probe, root, docker):
     yield from _preset(probe, button, "Ours")
     tell()
     root.message = "There is a preset “Ours” already. Choose another name."
-    yield from _preset(probe, button, "Delete")
-    tell()
-    probe.record(presets=found, message_after_deletion=root.message)
+    questions = []
+    for answer in ("nst_delete_no", "nst_delete_yes"):
+        yield from _preset(probe, button, "Delete")
+        question = probe.QtWidgets.QApplication.activeModalWidget()
+        questions.append([question.text(), question.informativeText()])
+        question.findChild(probe.QtWidgets.QPushButton, answer).click()
+        yield 0.5
+        tell()
+    probe.record(presets=found, message_after_deletion=root.message, deletion_asked=questions)
     root.options["strength"] = 0.5
 
 

@@ -216,7 +216,7 @@ def in_a_stack(probe, root, docker, here):
     root.message = "A message."
     yield 0.3
     place()
-    root.offers = (Offer("x", "Earlier: swirls → “Background”", "Fetch", "swirls → “Background”"),)
+    root.offers = (Offer("x", "Earlier: swirls → “Background”", "Fetch", "", "swirls → “Background”"),)
     yield 0.3
     place()
     take = next(b for b in docker.findChildren(probe.QtWidgets.QPushButton, "nst_take") if b.isVisible())

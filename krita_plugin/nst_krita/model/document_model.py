@@ -14,7 +14,7 @@ from .jobs import Job, JobState
 from .options import DEFAULTS, OF_COLOURS, FrameSchedule, Layers, Options, Params
 from .regions import masks_of
 from .style_list import StyleList
-from .titles import title_of, translated
+from .titles import label_of, title_of, translated
 from .words import tr
 
 
@@ -80,13 +80,14 @@ def read_job(
     params, chosen = options.params(styles.weights, styles.scales), styles.styles
     regions = [style.region for style in chosen]
     title = title_of(styles.name, (origin.start or origin.content).name)
+    label = label_of(title, document.name)
     job = Job(title, styles.name, params, options["layers"], document.id, origin.content.id, styles=chosen)
     job.locks, job.room = options["lock_frames"], options["frame_memory"] * 2**20
     content = host.read_content(document, origin.content)
     start = host.read_start(document, origin.start, content.pixels) if origin.start is not None else None
     pictures: Sequence[Any] = [style.picture() for style in chosen]
     masks = masks_of(regions, document, content.pixels)
-    request = Request(job.id, params, content.pixels, pictures, content.mask, title, download, masks, start)
+    request = Request(job.id, params, content.pixels, pictures, content.mask, label, download, masks, start)
     return job, replace(request, continues=origin.continues)
 
 
@@ -103,12 +104,13 @@ def read_recolouring(options: Options, document: host.Document, origin: Origin) 
     colours = {name: options[name] for name in OF_COLOURS}
     params = Params(iterations=0, frames=FrameSchedule(series=False), **colours)
     title = title_of(tr("recoloured"), (origin.start or origin.content).name)
+    label = label_of(title, document.name)
     job = Job(title, tr("recoloured"), params, Layers.EVERY, document.id, origin.content.id)
     job.locks, job.room = options["lock_frames"], options["frame_memory"] * 2**20
     content = host.read_content(document, origin.content)
     start = host.read_start(document, origin.start or origin.content, content.pixels)
     # A job has a style; nothing is painted in this one, and the content is there anyway.
-    return job, Request(job.id, params, content.pixels, [content.pixels], content.mask, title, start=start)
+    return job, Request(job.id, params, content.pixels, [content.pixels], content.mask, label, start=start)
 
 
 def record_of(job: Job, settings: Mapping[str, Any]) -> JobRecord:

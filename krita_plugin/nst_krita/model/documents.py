@@ -12,20 +12,22 @@ from .history import History, JobRecord
 from .options import HAVE_ALL
 from .properties import Observable, Property
 from .styles import file_name
+from .titles import translated
 from .words import tr
 
 
 class Offer(NamedTuple):
     """Something that can be had for the document in view: frames of ``job``, or settings where it is "".
 
-    ``title``: of a job that this document does not remember; ``size``: of the picture that it paints, in px,
-    (0, 0) where any document will do. ``is_unfinished``: whether the server is still to paint it, so that it
-    can be stopped.
+    ``verb``: what taking it is called, ``hint``: what that does. ``title``: of a job that this document does
+    not remember; ``size``: of the picture that it paints, in px, (0, 0) where any document will do.
+    ``is_unfinished``: whether the server is still to paint it, so that it can be stopped.
     """
 
     job: str
     words: str
     verb: str
+    hint: str
     title: str = ""
     size: tuple[int, int] = (0, 0)
     is_unfinished: bool = False
@@ -216,14 +218,15 @@ class Documents(Observable):
         if self._current in self._settings_offered:
             settings = self._known[self._current][1].settings or {}
             words = tr("Last painted here: {}").format(_style_names(settings))
-            offers.append(Offer("", words, tr("Use settings")))
+            hint = tr("Set styles and settings as they were for the last job here.")
+            offers.append(Offer("", words, tr("Use settings"), hint))
         for record in self._waiting():
             if record.id in self._kept:
                 missing = _missing(record, self._kept[record.id])
                 offers.append(_offer(record, missing, self.state(record.id)))
             elif record.id in self._silent:
-                words = tr("“{}” was being painted when this was closed").format(record.style_name)
-                offers.append(Offer(record.id, words, tr("Insert")))
+                words = tr("{} was being painted when this was closed").format(translated(record.title))
+                offers.append(Offer(record.id, words, tr("Insert"), bring_hint()))
         self.offers = tuple(offers)
 
 
@@ -250,23 +253,27 @@ def unfinished_words(state: str) -> str:
     return tr("not finished yet") if is_unfinished(state) else ""
 
 
+def bring_hint() -> str:
+    """What taking an offer of frames does."""
+    return tr("Bring its frames into this document.")
+
+
 def _offer(record: JobRecord, count: int, state: str) -> Offer:
+    title, goes_on = translated(record.title), is_unfinished(state)
     if not count:
         text = {
-            STOPPING: tr("“{}” is being stopped"),
-            wire.messages.PAUSED: tr("“{}” is paused"),
-            wire.messages.QUEUED: tr("“{}” is waiting to be painted"),
-            wire.messages.FAILED: tr("“{}” has failed"),
-        }.get(state, tr("“{}” is still being painted"))
-        words = text.format(record.style_name)
-        return Offer(record.id, words, tr("Follow"), is_unfinished=is_unfinished(state))
+            STOPPING: tr("{} is being stopped."),
+            wire.messages.PAUSED: tr("{} is paused."),
+            wire.messages.QUEUED: tr("{} is waiting to be painted."),
+            wire.messages.FAILED: tr("{} has failed."),
+        }.get(state, tr("{} is still being painted."))
+        hint = tr("Show how it stands, pause it or let it go on; its frames come in here.")
+        return Offer(record.id, text.format(title), tr("Follow"), hint, is_unfinished=goes_on)
     text = tr_n(
-        "{} frame of “{}” came while this was closed",
-        "{} frames of “{}” came while this was closed",
-        count,
+        "{} frame of {} came while this was closed", "{} frames of {} came while this was closed", count
     )
-    words = [text.format(count, record.style_name), unfinished_words(state)]
-    return Offer(record.id, " · ".join(filter(None, words)), tr("Insert"), is_unfinished=is_unfinished(state))
+    words = " · ".join(filter(None, (text.format(count, title), unfinished_words(state))))
+    return Offer(record.id, words, tr("Insert"), bring_hint(), is_unfinished=goes_on)
 
 
 def _style_names(settings: dict[str, Any]) -> str:

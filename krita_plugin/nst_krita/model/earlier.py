@@ -8,7 +8,7 @@ from .. import host
 from ..qt import is_file, local_time
 from ..settings import Settings
 from ..translation import tr_n
-from .documents import Documents, Offer, is_unfinished, unfinished_words
+from .documents import Documents, Offer, bring_hint, is_unfinished, unfinished_words
 from .history import JobRecord, record_from
 from .jobs import Job
 from .properties import Observable, Property
@@ -103,7 +103,7 @@ class Earlier(Observable):
             words = tr("Earlier, in {} ({} × {} px): {}").format(entry.name, *size, title)
         words = " · ".join([words, *self._more_of(entry)])
         unfinished = is_unfinished(self._documents.state(entry.job))
-        return Offer(entry.job, words, tr("Fetch"), title, size, unfinished)
+        return Offer(entry.job, words, tr("Fetch"), bring_hint(), title, size, unfinished)
 
     def _more_of(self, entry: Entry) -> list[str]:
         """When it was, and what the server has of it, as far as that is known."""

@@ -99,13 +99,15 @@ class JobRows(Observable):
             self.pen.stop()
 
     def name_documents(self) -> None:
-        """Let each job tell its document's name, if more than one is open."""
+        """Let each job tell its document's name, if more than one is open or that one has been closed."""
         documents = {document.id: document for document in host.open_documents()}
         for job in self.jobs:
             document = documents.get(job.document_id)
             if document is not None:
                 self._entries[job.id] = Entry.of(job, document)
-            job.document_name = document.name if document is not None and len(documents) > 1 else ""
+            is_plain = document is not None and len(documents) == 1
+            known = self._entries.get(job.id)
+            job.document_name = "" if is_plain or known is None else known.name
 
     def entry(self, job: Job) -> Entry:
         """What is remembered of it when its document is closed, or Krita."""

@@ -92,7 +92,7 @@ class Presets(Observable):
         return problem
 
     def save(self, name: str) -> str:
-        """Keep the present settings and styles as the painter's preset ``name``.
+        """Keep the present settings and styles as the painter's preset ``name``: a new one or the chosen.
 
         Returns why not, or what of them is not kept, or "".
         """
@@ -101,6 +101,8 @@ class Presets(Observable):
             return tr("A preset needs a name.")
         if any(preset.name == name for preset in self.built_in):
             return tr("“{}” comes with the plugin. Choose another name.").format(name)
+        if name != self.chosen and any(preset.name == name for preset in self.saved):
+            return self._taken(name)
         values = {option: self._options[option] for option in (*LOOK, *EFFORT)}
         made = Preset(name, values, self._styles.to_json())
         self._keep([*(preset for preset in self.saved if preset.name != name), made])
@@ -115,13 +117,16 @@ class Presets(Observable):
         if not name or name == preset.name:
             return ""
         if any(other.name == name for other in self.all):
-            return tr("There is a preset “{}” already. Choose another name.").format(name)
+            return self._taken(name)
         renamed = Preset(name, preset.values, preset.styles)
         was_chosen = self.chosen == preset.id
         self._keep([renamed if known is preset else known for known in self.saved])
         if was_chosen:
             self._choose(name)
         return ""
+
+    def _taken(self, name: str) -> str:
+        return tr("There is a preset “{}” already. Choose another name.").format(name)
 
     def delete(self, preset: Preset) -> None:
         """Forget one of the painter's; the settings stay as they are."""

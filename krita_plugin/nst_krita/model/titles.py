@@ -12,6 +12,11 @@ def title_of(styles: str, layer: str) -> str:
     return tr("{} → “{}”").format(styles, layer)
 
 
+def label_of(title: str, document: str) -> str:
+    """What the server calls that job, among those of other documents."""
+    return f"{title} ({document})"
+
+
 def styles_in(title: str) -> str:
     """The styles' part of a title made in any language."""
     return title.partition(_ARROW)[0]

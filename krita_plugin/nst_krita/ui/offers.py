@@ -32,11 +32,7 @@ class OffersView(QtWidgets.QWidget):
 
     def _question(self, offer: Offer) -> Question:
         made = Question(offer.words)
-        if offer.job:
-            what = tr("Bring its frames into this document.")
-        else:
-            what = tr("Set styles and settings as they were for the last job here.")
-        take = made.answer(offer.verb, what, lambda: self._root.take(offer))
+        take = made.answer(offer.verb, offer.hint, lambda: self._root.take(offer))
         take.setObjectName("nst_take")
         if offer.is_unfinished:
             # Without a row nothing else could, and it keeps others waiting.

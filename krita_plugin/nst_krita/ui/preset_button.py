@@ -68,7 +68,7 @@ class PresetButton(QtWidgets.QPushButton):
             update = tr("Save the changes to “{}”").format(current.name)
             menu.addAction(update, lambda *_: self._keep(current.name))
         menu.addAction(tr("Rename “{}”…").format(current.name), lambda *_: self._rename(current))
-        menu.addAction(tr("Delete “{}”").format(current.name), lambda *_: self._delete(current))
+        menu.addAction(tr("Delete “{}”…").format(current.name), lambda *_: self._delete(current))
 
     def _add(self, preset: Preset, picture: str) -> None:
         action = self._menu.add(preset.name, lambda *_: self._choose(preset), picture)
@@ -92,8 +92,23 @@ class PresetButton(QtWidgets.QPushButton):
         self._root.message = self._presets.save(name) if name else ""
 
     def _delete(self, preset: Preset) -> None:
-        self._presets.delete(preset)
-        self._root.message = ""  # which may have been about its name
+        box = QtWidgets.QMessageBox(self.window())
+        box.setObjectName("nst_delete")
+        box.setIcon(QtWidgets.QMessageBox.Icon.Question)
+        box.setWindowTitle(tr("Neural Style Transfer"))
+        box.setText(tr("Delete the preset “{}”?").format(preset.name))
+        box.setInformativeText(tr("The settings in the docker stay as they are."))
+        roles = QtWidgets.QMessageBox.ButtonRole
+        delete = box.addButton(tr("Delete"), roles.DestructiveRole)
+        delete.setObjectName("nst_delete_yes")
+        keep = box.addButton(tr("Keep it"), roles.RejectRole)
+        keep.setObjectName("nst_delete_no")
+        box.setDefaultButton(keep)
+        box.setEscapeButton(keep)
+        box.exec()
+        if box.clickedButton() is delete:
+            self._presets.delete(preset)
+            self._root.message = ""  # which may have been about its name
 
     def _rename(self, preset: Preset) -> None:
         self._root.message = self._presets.rename(preset, self._ask(tr("Rename the preset"), preset.name))
