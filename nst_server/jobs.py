@@ -98,7 +98,7 @@ class Job:
     @property
     def iteration(self) -> int:
         """How far it has got. In a new life of the server: as far as is known from the disk."""
-        known = self.progress or (self.ending.fields if self.ending else {})
+        known = {**(self.progress or {}), **(self.ending.fields if self.ending else {})}
         return int(known.get("iteration", max(self.kept_iteration, self.saved_iteration)))
 
     @property

@@ -5,6 +5,7 @@
     jobs/<job>/frames.jsonl      one line for each kept frame, in sequence
     jobs/<job>/frames/…          the pixels of those frames
     jobs/<job>/checkpoint.npz    where the worker goes on after an interruption; gone when the job has ended
+    jobs/<job>/checkpoint.before of a job paused before its first picture: where the one before it ended
     jobs/<job>/learnt.npz        its last picture, for jobs that go on from a frame of it
     jobs/<job>/end.json          the terminal message
 
@@ -189,14 +190,14 @@ class Store:
             raise ValueError(f"{kind!r} is not an ending")
         job.kept_frames = int(fields["kept_frames"])
         job.ending = Message(kind, fields)
+        if "iteration" not in fields:
+            job.kept_iteration = self._kept_iteration(job)
         return job
 
     def _revive(self, job: Job, folder: Path) -> None:
         """Make a job that has not ended ready to go on; end it where it cannot."""
         job.kept_frames = self._frames.mend(job.id)
-        if job.kept_frames:
-            with contextlib.suppress(KeyError, ValueError):  # a damaged record costs the job nothing else
-                job.kept_iteration = int(self.frame(job.id, job.kept_frames)["iteration"])
+        job.kept_iteration = self._kept_iteration(job)
         job.acknowledged = min(job.acknowledged, job.kept_frames)
         job.saved = self.checkpoint_path(job.id).exists()
         if not job.saved:
@@ -208,6 +209,12 @@ class Store:
         if job.ending is not None:
             _write_json(folder / "end.json", {"type": job.ending.type, **job.ending.fields})
             self._drop_checkpoint(job.id)
+
+    def _kept_iteration(self, job: Job) -> int:
+        """That of its latest kept frame; a damaged record costs the job nothing else."""
+        with contextlib.suppress(OSError, *_DAMAGED):
+            return int(self.frame(job.id, job.kept_frames)["iteration"])
+        return 0
 
     def _has_images(self, job: Job) -> bool:
         images = job.images.values()
@@ -282,8 +289,8 @@ class Store:
 
     def _drop_checkpoint(self, job: str) -> None:
         path = self.checkpoint_path(job)
-        for file in (path, path.with_suffix(".part")):
-            file.unlink(missing_ok=True)
+        for suffix in (".npz", ".part", ".before"):
+            path.with_suffix(suffix).unlink(missing_ok=True)
 
     def frame(self, job: str, sequence: int) -> dict[str, Any]:
         """The record of a kept frame: its header, and "file", the name of its pixels.

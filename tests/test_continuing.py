@@ -258,6 +258,7 @@ def test_only_of_another_loss_it_is_said_that_it_painted_otherwise(tmp_path, kep
         Memory().keep("a", loss_of(kept, encoder.digest, [None, None]), run(WHOLE)[-1].state, file, 0)
     going_on = Run.__new__(Run)
     going_on._memory, going_on._unsaid = Memory(), ""
+    going_on._file, going_on._min_free = tmp_path / "checkpoint.npz", 0
     going_on._reins = SimpleNamespace(params=WHOLE, notes=[])
     going_on._task = {"content": None, "mask": None, "styles": [], "style_masks": [],
                       "learnt_before": job and str(file), "continues_recoloured": recoloured}  # fmt: skip

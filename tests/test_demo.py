@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -38,3 +39,22 @@ def test_demo_leaves_what_the_readme_promises(
     assert "encoder built-in" in printed
     assert printed.startswith("china (content.png) like style.png, 5 iterations")
     assert f"3 frames in {captions[0].split(', ')[-1]} (first after" in printed
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="there is a display everywhere else")
+def test_without_a_display_nothing_is_made_and_nothing_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("NST_DATA_DIR", "NST_WEIGHTS_DIR"):
+        monkeypatch.setenv(name, str(tmp_path / "data"))  # the demo sets them: undone afterwards
+    run = ["demo", "--krita", "--out", str(tmp_path / "demo")]
+    assert main(run) == 1
+    assert "There is no display" in capsys.readouterr().err
+    assert not (tmp_path / "demo").exists()
+    earlier = tmp_path / "demo" / "frames" / "iteration-0001.png"
+    earlier.parent.mkdir(parents=True)
+    earlier.touch()
+    assert main(run) == 1
+    assert earlier.exists()

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from server_process import ServerProcess
 
 from krita_plugin import install, package, profiles, wheels
 from krita_plugin.errors import SetupError
@@ -387,6 +388,19 @@ def test_command_line_installs_tells_and_removes(home: Path, capsys: pytest.Capt
     assert tree(home) == before
     assert nst_krita("uninstall") == 0
     assert "nothing was changed" in capsys.readouterr().out
+
+
+def test_uninstalling_says_that_a_server_runs(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with ServerProcess(home, data=data_dir()) as server:
+        assert server.process is not None
+        assert nst_krita("install", "--offline") == 0
+        for _ in ("installed", "not installed any more"):
+            capsys.readouterr()
+            assert nst_krita("uninstall") == 0
+            still = f"The server (pid {server.process.pid}) still runs; end it with: nst serve --stop"
+            assert still in capsys.readouterr().out.splitlines()
+    assert nst_krita("uninstall") == 0
+    assert "still runs" not in capsys.readouterr().out
 
 
 def test_command_line_takes_a_folder_and_packs(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -211,6 +211,39 @@ def test_stopped_before_it_goes_on_it_ends_with_the_picture_of_its_checkpoint(tm
         assert max(frames) == done["iteration"]
 
 
+@pytest.mark.parametrize("damage", ["cut short", "gone"])
+@pytest.mark.parametrize("when", ["before it goes on", "on the way"])
+def test_stopped_before_it_is_as_far_as_its_frames_it_ends_with_the_last_of_them(
+    tmp_path: Path, damage: str, when: str
+) -> None:
+    with ServerProcess(tmp_path, "--device", "cpu") as server:
+        client = connect(server)
+        submit(client, "job")
+        pause_at(client, 40)
+        wait_for(checkpoint(server).exists)
+        server.stop()
+        if damage == "cut short":
+            checkpoint(server).write_bytes(checkpoint(server).read_bytes()[:-100])
+        else:
+            checkpoint(server).unlink()
+        server.start()
+        client = connect(server, "job")
+        kept = next(m for m in client.log if m.type == "accepted")["kept_frames"]
+        if when == "on the way":
+            client.send("resume", job="job")
+            assert client.expect("progress", job="job", seconds=PATIENCE)["iteration"] < 20
+        client.send("stop", job="job")
+        done, frames = finish(client, "job")
+        assert (done["reason"], done["kept_frames"], done["iteration"]) == ("stopped", kept + 1, max(frames))
+        assert done["iteration"] >= 40
+        *_, last, final = [m for m in client.log if m.type == "frame"]
+        assert {**final.fields, "sequence": kept, "final": False} == last.fields
+        client.send("status")
+        (listed,) = client.expect("status")["jobs"]
+        assert listed["iteration"] == done["iteration"]
+        assert not (server.data / "jobs/job/learnt.npz").exists(), "it is that of another picture"
+
+
 def _is_gone(pid: int) -> bool:
     try:
         os.kill(pid, 0)

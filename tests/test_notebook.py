@@ -81,6 +81,7 @@ def test_runs_from_top_to_bottom(tmp_path: Path, data_folder: Path) -> None:
         o.text for c in notebook.cells for o in c.get("outputs", ()) if o.output_type == "stream"
     )
     assert "completed after 40 iterations" in printed
+    assert "nan" not in printed
     saved = sorted((tmp_path / "out" / "walkthrough").glob("iteration-*.png"))
     assert [path.stem for path in saved] == [f"iteration-{n:04d}" for n in (1, 5, 10, 20, 40)]
     first, last = (Image.open(path) for path in (saved[0], saved[-1]))

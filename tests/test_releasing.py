@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import random
 import secrets
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 from unittest.mock import Mock
 
 import pytest
+import torch
 from server_process import RawClient, ServerProcess
 
+from nst_server.broker.dispatch import Dispatcher
+from nst_server.jobs import Job, Jobs
+from nst_server.store import Store
 from nst_server.wire.messages import Message
+from nst_server.wire.params import Params
+from nst_server.wire.pixels import Pixels, digest_of
+from nst_server.worker import loop
 from nst_server.worker.job import Run
+from nst_server.worker.loop import Worker
 from nst_server.worker.reins import Reins, Released
 
 #: Shallow layers only: the built-in encoder learns them in a fraction of a second.
@@ -289,9 +298,101 @@ def test_it_stays_where_it_could_not_go_on_or_is_told_to(commands: tuple[str, ..
     assert not told._link.kinds
 
 
+@pytest.mark.parametrize(
+    ("commands", "leaves"),
+    [
+        (("pause", "release"), True),
+        (("pause",), False),
+        (("pause", "release", "resume"), False),
+        (("pause", "release", "stop"), False),
+    ],
+)
+def test_while_it_is_prepared_it_leaves_at_once(
+    monkeypatch: pytest.MonkeyPatch, commands: tuple[str, ...], leaves: bool
+) -> None:
+    def choose(*_: Any, check: Callable[[], None], **__: Any) -> Any:
+        check()
+        return encoder
+
+    monkeypatch.setattr(loop, "choose_encoder", choose)
+    worker, told = Worker(Mock(), torch.device("cpu"), None, False), reins(*commands)
+    picture: Any = Mock()
+    encoder: Any = Mock()
+    if leaves:
+        with pytest.raises(Released):
+            worker._choose(told, [picture], [])
+    else:
+        assert worker._choose(told, [picture], []) is encoder
+
+
 def test_paused_in_its_last_iteration_it_does_not_wait() -> None:
     run, waits = Run.__new__(Run), Mock()
     run._reins = waits
     steps: Any = [SimpleNamespace(final=False), SimpleNamespace(final=True)]
     assert [step for step, _ in run._paced(iter(steps))] == steps
     assert waits.wait.call_count == 2
+
+
+class Desk:
+    """A worker in this process, with a store, that is given jobs one after another."""
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.said = root, []
+        self.jobs, self.store = Jobs(lambda change: None), Store(root)
+        self.dispatcher = Dispatcher(
+            self.jobs, self.store, cast(Any, SimpleNamespace(wants_previews=lambda job: False)), []
+        )
+        self.worker = Worker(cast(Any, self), torch.device("cpu"), None, False)
+
+    def send(self, kind: str, _chunk: bytes | None = None, **fields: Any) -> None:
+        self.said.append(Message(kind, fields))
+
+    def receive(self, _seconds: float = 0.0) -> Message | None:
+        return None
+
+    def image(self, data: bytes, width: int, height: int) -> Pixels:
+        self.store.blob_path(digest_of(data)).write_bytes(data)
+        return Pixels(digest_of(data), width, height, len(data))
+
+    def noise(self, seed: int, width: int, height: int) -> Pixels:
+        return self.image(random.Random(seed).randbytes(4 * width * height), width, height)
+
+    def paint(self, name: str, released: bool = False, **more: Any) -> list[Message]:
+        """What the worker says of the job; ``released``: it is paused from the start, and others wait."""
+        params = Params.from_header({**JOB, "iterations": 8, **more.pop("params", {})})
+        job = Job(name, params, self.noise(1, 48, 32), (self.noise(2, 40, 40),), **more)
+        self.store.frames_folder(name).mkdir(parents=True, exist_ok=True)
+        self.said = []
+        task = {**self.dispatcher._task(job), "paused": released, "release": released, "download": False}
+        self.worker._do(Message("run", {**task, "job": name}))
+        return self.said
+
+
+def frames(said: list[Message]) -> list[str]:
+    return [message["pixels"]["digest"] for message in said if message.type == "frame"]
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_released_before_its_first_picture_it_goes_on_with_what_the_earlier_job_had_learnt(
+    tmp_path: Path, lost: bool
+) -> None:
+    expected: list[str] = []
+    for folder in ("straight", "released"):
+        desk = Desk(tmp_path / folder)
+        file = desk.paint("whole")[-2]["file"]
+        start = desk.image((desk.store.frames_folder("whole") / file).read_bytes(), 48, 32)
+        more = {"start": start, "continues": "whole", "params": {"start": "image"}}
+        if folder == "straight":
+            expected = frames(desk.paint("on", **more))
+            continue
+        assert desk.paint("on", released=True, **more)[-1].type == "released"
+        kept = desk.store.checkpoint_path("on").with_suffix(".before")
+        assert kept.exists()
+        desk.paint("other", params={"optimiser": "adam"})
+        if lost:
+            kept.write_bytes(b"damaged")
+        said = desk.paint("on", **more)
+        assert said[-1]["notes"] == []
+        assert (frames(said) == expected) is not lost
+        desk.store._drop_checkpoint("on")
+        assert not kept.exists()

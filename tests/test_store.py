@@ -77,6 +77,17 @@ def test_an_ended_job_is_known_again(tmp_path: Path) -> None:
     assert again.ending == Message("done", {"reason": "completed", "job": "a", "kept_frames": 2})
 
 
+@pytest.mark.parametrize("kind", ["cancelled", "failed"])
+def test_how_far_a_job_without_a_picture_came_is_known_again(tmp_path: Path, kind: str) -> None:
+    _, jobs, job = with_frames(tmp_path, ended=False)
+    jobs.end(job, Message(kind, {}))
+    assert summary(job)["iteration"] == 10
+    (again,) = Store(tmp_path).load()
+    assert (again.state, summary(again)["iteration"]) == (kind, 10), "of the latest frame"
+    (tmp_path / "jobs/a/frames.jsonl").unlink()
+    assert [summary(job)["iteration"] for job in Store(tmp_path).load()] == [0]
+
+
 def test_the_masks_of_styles_are_known_again_and_kept(tmp_path: Path) -> None:
     store = Store(tmp_path)
     data = bytes(4)

@@ -183,14 +183,17 @@ class Dispatcher:
             "interrupted": job.interrupted,
             "stop": job.stopping,
             "kept_frames": job.kept_frames,
-            "kept_final": self._has_final(job),
+            "last_kept": self._last_kept(job),
         }
 
-    def _has_final(self, job: Job) -> bool:
+    def _last_kept(self, job: Job) -> dict[str, Any] | None:
+        """The record of the last kept frame; None where there is none, or it cannot be read."""
         try:
-            return job.kept_frames > 0 and bool(self._store.frame(job.id, job.kept_frames)["final"])
+            record = self._store.frame(job.id, job.kept_frames)
+            told = {"final": bool(record["final"]), "iteration": int(record["iteration"])}
+            return {**record, **told, "encoder": str(record["encoder"])}
         except (OSError, KeyError, ValueError):
-            return False
+            return None
 
     def _image(self, pixels: Pixels | None) -> dict[str, Any] | None:
         if pixels is None:

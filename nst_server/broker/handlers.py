@@ -246,7 +246,7 @@ class Handlers:
 
     def _stop(self, session: Session, message: Message) -> None:
         job = self._unfinished(session, message)
-        if job is not None and job.stage in (QUEUED, PREPARING) and not job.saved:
+        if job is not None and job.stage in (QUEUED, PREPARING) and not (job.saved or job.kept_frames):
             # There is no picture yet that could be kept.
             self._end(job)
         elif job is not None:

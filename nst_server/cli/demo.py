@@ -59,12 +59,14 @@ def run(arguments: argparse.Namespace) -> int:
     if "image" in params.start_shares:
         raise CliError("--start image: the demo has no image to start from.", "Use content, noise or style.")
     content, style = inputs.content_photo(arguments.content), inputs.style_painting()
-    recorder = Recorder(arguments.out, Progress())
     what = f"{arguments.content} (content.png) like style.png"
     print(f"{what}, {params.iterations} iterations, into {arguments.out}/")
     began = time.monotonic()
-    if arguments.krita:
-        done, interrupted = _in_krita(arguments, params, content, style, recorder)
+    # First of all: where there is no Krita, or no display for it, nothing is made.
+    krita = _krita(arguments, params, content, style) if arguments.krita else None
+    recorder = Recorder(arguments.out, Progress())
+    if krita is not None:
+        done, interrupted = _in_krita(arguments, krita, recorder)
     else:
         job = new_job(Path(f"demo-{arguments.content}"))
         content.save(arguments.out / "content.png")
@@ -90,14 +92,10 @@ def run(arguments: argparse.Namespace) -> int:
     return EXIT_INTERRUPTED if interrupted else EXIT_DONE
 
 
-def _in_krita(
-    arguments: argparse.Namespace,
-    params: Params,
-    content: Image.Image,
-    style: Image.Image,
-    recorder: Recorder,
-) -> tuple[Event, bool]:
-    """The same in Krita, which starts the server and the job; this process watches as a second client."""
+def _krita(
+    arguments: argparse.Namespace, params: Params, content: Image.Image, style: Image.Image
+) -> subprocess.Popen[bytes]:
+    """Krita, which starts the server and the job by itself."""
     # Imported here: the demo without Krita needs none of it.
     from krita_plugin import demo
     from krita_plugin.errors import SetupError
@@ -109,6 +107,15 @@ def _in_krita(
     except SetupError as error:
         raise CliError(str(error), error.hint, code=1) from error
     print("Krita is starting; the layers will arrive in its window.")
+    return krita
+
+
+def _in_krita(
+    arguments: argparse.Namespace, krita: subprocess.Popen[bytes], recorder: Recorder
+) -> tuple[Event, bool]:
+    """Follow the job there as a second client."""
+    from krita_plugin import demo
+
     with _client_of(krita) as client:
         job = _first_job(client, krita)
         client.attach(job)

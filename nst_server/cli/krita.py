@@ -11,6 +11,7 @@ from krita_plugin.errors import SetupError
 from krita_plugin.profiles import Profile, find_profiles
 from nst_server import __version__
 from nst_server.cli.errors import CliError
+from nst_server.wire.launch import running_server
 
 _NEXT = """\
 Now start Krita. Settings ▸ Dockers ▸ Neural Style Transfer shows the docker; Tools ▸ Scripts has it too."""
@@ -133,4 +134,7 @@ def _uninstall(args: argparse.Namespace) -> int:
         found = find_profiles(args.resources, args.kritarc)
     lines = install.uninstall(found, everywhere=args.resources is None, purge=args.purge)
     print("\n".join(lines) if lines else "The plugin is not installed; nothing was changed.")
+    server = running_server()
+    if server is not None:
+        print(f"The server (pid {server.pid}) still runs; end it with: nst serve --stop")
     return 0

@@ -8,6 +8,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +20,19 @@ from nst_server import durable
 from nst_server.engine import images
 from nst_server.engine.objective import style_shares, used_layers
 from nst_server.engine.palette import recoloured
-from nst_server.engine.pyramid import fill_transparent, fit_image, resize, resize_map
+from nst_server.engine.pyramid import fill_transparent, resize, resize_map
 from nst_server.engine.regions import Regions
 from nst_server.engine.state import State
 from nst_server.engine.stylize import Step, stylize
 from nst_server.engine.vgg import Encoder
 from nst_server.wire.messages import Message
-from nst_server.wire.pixels import Pixels, digest_of
+from nst_server.wire.pixels import Pixels
 from nst_server.wire.scales import fit_longest
 from nst_server.worker import checkpoint as checkpoints
 from nst_server.worker.checkpoint import Checkpoint, Keeper, Unreadable
-from nst_server.worker.failures import BadImage
+from nst_server.worker.inputs import Inputs
 from nst_server.worker.link import Link
-from nst_server.worker.memory import Loss, Memory, OtherLoss, loss_of
+from nst_server.worker.memory import Loss, Memory, OtherLoss, loss_of, write_last
 from nst_server.worker.reins import Leaving, Preparing, Reins
 
 #: Longest side of a preview in px: its pixels fit into one message. And the least time between two, in s.
@@ -39,6 +40,8 @@ PREVIEW_SIDE = 256
 PREVIEW_SECONDS = 0.5
 #: Less than any alpha or mask but 0, to divide by.
 TINY = 1e-6
+#: Beside the checkpoint: where the job ended that is gone on with, once paused before the first picture.
+PUT_BY = ".before"
 #: In place of an encoder's name where nothing is painted.
 NO_ENCODER = ""
 
@@ -81,6 +84,8 @@ class Run:
         self._plan: dict[str, Any] = {}
         #: Where the job stands, once it has a picture.
         self._latest: Checkpoint | None = None
+        #: Before that: writes down where the job that is gone on with has ended.
+        self._put_by: Callable[[Callable[[], None]], None] | None = None
 
     def ending(self) -> dict[str, Any]:
         """Do the job; returns the fields of ``done``.
@@ -96,16 +101,13 @@ class Run:
 
     def _painted(self) -> dict[str, Any]:
         Preparing(self._link, self._job)("reading the images", 0, 0, "")
-        content = self._picture = self._read("content", self._task["content"])
-        self._profile = _profile(self._task["content"])
-        start = self._read("start", self._task["start"]) if self._task["start"] else None
-        self._mask = self._read_mask("mask", self._task["mask"]) if self._task["mask"] else None
-        self._regions = self._read_regions()
+        inputs = Inputs(self._task, self._reins.check)
+        content = self._picture = inputs.content()
+        self._profile, start, self._mask = inputs.profile(), inputs.start(), inputs.mask()
+        self._regions = inputs.regions((self._content.width, self._content.height), self._reins.params.fit)
         if start is not None and not self._reins.params.iterations:
             return self._recoloured(start)
-        styles = [
-            self._read_style(f"styles[{index}]", style) for index, style in enumerate(self._task["styles"])
-        ]
+        styles = inputs.styles()
         described = [image["pixels"] for image in (self._task["content"], *self._task["styles"])]
         pixels = [Pixels.from_header(header).unplaced for header in described]
         encoder = self._choose(self._reins, [content, *styles], pixels)
@@ -141,10 +143,16 @@ class Run:
         )
         # What a state has learnt takes up to 512 MB: only the run keeps it, for as long as it needs it.
         del resume, earlier
+        last = None
         for step, revision in self._paced(steps):
-            self._show(step, revision, encoder.name)
-            self._stand_at(step)
+            last = self._last_kept() if step.final and self._reins.stop else None
+            if last is None:
+                self._show(step, revision, encoder.name)
+                self._stand_at(step)
         self._plan = {**self._plan, "size": list(step.state.full), "style_tile": step.state.tile}
+        if last is not None:
+            # What has been learnt is of another picture.
+            return self._done("stopped", device, last["encoder"], last["iteration"], step.memory)
         learnt = Path(self._task["learnt"]), self._min_free
         self._memory.keep(self._job, self._loss(encoder), step.state, *learnt)
         reason = "stopped" if self._reins.stop else "completed"
@@ -152,14 +160,17 @@ class Run:
 
     def _before(self, job: str | None, encoder: Encoder) -> State | None:
         """Where the job that is gone on with has ended; says so where that is of no use."""
-        reason = f"nothing is known of job {job}"
+        reason, loss = f"nothing is known of job {job}", self._loss(encoder)
+        put_by = self._file.with_suffix(PUT_BY)
         try:
-            earlier = self._memory.take(job, self._loss(encoder), Path(self._task["learnt_before"] or ""))
+            earlier = self._memory.take(job, loss, put_by, Path(self._task["learnt_before"] or ""))
         except OtherLoss:
             earlier, reason = None, f"job {job} painted otherwise"
         # One that only recoloured has nothing that could be missed.
         if job is not None and earlier is None and not self._task["continues_recoloured"]:
             self._note(f"{reason}: it went on from the picture alone")
+        if job is not None and earlier is not None:
+            self._put_by = partial(write_last, put_by, self._min_free, job, loss, earlier)
         return earlier
 
     def _note(self, note: str) -> None:
@@ -250,6 +261,7 @@ class Run:
         while step is None or not step.final:
             # Nobody knows for how long.
             self._reins.wait(lambda: self._save(self._reins.check))
+            self._put_by = None
             revision = self._reins.revision
             step = next(steps, None)
             if step is None:
@@ -313,6 +325,16 @@ class Run:
             notes.append(f"the last digits may differ, as this has changed: {', '.join(changed)}")
         return state
 
+    def _last_kept(self) -> Mapping[str, Any] | None:
+        """The last frame that an earlier process kept, the final one now; None where this one is as far."""
+        last: Mapping[str, Any] | None = self._task["last_kept"]
+        kept: int = self._task["kept_frames"]
+        if last is None or self._sequence >= kept:
+            return None
+        if not last["final"]:
+            self._link.send("frame", **{**last, "sequence": kept + 1, "final": True})
+        return last
+
     def _stand_at(self, step: Step) -> None:
         """A step has been told; go on from here if this process ends."""
         if step.final:
@@ -330,11 +352,11 @@ class Run:
 
     def _save(self, check: Callable[[], None] = lambda: None) -> bool:
         """Write down where the job stands. False where that cannot be written, which is only noted."""
-        if self._latest is None:
-            # What there is to go on from is on the disk.
-            return True
         try:
-            if self._keeper.keep(self._latest, check):
+            # Where there is neither, what there is to go on from is on the disk.
+            if self._latest is None and self._put_by is not None:
+                self._put_by(check)
+            elif self._latest is not None and self._keeper.keep(self._latest, check):
                 self._link.send("saved", job=self._job)
         except OSError as error:
             note = f"its progress could not be saved on the disk: {error.strerror}"
@@ -348,7 +370,8 @@ class Run:
         kept = self._task["kept_frames"]
         if common["final"]:
             self._sequence = max(self._sequence, kept)
-        by_earlier_process = self._task["kept_final"] if common["final"] else self._sequence < kept
+        last = self._task["last_kept"]
+        by_earlier_process = last and last["final"] if common["final"] else self._sequence < kept
         if by_earlier_process:
             # Clients may have it.
             self._sequence += 1
@@ -391,60 +414,3 @@ class Run:
         small = images.Picture(painted, None if alpha is None else resize_map(alpha, size[1], size[0]))
         pixels, data = images.to_blob(small, Pixels("0" * 64, *size, bytes=size[0] * size[1] * 4))
         self._link.send("preview", data, **common, sequence=0, kept=False, pixels=pixels.to_header())
-
-    def _read(self, field: str, image: Mapping[str, Any]) -> images.Picture:
-        self._reins.check()
-        try:
-            pixels = Pixels.from_header(image["pixels"])
-            data = _bytes_of(image["file"], pixels.digest)
-            return images.from_blob(pixels, data, _profile(image))
-        except images.ImageError as error:
-            raise BadImage(field, error) from error
-
-    def _read_style(self, field: str, image: Mapping[str, Any]) -> images.Picture:
-        style = self._read(field, image).inside
-        if style is None:
-            problem = "The style is wholly transparent."
-            raise BadImage(field, images.ImageError("", problem, "Choose one with colours in it."))
-        return style
-
-    def _read_mask(self, field: str, image: Mapping[str, Any]) -> Tensor:
-        try:
-            pixels = Pixels.from_header(image["pixels"])
-            return images.mask_from_blob(pixels, _bytes_of(image["file"], pixels.digest))
-        except images.ImageError as error:
-            raise BadImage(field, error) from error
-
-    def _read_regions(self) -> Regions | None:
-        """Where each style acts, brought to the content's size."""
-        size = (self._content.width, self._content.height)
-        masks: list[Tensor | None] = []
-        for index, image in enumerate(self._task["style_masks"]):
-            if image is None:
-                masks.append(None)
-                continue
-            field = f"style_masks[{index}]"
-            mask = self._read_mask(field, image)[None]
-            mask = fit_image(mask, size, self._reins.params.fit, torch.zeros(1, size[1], size[0]))[0]
-            if not bool((mask > 0).any()):
-                problem = "The mask has no value above 0 where the content lies."
-                raise BadImage(field, images.ImageError("", problem, "Paint it where the style acts."))
-            masks.append(mask)
-        return Regions.of(masks, size) if masks else None
-
-
-def _bytes_of(file: str, digest: str) -> bytes:
-    """A blob. Raises ImageError, with the file removed, where it is not what was sent, and OSError."""
-    path = Path(file)
-    # Another job with the same image may have found out first.
-    data = path.read_bytes() if path.exists() else b""
-    if digest_of(data) != digest:
-        # Else the next job would not be asked for it.
-        path.unlink(missing_ok=True)
-        problem = "Its bytes on the disk are not those that were sent, perhaps after a power failure."
-        raise images.ImageError("", problem, "Start the job again: the image is sent anew.")
-    return data
-
-
-def _profile(image: Mapping[str, Any]) -> bytes | None:
-    return _bytes_of(image["profile"], image["pixels"]["icc"]) if image["profile"] else None

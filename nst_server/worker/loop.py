@@ -124,7 +124,7 @@ class Worker:
             weights_path=self._weights,
             device=self._device,
             report=Preparing(self._link, reins.job),
-            check=reins.check,
+            check=reins.check_unbegun,
             note=reins.notes.append,
             fetch=fetch,
         )

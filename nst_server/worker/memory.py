@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -54,10 +54,10 @@ class Memory:
         is_large = sum(tensor.nbytes for tensor in tensors.values()) > _MOST_BYTES
         self._kept = job, loss, lasting if is_large else state
         with contextlib.suppress(OSError):
-            Keeper(file, min_free).keep(Checkpoint(job, lasting, 0, (), 0.0, {"loss": _digest(loss)}))
+            write_last(file, min_free, job, loss, lasting)
 
-    def take(self, job: str | None, loss: Loss, file: Path) -> State | None:
-        """The last state of ``job``, from ``file`` where it is not remembered; None where neither knows it.
+    def take(self, job: str | None, loss: Loss, *files: Path) -> State | None:
+        """The last state of ``job``, from one of ``files`` where it is not remembered; None if none has it.
 
         What is remembered is forgotten from here on, whoever's it is. Raises OtherLoss.
         """
@@ -68,16 +68,32 @@ class Memory:
             _, its, state = kept
             is_same = its == loss
         else:
-            try:
-                found = read(file)
-            except Unreadable:
-                return None
-            if found.job != job:
+            found = next((found for found in map(_read, files) if found and found.job == job), None)
+            if found is None:
                 return None
             state, is_same = found.state, found.plan.get("loss") == _digest(loss)
         if not is_same:
             raise OtherLoss
         return state
+
+
+def write_last(
+    file: Path,
+    min_free: int,
+    job: str,
+    loss: Loss,
+    state: State,
+    check: Callable[[], None] = lambda: None,
+) -> None:
+    """Write the last ``state`` of ``job`` for ``Memory.take``. Raises OSError, and what ``check`` raises."""
+    Keeper(file, min_free).keep(Checkpoint(job, state, 0, (), 0.0, {"loss": _digest(loss)}), check)
+
+
+def _read(file: Path) -> Checkpoint | None:
+    try:
+        return read(file)
+    except Unreadable:
+        return None
 
 
 def _digest(loss: Loss) -> str:

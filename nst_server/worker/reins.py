@@ -44,6 +44,12 @@ class Reins(Control):
         while (command := self._link.receive()) is not None:
             self._take(command)
 
+    def check_unbegun(self) -> None:
+        """``check`` while nothing is there yet to be written down. Raises Released, too."""
+        self.check()
+        if self.paused and self.release and not self.stop:
+            raise Released
+
     def wait(self, keep: Callable[[], bool] = lambda: True) -> None:
         """Return at once, or when a paused job may go on. Raises Cancelled, Leaving, Released or ServerGone.
 
