@@ -45,6 +45,7 @@ def part(plugin: None, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(host, "RedoWatch", Mock(side_effect=lambda document: Mock()))
     monkeypatch.setattr(host, "Placing", Mock(side_effect=lambda *_: Mock(is_lost=False)))
     monkeypatch.setattr(host, "AfterUndo", Mock())
+    monkeypatch.setattr(host, "EditWatch", Mock())
     monkeypatch.setattr(host, "read_annotation", lambda document: document.text)
     monkeypatch.setattr(host, "write_annotation", lambda document, text: setattr(document, "text", text))
     return lambda name: importlib.import_module(f"nst_krita.{name}")

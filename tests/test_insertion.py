@@ -195,6 +195,12 @@ def test_in_place_only_the_latest_frame_can_be_fetched(part: Any, painted: Any) 
     made.come(3)
     made.inserter.on_skipped(3)
     assert made.lists == ((), (3,))
+    made.has(2)
+    assert made.lists == ((2,), (3,)), "redone, it is older than the one that can be had"
+    made.come(4)
+    made.inserter.inserted = [4]
+    made.inserter.on_inserted(4)
+    assert made.lists == ((4,), ())
 
 
 def test_a_frame_can_have_two_layers_one_of_them_undone(painted: Any) -> None:

@@ -168,6 +168,17 @@ def test_a_job_of_an_earlier_session_tells_what_it_did(part: Any, iteration: int
     assert part("model.document_model").ended_again(saved, a_document()).words == words
 
 
+@pytest.mark.parametrize("ending", ["done", "cancelled", "failed"])
+def test_a_job_of_an_earlier_session_has_ended_as_it_had(part: Any, root: Any, ending: str) -> None:
+    document, job = part("model.root").host.current(), root.jobs[0]
+    job.left_out = ()
+    told = {"message": "", "hint": "", "field": "", **FINISHED}
+    root._handle(part("backend.wire").events.Event(ending, {"job": job.id, **told}))
+    saved = module().History.from_text(document.text).jobs[job.id]
+    assert not saved.is_open
+    assert part("model.document_model").ended_again(saved, document).state.value == ending
+
+
 @pytest.mark.parametrize(
     ("is_open", "group", "rows"), [(False, "{g}", 1), (True, "{g}", 0), (False, "{x}", 0)]
 )

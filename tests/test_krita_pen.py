@@ -91,6 +91,15 @@ def test_newer_frames_do_not_hide_the_one_that_is_painted_on(found: Result) -> N
     assert upon["next"] == ["iteration 4"], "the painter has left it"
 
 
+def test_what_is_done_to_a_frame_without_a_stroke_counts_as_painting(found: Result) -> None:
+    edits = found["editing"]
+    assert edits["a key that chooses the brush"] == edits["another size of the canvas"] == []
+    assert edits["a filter by its key"] == ["iteration 1"]
+    assert edits["cleared"] == ["iteration 1", "iteration 2"]
+    assert edits["a filter by its menu"] == ["iteration 1", "iteration 2", "iteration 3"]
+    assert edits["a dab"] == ["iteration 4"]
+
+
 def test_cancelling_takes_nothing_away_that_was_painted(found: Result) -> None:
     layers, active = found["painted_upon"]["removed"]
     (group,) = [layer for layer in layers if layer[0] == "Starry Night"]

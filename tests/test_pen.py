@@ -18,9 +18,10 @@ class Hand:
         self.document, self.known, self.now = "a", {"a"}, 0.0
         application = SimpleNamespace(allWindows=list)
         keys = SimpleNamespace(Key_Space=SPACE, Key_Return="return")
-        types = SimpleNamespace(KeyPress="key down", KeyRelease="key up")
+        types = SimpleNamespace(KeyPress="key down", KeyRelease="key up", ShortcutOverride="key")
         monkeypatch.setattr(pen, "_Type", types)
         monkeypatch.setattr(pen, "_PRESSES", ("press",))
+        monkeypatch.setattr(pen, "_RELEASES", ("release",))
         monkeypatch.setattr(pen, "_MOVES", ("move",))
         monkeypatch.setattr(pen, "QtGui", SimpleNamespace(QGuiApplication=application))
         monkeypatch.setattr(pen, "QtCore", SimpleNamespace(Qt=SimpleNamespace(Key=keys)))
@@ -36,7 +37,7 @@ class Hand:
         self.tools: frozenset[str] = frozenset()
         monkeypatch.setattr(pen, "chosen_tools", lambda: self.tools)
         self.watch = pen.PenWatch(lambda: self.now)
-        self.watch.pressed, self.watch.touched = Mock(), Mock()
+        self.watch.pressed, self.watch.touched, self.watch.acting = Mock(), Mock(), Mock()
 
     def does(self, *kinds: str) -> None:
         for kind in kinds:
@@ -108,7 +109,7 @@ def test_each_dialog_has_its_own_time_until_it_is_forgotten(hand: Hand, part: An
 
 
 def test_the_layers_that_have_strokes_are_told(hand: Hand) -> None:
-    hand.does("press", "release", "press", "move", "move")
+    hand.does("press", "move", "move", "release")
     hand.layer = SimpleNamespace(id="other", locked=lambda: False)
     hand.does("press", "move")
     hand.layer = SimpleNamespace(id="locked", locked=lambda: True)
@@ -117,3 +118,19 @@ def test_the_layers_that_have_strokes_are_told(hand: Hand) -> None:
     hand.does("press", "move")
     told = [(document.id, layer) for (document, layer), _ in hand.watch.touched.emit.call_args_list]
     assert told == [("a", "layer"), ("a", "other")]
+
+
+def test_a_dab_is_a_stroke(hand: Hand) -> None:
+    hand.does("press")
+    assert not hand.has_painted()
+    hand.does("release", "release")
+    assert hand.has_painted() and hand.watch.touched.emit.call_count == 1
+
+
+def test_what_is_no_stroke_but_may_change_the_layer_is_told(hand: Hand) -> None:
+    hand.does("press", "release")
+    assert hand.watch.acting.emit.call_count == 0, "a stroke"
+    hand.does("key", "key down", "key up")
+    hand.tools = frozenset(("ZoomTool",))
+    hand.does("press", "move", "release")
+    assert hand.watch.acting.emit.call_count == 2

@@ -12,6 +12,7 @@ import threading
 import time
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import standin
@@ -203,8 +204,10 @@ def test_without_pytorchs_own_host_the_package_index_serves(
             monkeypatch.setenv(name, "http://127.0.0.1:9")
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
         work = new_installation(standin.server_wheel(tmp_path, needs=["torch"]), cpu_only=True)
-        work.run(lambda _: None)
-    assert "download.pytorch.org cannot be reached" in work.note
+        seen: list[str] = []
+        work.run(lambda _: seen.append(work.note))
+    assert "download.pytorch.org cannot be reached" in seen[-1], "while it is at it"
+    assert ("about 6 GB" in work.note) is (sys.platform == "linux")
     assert list((tmp_path / "data" / "server").rglob("site-packages/torch.py"))
 
 
@@ -408,6 +411,13 @@ def test_an_older_server_that_still_runs_is_offered_a_restart(setup: Any) -> Non
     setup.is_remote = True
     setup.look(refused=True)
     assert setup.need is need.NOTHING
+
+
+def test_what_the_installation_notes_is_told_at_once(setup: Any) -> None:
+    setup._installation = Mock(note="No host.", cancelled=Mock(is_set=lambda: False))
+    setup._show(part("backend.uv_output").Progress("installing"))
+    assert setup.words == "installing. No host."
+    setup._installation = None
 
 
 def test_words_of_a_download() -> None:

@@ -56,6 +56,39 @@ def test_frames_that_are_still_to_become_layers_are_not_saved(ended: Any) -> Non
     assert len(written_down(ended)) == 1
 
 
+def test_a_file_without_layers_saves_no_frames(ended: Any) -> None:
+    document = ended.insertion(ended.jobs[0]).document
+    document.file = "/a.PNG"
+    ended.saved("/a.PNG")
+    assert [file for _job, _title, file, _name in written_down(ended)] == ["/a.PNG"]
+    document.file = "/a.kra"
+    ended.saved("/a.kra")
+    assert written_down(ended) == []
+
+
+@pytest.mark.parametrize("row", ["there", "put away"])
+@pytest.mark.parametrize("leaves", ["closes the document", "quits"])
+def test_who_was_not_asked_as_the_file_has_no_layers_is_offered_them(
+    ended: Any, part: Any, monkeypatch: pytest.MonkeyPatch, leaves: str, row: str
+) -> None:
+    insertion = ended.insertion(ended.jobs[0])
+    insertion.document.file = "/a.png"
+    ended.saved("/a.png")
+    if row == "put away":
+        ended.dismiss(ended.jobs[0])
+    if leaves == "quits":
+        ended.close()
+    else:
+        insertion.is_homeless = True
+        again = a_document()
+        again.id, again.file = "again", "/a.png"
+        monkeypatch.setattr(part("host"), "current", lambda: again)
+        ended.look()
+        ended.look()
+        assert ended.jobs == () and [offer.job for offer in ended.offers] == ["a"]
+    assert [file for _job, _title, file, _name in written_down(ended)] == ["/a.png"]
+
+
 def test_a_row_that_is_put_away_saves_nothing(ended: Any) -> None:
     ended.dismiss(ended.jobs[0])
     ended.look()

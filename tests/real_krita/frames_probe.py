@@ -293,6 +293,20 @@ def replacing(probe, host, pen):
     probe.trigger("edit_redo")
     yield 0.5
     found["redone"] = top_left(handle)
+    job.redo.give_up()
+    job.put_again(5)
+    yield lambda: 5 in job.skipped
+    found["older"] = [tree(handle), top_left(handle)]
+    # As with a layer that the painter has unlocked.
+    job.painted.add(job.frames.id_of(9))
+    job.put(12)
+    yield lambda: 12 in job.inserted
+    yield 0.3
+    found["painted"] = [tree(handle), len(probe.undo_texts()) - before, job.frames.inserted]
+    job.put(13)
+    yield lambda: 13 in job.inserted
+    yield 0.3
+    found["above"] = [tree(handle), len(probe.undo_texts()) - before, job.frames.inserted]
     probe.record(replacing=found)
     job.frames.close()
     yield from probe.closed(handle)

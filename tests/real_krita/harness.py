@@ -115,6 +115,7 @@ class Profile:
             "docker.py",
             "inserting.py",
             "animating.py",
+            "editing.py",
             "blending.py",
             "hiding.py",
             "redoing.py",

@@ -122,7 +122,7 @@ def painted_beneath(probe, host, pen, panel):
 
 
 def painted_elsewhere(probe, host, pen, panel):
-    """A drag in a docker, a stroke on another document, a click on the canvas; strokes on several layers."""
+    """A drag in a docker, a stroke on another document, a dab; strokes on several layers."""
     handle = yield from layered(probe)
     job = Job(host, pen)
     begun = job.frames._begun
@@ -132,13 +132,20 @@ def painted_elsewhere(probe, host, pen, panel):
     yield from stroke(probe, pen)
     found["other"] = [pen.has_painted(host.current(), begun), pen.has_painted(job.document, begun)]
     yield from probe.closed(other)
-    probe.click(probe.canvas())
-    yield 0.5
-    found["click"] = pen.has_painted(job.document, begun)
     job.put(1)
     yield job.has(1)
     yield 0.3
     found["no_stroke"] = visible(handle)
+    job.frames.remove()
+    yield 0.5
+    job = Job(host, pen)
+    probe.click(probe.canvas())
+    yield lambda: pen.has_painted(job.document, job.frames._begun)
+    yield pen.is_calm
+    job.put(1)
+    yield job.has(1)
+    yield 0.3
+    found["dab"] = [pen.has_painted(job.document, job.frames._begun), visible(handle)]
     job.frames.remove()
     yield 0.5
     above = handle.rootNode().childNodes()[1]

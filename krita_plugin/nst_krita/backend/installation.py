@@ -237,9 +237,12 @@ class Installation:
         code, lines = self._uv([*words, *backend], "downloading")
         if code != 0 and backend and host_of(lines) == TORCH_HOST:
             note = tr("{} cannot be reached; PyTorch comes from the package index instead.")
-            self.note = note.format(TORCH_HOST)
             if sys.platform == "linux":
                 self._check_space(LARGE)
+                note = tr(
+                    "{} cannot be reached; PyTorch comes from the package index, for NVIDIA, about 6 GB."
+                )
+            self.note = note.format(TORCH_HOST)
             code, lines = self._uv(words, "downloading")
         if code != 0:
             raise SetupFailed(reason_of(lines))

@@ -12,6 +12,7 @@ from .annotations import MAX_BYTES as MAX_ANNOTATION
 from .annotations import MAX_MASK_BYTES, read_annotation, read_mask, write_annotation, write_masks
 from .colour import must_have_colour
 from .document import Colours, Document, KritaDocument, StyleChoice, current, open_documents, styles
+from .edits import EditWatch
 from .errors import HostError
 from .frame_group import Frame
 from .frames import ANIMATED, CLOSED, CONVERTED, DELETED, MAX_STEPS, FrameInserter
@@ -35,6 +36,7 @@ __all__ = [
     "Colours",
     "Content",
     "Document",
+    "EditWatch",
     "Frame",
     "FrameInserter",
     "HostError",

@@ -35,7 +35,8 @@ class FrameGroup:
     ids of layers that the painter has made strokes on.
     The group blends with what lies beneath as ``source`` does: with its mode and opacity, and clipped if
     that inherits alpha.
-    With ``replace`` there is one layer, locked, whose pixels change without undo steps; with ``locked`` all
+    With ``replace`` there is one layer, locked, whose pixels change without undo steps, and another above it
+    once the painter has unlocked and painted it; with ``locked`` all
     are. ``group_id`` and ``layers`` (layer id → key) are those of an earlier session, if there was one.
     ``id``: the group's, "" before the first frame. ``steps``: of undo that were taken. What is done here is
     done at once: nobody asks whether the painter is at work.
@@ -79,6 +80,12 @@ class FrameGroup:
     def is_there(self) -> bool:
         """Whether more frames can go in; not while the painter has undone or deleted it."""
         return bool(self.nodes()) if self._replace else self.node() is not None
+
+    @property
+    def takes_in_place(self) -> bool:
+        """Whether the next frame takes the place of one that is there."""
+        nodes = self.nodes() if self._replace else []
+        return bool(nodes) and id_of(nodes[-1]) not in self._painted()
 
     def node(self) -> Any | None:
         """The group in the document; None while it is not there."""
@@ -199,7 +206,7 @@ class FrameGroup:
         if not self.id:
             return self._begin(frame, aside)
         self.look(may_show=True)
-        return self._refill(frame) if self._replace else self._append(frame)
+        return self._refill(frame) if self.takes_in_place else self._append(frame)
 
     def remove(self) -> None:
         """Take the group out of the document, as one undo step; but nothing that the painter has painted.

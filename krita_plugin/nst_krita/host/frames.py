@@ -181,8 +181,7 @@ class FrameInserter(QtCore.QObject):
     @property
     def keeps_redo(self) -> bool:
         """Whether frames, or their animation, wait, as they would take away what the painter can redo."""
-        is_in_place = self._replace and bool(self._group.id)
-        waits = self._tries_left > 0 or (self.pending > 0 and not is_in_place)
+        waits = self._tries_left > 0 or (self.pending > 0 and not self._group.takes_in_place)
         return waits and self._redo.is_at_stake
 
     @property
@@ -377,7 +376,8 @@ class FrameInserter(QtCore.QObject):
     def _next_frame(self) -> Frame | None:
         while self._queue:
             frame = self._queue.popleft()
-            outdated = self._replace and self._queue
+            latest = max(self._group.keys, default=frame.key)
+            outdated = self._replace and (self._queue or frame.key < latest)
             # In place there is one step in all, and the last of the others is kept for the final frame.
             is_capped = not self._replace and not frame.final
             if outdated or (is_capped and self._group.steps >= self._max_steps - 1):

@@ -53,6 +53,8 @@ class PenWatch(QtCore.QObject):
     pressed = Signal()
     #: A stroke begins on a layer: its Document and the layer's id.
     touched = Signal(object, str)
+    #: Something is done that is no stroke but may change the active layer; Krita is yet to hear of it.
+    acting = Signal()
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
@@ -98,19 +100,14 @@ class PenWatch(QtCore.QObject):
             self._note_press(event)
         elif kind in _RELEASES:
             self._down, self._last = False, self._clock()
+            self._note_stroke()  # a dab, or a fill
+        elif kind == _Type.ShortcutOverride:  # of a shortcut no window hears more, except that it is let go
+            self.acting.emit()
         elif kind in (_Type.KeyPress, _Type.KeyRelease):
             self._note_key(event, kind == _Type.KeyPress)
         elif self._down and kind in _MOVES:
             self._last = self._clock()
-            if self._begins_stroke:  # and by now the document that was touched is the one in front
-                self._begins_stroke = False
-                document = current()
-                if document.id not in self._painted:
-                    self._painted = {name: at for name, at in self._painted.items() if is_known(name)}
-                self._painted[document.id] = self._last
-                active = document.active
-                if active is not None and not active.locked():
-                    self.touched.emit(document, id_of(active))
+            self._note_stroke()
         return False
 
     def has_painted(self, document: Document, since: float) -> bool:
@@ -154,6 +151,8 @@ class PenWatch(QtCore.QObject):
         is_on_canvas = _is_canvas(widget) and not self._moves_canvas
         tools = chosen_tools()
         self._begins_stroke = is_on_canvas and (not tools or any(map(_paints, tools)))
+        if not self._begins_stroke:
+            self.acting.emit()
         if tools.isdisjoint(IN_STEPS):
             return
         if is_on_canvas:
@@ -161,6 +160,18 @@ class PenWatch(QtCore.QObject):
             self._unfinished.press(tools, (place.x(), place.y()), self._last, _undo_words())
         elif _is_among_options(widget):
             self._unfinished.change_options(tools, _undo_words())
+
+    def _note_stroke(self) -> None:
+        if not self._begins_stroke:
+            return
+        self._begins_stroke = False
+        document = current()  # by now the one that was touched
+        if document.id not in self._painted:
+            self._painted = {name: at for name, at in self._painted.items() if is_known(name)}
+        self._painted[document.id] = self._last
+        active = document.active
+        if active is not None and not active.locked():
+            self.touched.emit(document, id_of(active))
 
     def _note_key(self, key: QtGui.QKeyEvent, is_down: bool) -> None:
         self._last = self._clock()

@@ -150,7 +150,7 @@ def ended_again(record: JobRecord, document: host.Document) -> Job:
     job.left_out = ()
     job.iteration = max(job.frames.values(), default=0)
     job.words = _painted_earlier(job.iteration)
-    job.state, job.is_folded = JobState.DONE, True
+    job.state, job.is_folded = JobState(record.ending) if record.ending else JobState.DONE, True
     return job
 
 

@@ -8,7 +8,7 @@ from .. import host
 from ..backend import wire
 from ..backend.network import Network
 from ..translation import tr_n
-from .history import History, JobRecord
+from .history import UNFINISHED, History, JobRecord
 from .options import HAVE_ALL
 from .properties import Observable, Property
 from .styles import file_name
@@ -88,6 +88,13 @@ class Documents(Observable):
         """Whether there may be more of a job that has made frames in it."""
         return any(record.is_open and record.frames for record in self.history(document).jobs.values())
 
+    def is_untouched(self, document: host.Document, layer: str) -> bool:
+        """Whether that layer is a frame, of a job that may go on, that the painter has not painted on."""
+        record = self.history(document).of_layer(layer)
+        return (
+            record is not None and record.is_open and layer in record.frames and layer not in record.painted
+        )
+
     def note_stroke(self, document: host.Document, layer: str) -> None:
         """Remember at once that the painter has painted on that layer, if it is a frame: the document may be
         saved next."""
@@ -100,12 +107,12 @@ class Documents(Observable):
         """Keep these selections, by name, with the document; those that no job of it names go."""
         host.write_masks(document, masks, self.history(document).masks)
 
-    def end(self, job: str) -> None:
-        """No frame of that job will come any more, or none is wanted."""
+    def end(self, job: str, state: str = "") -> None:
+        """No frame of that job will come any more, or none is wanted. ``state``: in which it has ended."""
         for document, history in list(self._known.values()):
             record = history.jobs.get(job)
             if record is not None and record.is_open:
-                record.is_open = False
+                record.is_open, record.ending = False, state if state in UNFINISHED else ""
                 self.write(document)
         self._refresh()
 
@@ -196,14 +203,15 @@ class Documents(Observable):
             self._asked.add(event.job)
 
     def _drop_complete(self, job: str) -> None:
-        if self._states[job] == wire.messages.CANCELLED and not self._kept[job]:
-            self.end(job)
+        state = self._states[job]
+        if state == wire.messages.CANCELLED and not self._kept[job]:
+            self.end(job, state)
             self.drop(job)
         for _document, history in list(self._known.values()):
             record = history.jobs.get(job)
             kept = self._kept[job]
             if record is not None and any(kept.values()) and not _missing(record, kept):
-                self.end(job)
+                self.end(job, state)
 
     def _waiting(self) -> list[JobRecord]:
         """Jobs of the document in view whose frames may have come while it was closed."""

@@ -72,7 +72,7 @@ class Earlier(Observable):
 
     def add(self, entry: Entry) -> None:
         """Offer that job."""
-        self._entries = (*self._entries, entry)
+        self._entries = (*(known for known in self._entries if known.job != entry.job), entry)
         self._show()
 
     def forget(self, job: str) -> None:

@@ -8,8 +8,9 @@ Its form in the document (JSON)::
     REGION    {"layer": its id, "name", "colour": where it has this one} or, of a selection,
               {"layer": "", "name": "", "mask": name of the document's annotation that holds it}
     JOB       {"id", "title", "style", "layers", "source", "begun", "open", "group", "settings": SETTINGS,
-               "changes": {revision: live parameters}, "seen": [sequences], "painted": [layer ids],
-               "frames": {layer id: [sequence, iteration, revision]}}    sequence 0: their animation
+               "ending": "", "changes": {revision: live parameters}, "seen": [sequences],
+               "painted": [layer ids], "frames": {layer id: [sequence, iteration, revision]}}
+                                                                       sequence 0: their animation
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ MAX_UNUSED = 32
 MAX_SEQUENCE = 10_000
 #: The server counts from 1; this stands for the animated layer that holds them all.
 ALL_FRAMES = 0
+#: Endings of jobs that have not come to what they were to paint.
+UNFINISHED = (wire.messages.CANCELLED, wire.messages.FAILED)
 #: What reading a stranger's JSON raises where it is not what it should be.
 _DAMAGED = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
 
@@ -50,7 +53,8 @@ class JobRecord:
 
     ``painted``: ids of frames that the painter has made strokes on.
     ``settings``: as of Start; ``changes``: what the sliders changed since, all of it, by revision.
-    ``is_open``: whether frames may still come. ``begun``: when it was, in seconds since 1970; 0: not known.
+    ``is_open``: whether frames may still come; ``ending``: "cancelled" or "failed", where that is why not.
+    ``begun``: when it was, in seconds since 1970; 0: not known.
     """
 
     id: str
@@ -66,10 +70,11 @@ class JobRecord:
     painted: list[str] = field(default_factory=list)
     is_open: bool = True
     begun: int = 0
+    ending: str = ""
 
     def anew(self) -> JobRecord:
         """The same job for a document that has none of its layers."""
-        none = {"group": "", "frames": {}, "seen": [], "painted": []}
+        none = {"group": "", "frames": {}, "seen": [], "painted": [], "ending": ""}
         return replace(self, changes=dict(self.changes), is_open=True, **none)
 
     def has_made(self, layer: str) -> bool:
@@ -129,6 +134,7 @@ class JobRecord:
             "source": self.source,
             "begun": self.begun,
             "open": self.is_open,
+            "ending": self.ending,
             "group": self.group,
             "settings": self.settings,
             "changes": {str(revision): values for revision, values in self.changes.items()},
@@ -156,6 +162,7 @@ class JobRecord:
             # Earlier versions did not write these.
             painted=[layer for layer in frames if layer in value.get("painted", ())],
             begun=_count(value.get("begun", 0), 2**53),
+            ending=ending if (ending := value.get("ending", "")) in UNFINISHED else "",
         )
 
 

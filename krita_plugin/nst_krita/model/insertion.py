@@ -43,8 +43,10 @@ class Insertion:
         record: JobRecord,
         write: Callable[[], None],
         groups: Callable[[], Collection[str]] = tuple,
+        look_at_edits: Callable[[], None] = lambda: None,
     ) -> None:
-        """``groups``: ids of the groups and animations of frames that the document has."""
+        """``groups``: ids of the groups and animations of frames that the document has; ``look_at_edits``:
+        lets ``record`` know of all frames that the painter has painted on."""
         self._job, self.document, self._above = job, document, above
         self.record = record
         self._pen, self._network = pen, network
@@ -57,7 +59,7 @@ class Insertion:
         self._held: dict[int, int] = {}  # sequence → bytes, of those that there was no room for
         self._final: int | None = None  # its sequence, once it has come
         self._begun = time.monotonic()  # strokes since then are not to be covered
-        self._groups, self._redo = groups, host.RedoWatch(document)
+        self._groups, self._look_at_edits, self._redo = groups, look_at_edits, host.RedoWatch(document)
         self._placing = host.Placing(document, record.source)
         self._after_undo = host.AfterUndo(document, record.has_made, pen, self._look_soon)
         if not job.has_ended:
@@ -212,6 +214,10 @@ class Insertion:
         self._after_undo.stop()
         self._drop_all()
 
+    def _painted(self) -> Collection[str]:
+        self._look_at_edits()
+        return self.record.painted
+
     def _open(self) -> host.FrameInserter:
         return host.FrameInserter(
             self.document,
@@ -224,7 +230,7 @@ class Insertion:
             begun=self._begun,
             redo=self._redo,
             placing=self._placing,
-            painted=lambda: self.record.painted,
+            painted=self._painted,
             others=self._groups,
             colours=self._colours,
             locked=self._job.locks,
@@ -310,7 +316,10 @@ class Insertion:
         is_taken = inserter.gone in (None, host.DELETED) and (job.layers.has_all or not there)
         lost = lost - there if is_taken else set()
         job.undone = (job.undone | lost) - there
-        job.left_out = tuple(sorted((lost | set(job.left_out)) - there))
+        left_out = (lost | set(job.left_out)) - there
+        if there and not job.layers.has_all:  # in place, older frames are not missed
+            left_out = {sequence for sequence in left_out if sequence > max(there)}
+        job.left_out = tuple(sorted(left_out))
         job.inserted = tuple(sorted(there))
         job.is_shown = inserter.is_shown or not there
         self._tell()

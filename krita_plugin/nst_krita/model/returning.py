@@ -113,6 +113,7 @@ class Returning:
     def retire(self) -> None:
         """See which jobs have lost their document: their frames are offered elsewhere. The row of one that
         still runs stays, to hold and to end it."""
+        lost = self._unsaved.lost()
         for job in self._rows.jobs:
             if not self._rows.is_homeless(job) or job not in self._rows.jobs:
                 continue
@@ -127,13 +128,16 @@ class Returning:
             job.is_homeless = True
             if job.has_ended:
                 self._rows.dismiss(job)
+        for entry in lost:
+            self.earlier.add(entry)
         self.remember()
 
     def remember(self, is_quitting: bool = False) -> None:
         """Write down the jobs that can be had in a later session: while Krita may crash, those as well whose
-        frames are in its memory alone. Whoever quits has been asked whether to save them."""
+        frames are in its memory alone. Whoever quits has been asked whether to save them, but not where a
+        file without layers counts as saved."""
         self._unsaved.look()
-        unsaved = [] if is_quitting else self._unsaved.ended()
+        unsaved = self._unsaved.ended(only_flat=is_quitting)
         self.earlier.keep([*unsaved, *self._rows.open_ended])
 
     def saved(self, file: str) -> None:

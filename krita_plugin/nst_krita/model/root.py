@@ -65,7 +65,9 @@ class Root(Observable):
         self.documents = Documents(self._network)
         self.rows = JobRows(self.documents)
         rows = self.rows
+        self._edits = host.EditWatch(rows.pen, self.documents.is_untouched)
         rows.pen.touched.connect(self.documents.note_stroke)
+        self._edits.changed.connect(self.documents.note_stroke)
         self._live = LiveChanges(
             self.options,
             self.styles,
@@ -355,7 +357,7 @@ class Root(Observable):
         insertion = self.insertion(job) if job in self.jobs else None
         is_complete = not job.owes_frames and not job.is_lost
         if insertion is not None and not insertion.pending and not insertion.is_homeless and is_complete:
-            self.documents.end(job.id)
+            self.documents.end(job.id, job.state.value)
         self._returning.retire()
 
     def _refused(self, job: Job, event: Any) -> None:
@@ -386,7 +388,8 @@ class Root(Observable):
         def groups() -> list[str]:
             return self.documents.history(document).groups
 
-        return Insertion(job, document, above, self.rows.pen, self._network, record, write, groups)
+        pen, look_at_edits = self.rows.pen, self._edits.look
+        return Insertion(job, document, above, pen, self._network, record, write, groups, look_at_edits)
 
     # Live changes, and what is remembered.
 

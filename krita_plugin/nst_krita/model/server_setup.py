@@ -214,7 +214,7 @@ class ServerSetup(Observable):
         begin, end = _SPANS[progress.stage]
         part = progress.done / progress.total if progress.total else 0.0
         self.fraction = max(self.fraction, begin + part * (end - begin))
-        self.words = stage_words(progress)
+        self.words = ". ".join(filter(None, (stage_words(progress), self._installation.note)))
 
     def _ended(self, device: str, cancelled: bool, problem: str, untold: bool, note: str) -> None:
         self._installation = self._thread = None
