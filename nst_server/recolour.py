@@ -30,7 +30,7 @@ def recolour(
     with torch.no_grad():
         made = recoloured(
             picture.filled,
-            resize(original.filled, size),
+            resize(original.filled, size, weight),
             keep_colours,
             luminance_space,
             picture.alpha,

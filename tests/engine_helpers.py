@@ -29,7 +29,7 @@ class TinyEncoder(torch.nn.Module):
             inputs = outputs
         self.passes = 0
 
-    def features(self, image, layers, check=lambda: None):
+    def features(self, image, layers, check=lambda: None, alpha=None):
         self.passes += 1
         x = image * 4 - 2
         found = {}

@@ -24,6 +24,7 @@ from nst_server.bench.robustness import GRAIN_FLOOR, GRAIN_RATIO, Outcome, exami
 from nst_server.cli import main
 from nst_server.device import threads
 from nst_server.wire.params import DEFAULTS, FIELDS, Params
+from nst_server.wire.scales import check_layers
 
 
 @settings(max_examples=8, deadline=None, derandomize=True)
@@ -46,6 +47,8 @@ def test_rounds_draw_every_parameter() -> None:
     assert {1, 2, 3} == {len(case.styles) for case in drawn}
     assert any(case.regions() for case in drawn)
     assert any(min(case.size) == 1 for case in drawn)
+    for case in drawn:
+        check_layers(case.params)  # no server would take other ones
 
 
 def test_a_parameter_of_a_new_kind_is_not_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:

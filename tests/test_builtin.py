@@ -45,7 +45,7 @@ def test_layers_of_the_smaller_picture_pull_at_the_whole(encoder):
         slope = (loss(x + 1e-8 * v).total - loss(x - 1e-8 * v).total) / 2e-8  # no kinks between
         assert float((loss(x).gradient * v).sum()) == pytest.approx(slope, rel=1e-3)
     need = bytes_per_pixel(encoder, ["conv2_1", "conv2_1@2"], torch.device("cpu"))
-    assert 1.1 < need / bytes_per_pixel(encoder, ["conv2_1"], torch.device("cpu")) < 1.5
+    assert 1.05 < need / bytes_per_pixel(encoder, ["conv2_1"], torch.device("cpu")) < 1.5
 
 
 def test_it_has_vggs_shape_down_to_the_deepest_layer(encoder):

@@ -43,6 +43,8 @@ def picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
         (["--device", "foo"], "--device: 'foo' is none.", "Choose auto, cpu, "),
         (["--scale-iterations", "9,9"], "--scale-iterations: has 2 numbers", "smaller --scale-step."),
         (["--scale-iterations", "9", "--iterations", "8"], "--scale-iterations: add up", "Leave --iter"),
+        (["--style-weights", "1,2"], "--style-weights: Numbers given: 2. Styles: 1.", "Give one number for"),
+        (["--style-layers", "conv3_1@2"], "--style-layers: none of them looks at", "such as conv1_1."),
         (["--weights", "PICTURE", "--encoder", "built-in"], "--weights: the built-in encoder reads", "Leave"),
         (["CLEAR"], "style: ", "Choose one with colours in it."),
     ],
@@ -84,6 +86,59 @@ def test_frames_that_no_iteration_reaches_are_told(
         main(["stylize", picture, picture, "-o", picture.replace("picture", "out"), "--iterations", "3",
               "--frames", frames])  # fmt: skip
     assert (f"--frames {frames} names none of 3 iterations" in capsys.readouterr().err) == told
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (
+            "--averaging 0.9 --learning-rate 0.1",
+            "--learning-rate, --averaging change nothing without --optimiser",
+        ),
+        ("--averaging 0.9 --optimiser adam", ""),
+        (
+            "--luminance-space lab --keep-colours moments",
+            "--luminance-space changes nothing without --keep-col",
+        ),
+        ("--luminance-space lab --keep-colours luminance", ""),
+        ("--scale-step 1.5 --no-coarse-to-fine", "--scale-step changes nothing with --no-coarse-to-fine."),
+        ("--no-coarse-to-fine", ""),
+        (
+            "--scale-step 1.5 --start PICTURE",
+            "--scale-step changes nothing where at least half of the start is",
+        ),
+        ("--scale-step 1.5 --start PICTURE:1+noise:2", ""),
+        ("--scale-step 1.5 --start PICTURE --continues job", ""),
+        (
+            "--fit stretch --mask PICTURE",
+            "--fit changes nothing without --style-masks or a start from an image",
+        ),
+        ("--fit stretch --style-masks PICTURE", ""),
+        ("--fit stretch --start style", ""),
+        ("--style-weights 3", "--style-weights changes nothing with one style."),
+        (
+            "--iterations 0 --keep-colours moments --start PICTURE --optimiser adam --seed 3",
+            "--optimiser, --seed change nothing in 0 iterations.",
+        ),
+        ("--iterations 0 --keep-colours luminance --luminance-space lab --start PICTURE --fit cover", ""),
+    ],
+)
+def test_options_that_change_nothing_are_told(
+    picture: str, capsys: pytest.CaptureFixture[str], options: str, told: str
+) -> None:
+    given = options.replace("PICTURE", picture).split()
+    with pytest.raises(AssertionError, match="a server is started"):
+        main(["stylize", picture, picture, "-o", picture.replace("picture", "out"), *given])
+    notes = [line for line in capsys.readouterr().err.splitlines() if line.startswith("note: ")]
+    assert len(notes) == bool(told) and "".join(notes).startswith(f"note: {told}" if told else "")
+
+
+def test_recolouring_says_which_option_changes_nothing(
+    picture: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["recolour", picture, "--content", picture, "-o", picture.replace("picture", "out")]
+    assert main([*command, "--keep-colours", "moments", "--luminance-space", "lab"]) == 0
+    assert "--luminance-space changes nothing" in capsys.readouterr().err
 
 
 def test_recolouring_that_changes_nothing_is_refused(

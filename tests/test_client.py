@@ -147,6 +147,9 @@ def test_rejection_names_the_field(client: Client) -> None:
     ending = list(client.follow("wrong"))[-1]
     assert (ending.type, ending["field"]) == ("rejected", "params.style_weights")
     assert ending["hint"]
+    client.submit("small", Params(style_layers={"conv3_1@2": 1.0}), picture(8, 8), [picture(8, 8)])
+    ending = list(client.follow("small"))[-1]
+    assert (ending.type, ending["field"]) == ("rejected", "params.style_layers")
 
 
 @pytest.mark.parametrize("is_connected", [True, False])

@@ -334,3 +334,17 @@ def test_a_style_is_read_without_its_frame_and_what_is_transparent():
     ring[1:-1, 1:-1] = 0
     assert Picture(rgb, ring).inside.rgb.equal(rgb), "nor where only the frame can be seen"
     assert Picture(rgb, 0 * ring).inside is None
+
+
+def test_a_partly_transparent_picture_is_brought_to_a_size_by_its_alpha():
+    columns = torch.arange(8) % 2 == 0
+    rgb = torch.where(columns, torch.tensor([1.0, 0.0, 0.0])[:, None, None], torch.tensor(0.5)).expand(
+        3, 8, 8
+    )
+    alpha = torch.where(columns, 1.0, 0.15).expand(8, 8)
+    small = Picture(rgb, alpha, torch.where(columns, 1.0, 4.0).expand(8, 8)).fitted(
+        (4, 4), "stretch", torch.zeros(3, 4, 4)
+    )
+    assert torch.allclose(small.rgb.mean((1, 2)), torch.tensor([0.935, 0.065, 0.065]), atol=0.01)
+    assert abs(float(small.alpha.mean()) - 0.575) < 0.01
+    assert float(small.gain.max()) < 1.2, "brightness counts by it too"

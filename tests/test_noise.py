@@ -105,3 +105,13 @@ def test_grain_has_no_seam_where_it_repeats():
     steps = (grain[:, :, 1:] - grain[:, :, :-1]).square().mean((0, 1))
     assert float(steps[1023]) < float(steps.mean() + 4 * steps.std())
     assert grain[:, :, 1024:].equal(grain[:, :, :76])
+
+
+def test_what_is_hardly_seen_of_a_style_makes_little_grain():
+    columns = torch.arange(64) % 4 == 0
+    style = torch.where(columns, 1.0, 0.3).expand(3, 64, 64)
+    alpha = torch.where(columns, 0.13, 1.0).expand(64, 64)
+    opaque, faint = (
+        float(random_grain([style], [1.0], (64, 64), (32, 32), 0, [weight]).std()) for weight in (None, alpha)
+    )
+    assert faint < 0.3 * opaque

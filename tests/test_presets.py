@@ -306,7 +306,7 @@ def a_forecast(options: Any) -> Any:
 
 def test_no_figure_before_there_is_one(clock: Clock) -> None:
     options = part("model.options").Options()
-    forecast, unknown = a_forecast(options), "up to 57 MB · time not known yet"
+    forecast, unknown = a_forecast(options), "up to 92 MB · time not known yet"
     assert forecast.expect(0, 0).words == "", "no document"
     assert forecast.expect(200, 100).words == unknown, "memory can be told at once"
     run_job(forecast, clock, seconds=20, reason="stopped")
@@ -371,7 +371,7 @@ def test_one_hears_that_a_picture_does_not_fit_into_this_computer(
 ) -> None:
     options, connection = part("model.options").Options(), part("model.connection").Connection()
     forecast = part("model.forecast").Forecast(part("settings").Settings(), options, connection)
-    monkeypatch.setattr(part("model.forecast"), "_machine_memory", lambda: 3_000_000_000)
+    monkeypatch.setattr(part("model.forecast"), "_machine_memory", lambda: 4_800_000_000)
     connection.device = "CPU, 2 threads"
     assert forecast.expect(1000, 900).advice == ""
     assert "painted smaller" in forecast.expect(1100, 1000).advice
@@ -389,7 +389,7 @@ def test_a_large_picture_on_a_processor_had_better_begin_with_a_draft(clock: Clo
     assert forecast.expect(1000, 1500).advice == ""
     assert "long on a processor" in forecast.expect(2000, 3000).advice
     options.spend("draft")
-    assert forecast.expect(2000, 3000) == ("up to 500 MB · time not known yet", "")
+    assert forecast.expect(2000, 3000) == ("up to 800 MB · time not known yet", "")
 
 
 def test_damaged_measurements_are_passed_over(clock: Clock) -> None:

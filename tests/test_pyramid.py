@@ -1,5 +1,7 @@
 """Images brought from one size to another."""
 
+import math
+
 import pytest
 import torch
 from engine_helpers import picture
@@ -83,3 +85,54 @@ def test_hidden_colours_are_replaced_by_those_around():
 def test_a_wholly_hidden_image_becomes_grey():
     grey = torch.full((3, 7, 9), 0.5)
     torch.testing.assert_close(fill_transparent(picture(9, 7), torch.zeros(7, 9)), grey)
+
+
+def colours_at(image, opacity):
+    """Opaque columns of the first of two colours, and those between with the other and ``opacity``."""
+    first, second = (torch.tensor(colour)[:, None, None] for colour in image)
+    columns = torch.arange(32) % 2 == 0
+    return torch.where(columns, first, second).expand(3, 24, 32).contiguous(), torch.where(
+        columns, 1.0, opacity
+    ).expand(24, 32)
+
+
+@pytest.mark.parametrize("fit", [None, "stretch", "cover", "contain"])
+def test_pixels_count_by_their_alpha(fit):
+    image, alpha = colours_at(((1.0, 0.0, 0.0), (0.0, 1.0, 0.0)), 0.15)
+    size = (16, 12) if fit != "cover" else (16, 8)
+    small = resize(image, size, alpha)
+    if fit:
+        small = fit_image(image, size, fit, torch.zeros(3, size[1], size[0]), alpha)
+    shares = small.mean((1, 2))
+    assert torch.allclose(shares, torch.tensor([0.87, 0.13, 0.0]), atol=0.01), shares
+
+
+@pytest.mark.parametrize("size", [(20, 13), (61, 45), (17, 40)])
+def test_where_alpha_is_even_it_changes_nothing(size):
+    image = picture(40, 32, smooth=1)
+    assert resize(image, size, torch.ones(32, 40)).equal(resize(image, size))
+    torch.testing.assert_close(resize(image, size, torch.full((32, 40), 0.2)), resize(image, size))
+
+
+@pytest.mark.parametrize("size", [(24, 24), (31, 50), (96, 96), (131, 100)])
+def test_what_is_hardly_seen_does_not_colour_what_is_beside_it(size):
+    """An opaque plain beside a white that is nearly transparent: no fringe on the plain, and no ringing."""
+    image = torch.full((3, 48, 48), 0.3)
+    image[:, :, 25:] = 1.0
+    alpha = torch.where(torch.arange(48) < 25, 1.0, 0.004).expand(48, 48)
+    brought = resize(image, size, alpha)
+    seen = math.ceil(25 * size[0] / 48)
+    assert float((brought[:, :, :seen] - 0.3).abs().max()) < 0.02
+    assert float((resize(image, size)[:, :, :seen] - 0.3).abs().max()) > 0.04
+    # Further out, the white is all that there is.
+    assert float((brought[:, :, -size[0] // 4 :] - 1).abs().max()) < 0.02
+
+
+def test_beside_many_weights_no_colour_leaves_the_range_of_its_surroundings():
+    generator = torch.Generator().manual_seed(4)
+    alpha = torch.rand(64, 64, generator=generator) ** 6
+    alpha[torch.rand(64, 64, generator=generator) < 0.5] = 0
+    image = 0.4 + 0.2 * torch.rand(3, 64, 64, generator=generator)
+    for size in ((32, 32), (23, 40), (64, 90), (130, 130)):
+        brought = resize(image, size, alpha)
+        assert float(brought.min()) > 0.3 and float(brought.max()) < 0.7

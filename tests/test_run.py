@@ -71,10 +71,10 @@ def test_deterministic_asks_nobody_how_much_memory_is_free(monkeypatch):
     assert (final.state.full, final.state.tile) == ((40, 32), 2**20)
 
     class Hungry(TinyEncoder):
-        def features(self, image, layers, check=lambda: None):
+        def features(self, image, layers, check=lambda: None, alpha=None):
             if image.requires_grad and image.shape[3] == 40:
                 raise MemoryError
-            return super().features(image, layers, check)
+            return super().features(image, layers, check, alpha)
 
     with pytest.raises(MemoryError):
         list(stylize(picture(), [stripes()], Hungry(), replace(QUICK, deterministic=True), device=CPU))

@@ -7,7 +7,14 @@ import pytest
 
 from nst_server.wire.checks import InvalidParams
 from nst_server.wire.params import MAX_SCALES, MAX_SIZE, Params
-from nst_server.wire.scales import check_scales, fit_longest, scale_ladder, scales_of, share_iterations
+from nst_server.wire.scales import (
+    check_layers,
+    check_scales,
+    fit_longest,
+    scale_ladder,
+    scales_of,
+    share_iterations,
+)
 
 
 @pytest.mark.parametrize(
@@ -90,6 +97,33 @@ def test_iterations_are_shared_where_nobody_gives_them():
     assert [n for _, n in scales_of((512, 384), Params())] == share_iterations(300, 3)
     assert scales_of((512, 384), Params(coarse_to_fine=False)) == [((512, 384), 300)]
     assert scales_of((512, 384), Params(start="image")) == [((512, 384), 300)]
+
+
+WHOLE, HALF = {"conv1_1": 1.0, "conv2_1@2": 1.0}, {"conv3_1@2": 1.0, "conv1_1": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("style", "content", "strength", "field"),
+    [
+        (HALF, HALF, 0.5, "style_layers"),
+        (HALF, WHOLE, 0.01, "style_layers"),
+        (HALF, {}, 1.0, "style_layers"),
+        (WHOLE, HALF, 0.5, ""),
+        ({}, HALF, 1.0, ""),
+        (WHOLE, HALF, 0.0, "content_layers"),
+        (HALF, WHOLE, 0.0, ""),
+        ({}, {}, 0.5, ""),
+    ],
+)
+def test_what_decides_how_it_looks_sees_the_whole_picture(style, content, strength, field):
+    params = Params(style_layers=style, content_layers=content, strength=strength)
+    if not field:
+        check_layers(params)
+        return
+    with pytest.raises(InvalidParams, match="none of them looks at the whole picture") as refused:
+        check_layers(params)
+    assert refused.value.field == field
+    check_layers(replace(params, iterations=0, keep_colours="moments"))
 
 
 def test_more_numbers_than_scales_are_refused_where_the_size_is_known():

@@ -333,10 +333,10 @@ def test_a_canvas_larger_than_memory_is_worked_smaller(monkeypatch):
 
 def test_running_out_of_memory_goes_on_at_half_the_size():
     class Hungry(TinyEncoder):
-        def features(self, image, layers, check=lambda: None):
+        def features(self, image, layers, check=lambda: None, alpha=None):
             if image.shape[3] > 200:
                 raise torch.cuda.OutOfMemoryError("CUDA out of memory.")
-            return super().features(image, layers, check)
+            return super().features(image, layers, check, alpha)
 
     taken = list(stylize(picture(400, 30), [stripes()], Hungry(), replace(QUICK, iterations=20), device=CPU))
     assert [s.iteration for s in taken] == list(range(1, 21))

@@ -8,9 +8,11 @@ from engine_helpers import TinyEncoder, picture, stripes
 
 from nst_server.engine.builtin import build_encoder
 from nst_server.engine.palette import moments_of
-from nst_server.engine.pyramid import fill_transparent
+from nst_server.engine.pyramid import fill_transparent, resize
+from nst_server.engine.scene import Scene
 from nst_server.engine.styles import read_style
 from nst_server.engine.stylize import stylize
+from nst_server.engine.view import View
 from nst_server.wire.params import Params
 
 CPU = torch.device("cpu")
@@ -192,3 +194,54 @@ def test_there_is_no_halo_where_the_content_ends(soft):
         shift, liveliness = beside(None)
         assert shift > 0.015
         assert liveliness > 2
+
+
+def faint(width, height, others=(0.0, 1.0, 0.0)):
+    """Opaque red columns, and others of another colour between them that are hardly seen; and the alpha."""
+    columns = torch.arange(width) % 2 == 0
+    red, green = (torch.tensor(colour)[:, None, None] for colour in ((1.0, 0.0, 0.0), others))
+    image = torch.where(columns, red, green).expand(3, height, width).contiguous()
+    return image, torch.where(columns, 1.0, 0.15).expand(height, width).contiguous()
+
+
+def mostly_red(image):
+    return torch.allclose(image.mean((1, 2)), torch.tensor([0.87, 0.13, 0.0]), atol=0.015)
+
+
+def test_content_styles_and_start_are_brought_to_a_size_by_their_alpha():
+    content, alpha = faint(48, 40)
+    start, start_alpha = faint(64, 30)
+    params = replace(QUICK, start="image", strength=0.0)
+    scene = Scene(
+        content, [content], TinyEncoder(), params,
+        influence=alpha, style_alphas=[alpha], start=start, start_alpha=start_alpha,
+    )  # fmt: skip
+    view = View(scene, (24, 20))
+    style, opacity = scene.style_at(0, (24, 20))
+    assert mostly_red(view.content) and mostly_red(style)
+    torch.testing.assert_close(opacity, torch.full((20, 24), 0.575))
+    # The start lies over the content, as far as it is to be seen.
+    assert mostly_red(view.beginning(params))
+
+
+def test_a_picture_is_brought_to_a_larger_size_by_the_contents_alpha():
+    """White that is hardly to be seen does not reach into the opaque pixels beside it."""
+    alpha = torch.where(torch.arange(64) < 32, 1.0, 0.01).expand(48, 64).contiguous()
+    scene = Scene(torch.full((3, 48, 64), 0.3), [stripes()], TinyEncoder(), QUICK, influence=alpha)
+    small = torch.full((3, 24, 32), 0.3)
+    small[:, :, 16:] = 1.0
+    assert float((scene.brought(small, (64, 48))[:, :, :32] - 0.3).abs().max()) < 0.02
+    assert float((resize(small, (64, 48))[:, :, :32] - 0.3).abs().max()) > 0.1
+    whole = View(scene, (32, 24)).whole(small, replace(QUICK, strength=1.0))
+    assert float((whole[:, :, :32] - 0.3).abs().max()) < 0.02
+
+
+def test_a_partly_transparent_style_is_read_at_half_its_size_by_its_alpha():
+    style, alpha = faint(32, 32)
+    encoder = build_encoder(picture(), [stripes()], layers=["conv1_1"])
+    own = read_style(style, encoder, ["conv1_1@2"], lambda: None, 10**6, alpha)["conv1_1@2"]
+    red, straight = (
+        read_style(image, encoder, ["conv1_1@2"], lambda: None, 10**6)["conv1_1@2"].mean
+        for image in (faint(32, 32, (1.0, 0.0, 0.0))[0], style)
+    )
+    assert float((own.mean - red).norm()) < 0.5 * float((straight - red).norm())

@@ -76,6 +76,24 @@ def test_half_of_an_image(size):
     assert torch.autograd.gradcheck(halved, image)
 
 
+def test_half_of_a_partly_transparent_image(encoder):
+    """Stripes of which every second is hardly to be seen are halved to the colour of the others."""
+    columns = torch.arange(20) % 2 == 0
+    image = torch.where(
+        columns, torch.tensor([1.0, 0.0, 0.0])[:, None], torch.tensor([0.0, 1.0, 0.0])[:, None]
+    )
+    image = image[None, :, None].expand(1, 3, 24, 20)
+    alpha = torch.where(columns, 1.0, 0.15).expand(24, 20)
+    half = halved(image, alpha[None, None])
+    assert torch.allclose(half[..., 2:-2].mean((0, 2, 3)), torch.tensor([0.87, 0.13, 0.0]), atol=0.01)
+    found = encoder.features(image, ["conv1_1", "conv1_1@2", "conv1_1@4"], alpha=alpha)
+    quarter = halved(half, halved(alpha[None, None]))
+    for name, seen in {"conv1_1": image, "conv1_1@2": half, "conv1_1@4": quarter}.items():
+        assert torch.equal(found[name], encoder.features(seen, ["conv1_1"])["conv1_1"])
+    even = encoder.features(image, ["conv1_1@4"], alpha=torch.full((24, 20), 0.3))["conv1_1@4"]
+    torch.testing.assert_close(even, encoder.features(image, ["conv1_1@4"])["conv1_1@4"])
+
+
 def test_half_of_an_image_shows_no_squares():
     """Neighbours in one square of 2×2 and across two count alike."""
     image = torch.zeros(1, 1, 16, 16, requires_grad=True)

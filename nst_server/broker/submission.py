@@ -13,7 +13,7 @@ from nst_server.wire.checks import InvalidParams
 from nst_server.wire.messages import Message
 from nst_server.wire.params import Params
 from nst_server.wire.pixels import InvalidPixels, Pixels
-from nst_server.wire.scales import check_scales
+from nst_server.wire.scales import check_layers, check_scales
 
 #: The most pixels of one image: 16384 × 16384.
 MAX_PIXELS = 2**28
@@ -102,6 +102,7 @@ def job_of(message: Message, request: Mapping[str, Any], client: str, jobs: Jobs
             )
     content = Pixels.from_header(request["content"])
     try:
+        check_layers(params)
         check_scales((content.width, content.height), params)
     except InvalidParams as error:
         raise Rejected(f"params.{error.field}", error.problem, error.hint) from error

@@ -4,12 +4,55 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from nst_server.cli.errors import CliError
 from nst_server.wire.checks import InvalidParams
 from nst_server.wire.params import DEFAULTS, FIELDS, STYLE_LOSSES, Params
+from nst_server.wire.scales import Size, check_layers, check_scales
+
+# What takes part in giving a finished picture other colours.
+_RECOLOURING = {"iterations", "start", "keep_colours", "luminance_space", "fit", "style_weights", "frames"}
+
+#: Which parameters change nothing, where that is so, and how it is said.
+_IDLE: tuple[tuple[Collection[str], Callable[[Params, argparse.Namespace], bool], str], ...] = (
+    (set(FIELDS) - _RECOLOURING, lambda params, _: not params.iterations, "in 0 iterations"),
+    (
+        ("learning_rate", "averaging"),
+        lambda params, _: params.optimiser != "adam",
+        "without --optimiser adam",
+    ),
+    (
+        ("luminance_space",),
+        lambda params, _: params.keep_colours != "luminance",
+        "without --keep-colours luminance",
+    ),
+    (
+        ("scale_step",),
+        # Gone on with, a picture is held to at the size that lies a step below.
+        lambda params, job: not (params.coarse_to_fine or getattr(job, "continues", None)),
+        "with --no-coarse-to-fine",
+    ),
+    (
+        ("scale_step", "coarse_to_fine"),
+        lambda params, job: (
+            params.coarse_to_fine
+            and params.start_shares.get("image", 0) >= 0.5
+            and not getattr(job, "continues", None)
+        ),
+        "where at least half of the start is an image: that is painted on at its full size",
+    ),
+    (
+        ("fit",),
+        lambda params, job: (
+            not getattr(job, "style_masks", None) and not {"image", "style"} & set(params.start_shares)
+        ),
+        "without --style-masks or a start from an image or the style",
+    ),
+    (("style_weights",), lambda _, job: len(getattr(job, "styles", ("",))) == 1, "with one style"),
+)
 
 _LISTS = {
     "style_weights": "W,…",
@@ -78,6 +121,31 @@ def params_of(arguments: argparse.Namespace, **forced: Any) -> Params:
         return Params(**{**defaults, **given, **forced})
     except InvalidParams as error:
         raise unusable(error) from error
+
+
+def check_usable(params: Params, size: Size, styles: int) -> None:
+    """Raise CliError where a content of ``size`` and so many ``styles`` cannot be painted with ``params``."""
+    try:
+        check_layers(params)
+        check_scales(size, params)
+    except InvalidParams as error:
+        raise unusable(error) from error
+    for name in ("style_weights", "style_scales"):
+        given = len(getattr(params, name))
+        if given not in (0, styles):
+            problem = f"{option_of(name)}: Numbers given: {given}. Styles: {styles}."
+            raise CliError(problem, "Give one number for each style, or none.")
+
+
+def tell_idle(arguments: argparse.Namespace, params: Params) -> None:
+    """Say on standard error which of the parameters that ``arguments`` name change nothing."""
+    given = dict.fromkeys(given_in(arguments))
+    for names, is_so, why in _IDLE:
+        idle = [option_of(name) for name in given if name in names]
+        if idle and is_so(params, arguments):
+            does = "changes" if len(idle) == 1 else "change"
+            print(f"note: {', '.join(idle)} {does} nothing {why}.", file=sys.stderr)
+            given = {name: None for name in given if name not in names}
 
 
 def _metavar(name: str, meta: Mapping[str, Any]) -> str:

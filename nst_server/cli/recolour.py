@@ -9,7 +9,7 @@ from typing import Any
 
 from nst_server.cli import EXIT_DONE, outputs, pictures
 from nst_server.cli.errors import CliError
-from nst_server.cli.options import add_params, params_of
+from nst_server.cli.options import add_params, params_of, tell_idle
 
 
 def add_parser(commands: Any) -> None:
@@ -36,6 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise CliError(
             '--keep-colours: "no" leaves nothing to do.', "Choose luminance, moments or histogram."
         )
+    tell_idle(arguments, params)
     picture = pictures.read(arguments.picture, "picture")
     content = pictures.read(arguments.content, "content")
     width, height = content.size

@@ -12,14 +12,12 @@ from nst_server.cli import EXIT_DONE, EXIT_INTERRUPTED, outputs, pictures
 from nst_server.cli.errors import CliError
 from nst_server.cli.following import follow, forget
 from nst_server.cli.jobs import KEPT, named
-from nst_server.cli.options import add_params, params_of, unusable
+from nst_server.cli.options import add_params, check_usable, params_of, tell_idle
 from nst_server.cli.server import add_connection, add_server, for_call, is_private
 from nst_server.cli.terminal import Progress
-from nst_server.wire.checks import InvalidParams
 from nst_server.wire.client import Image
 from nst_server.wire.events import Event
 from nst_server.wire.params import Params
-from nst_server.wire.scales import check_scales
 from nst_server.wire.starts import EXAMPLE, STARTS
 
 
@@ -78,10 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise CliError(problem, "Leave one out, or start a server of its own: nst serve --device …")
     outputs.check_apart(arguments.output, (arguments.content, *arguments.styles))
     content = pictures.read(arguments.content, "content")
-    try:
-        check_scales(content.size, params)
-    except InvalidParams as error:
-        raise unusable(error) from error
+    check_usable(params, content.size, len(arguments.styles))
     styles = [pictures.read(path, "style") for path in arguments.styles]
     text = arguments.style_masks
     style_masks = [] if text is None else _style_masks(text, len(styles))
@@ -103,6 +98,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     job = new_job(arguments.content)
     print(f"job {job}", file=sys.stderr)
+    tell_idle(arguments, params)
     has_frames = _tell_of_frames(arguments, params)
     with for_call(arguments, "nst stylize") as client:
         client.submit(

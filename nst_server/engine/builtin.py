@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from nst_server.device import threads
 from nst_server.engine.colour import apply_map, colour_moments, transfer_map
-from nst_server.engine.pyramid import fill_transparent, resize_map
+from nst_server.engine.pyramid import LEAST, fill_transparent, resize_map
 from nst_server.engine.vgg import Encoder, convolve, mirrored, normalised, nothing, pool
 from nst_server.weights import convolutions
 from nst_server.wire.layers import convolutions_needed
@@ -117,7 +117,7 @@ def _training_maps(
     for image, alpha in learned or [(image, None) for image, _ in small]:
         height, width = image.shape[-2:]
         for size in ((height, width), (max(1, height // 2), max(1, width // 2))):
-            resized = _resized(image, size)
+            resized = _resized(image, size, alpha)
             noise = torch.rand(resized.shape, generator=generator) - 0.5
             maps.append(normalised(resized + _DITHER * noise).contiguous(memory_format=torch.channels_last))
             opacities.append(alpha)
@@ -139,9 +139,13 @@ def _bounded(image: Tensor, alpha: Tensor | None) -> tuple[Tensor, Tensor | None
     return fill_transparent(image[0], alpha)[None], alpha
 
 
-def _resized(image: Tensor, size: Sequence[int]) -> Tensor:
+def _resized(image: Tensor, size: Sequence[int], alpha: Tensor | None = None) -> Tensor:
+    """``image`` [1, C, h, w] at ``size`` (height, width); pixels count by ``alpha`` [h, w] if given."""
     if tuple(image.shape[-2:]) == tuple(size):
         return image
+    if alpha is not None:
+        weight = alpha.clamp_min(LEAST)[None, None]
+        return _resized(image * weight, size) / _resized(weight, size)
     return functional.interpolate(image, tuple(size), mode="bilinear", antialias=True, align_corners=False)
 
 

@@ -82,13 +82,13 @@ class Picture:
 
         seen = torch.ones(1) if self.alpha is None else (self.alpha > 0).to(self.rgb)
 
-        def brought(values: Tensor) -> Tensor:
+        def brought(values: Tensor, weight: Tensor | None = self.alpha) -> Tensor:
             values = values * seen
-            return fit_image(values, size, fit, values.new_zeros(len(values), size[1], size[0]))
+            return fit_image(values, size, fit, values.new_zeros(len(values), size[1], size[0]), weight)
 
         return Picture(
-            fit_image(self.filled, size, fit, around),
-            None if self.alpha is None else brought(self.alpha[None])[0],
+            fit_image(self.filled, size, fit, around, self.alpha),
+            None if self.alpha is None else brought(self.alpha[None], None)[0],
             # In [0, 1], as what is brought to a size has to be.
             None if self.gain is None else 1 / (1 - brought(1 - 1 / self.gain[None])[0]),
             None if self.deficit is None else -brought(-self.deficit),

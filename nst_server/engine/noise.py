@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from nst_server.engine.palette import in_moments, moments_of, pooled
-from nst_server.engine.pyramid import resize
+from nst_server.engine.pyramid import resize, resize_map
 from nst_server.wire.scales import Size
 
 # Of a style's side, where its edges fade out: cut off sharply, they leave a weave of level and upright lines.
@@ -83,10 +83,12 @@ def random_grain(
         image = style.detach().cpu().float()
         own = image.shape[2], image.shape[1]
         shrunk = max(1, round(own[0] * coarser[0] / width)), max(1, round(own[1] * coarser[1] / height))
-        spot = image - resize(resize(image, shrunk), own)
+        seen = None if alpha is None else alpha.cpu()
+        shrunk_seen = None if seen is None else resize_map(seen, shrunk[1], shrunk[0])
+        spot = image - resize(resize(image, shrunk, seen), own, shrunk_seen)
         counted = float(spot[0].numel())
-        if alpha is not None:
-            spot, counted = spot * alpha.cpu(), float(alpha.square().sum())
+        if seen is not None:
+            spot, counted = spot * seen, float(seen.square().sum())
         spot = _folded(spot, rows, columns) * (share / counted) ** 0.5
         grain += torch.fft.irfft2(torch.fft.rfft2(noise) * torch.fft.rfft2(spot), s=(rows, columns))
     return grain.repeat(1, -(-height // rows), -(-width // columns))[:, :height, :width].contiguous()

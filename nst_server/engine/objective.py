@@ -147,7 +147,7 @@ class Objective:
         self._encoder = encoder
         self._styles = styles
         self._division = division
-        self._influence = influence
+        self._influence = self._alpha = influence
         self._maps: dict[tuple[int, int], Tensor] = {}
         self._patches: dict[tuple[int, int], list[_Patch]] = {}
         self._check = check
@@ -157,7 +157,7 @@ class Objective:
         self._content_layers = {name: kept * weight for name, weight in content_layers.items() if kept}
         self._layers = frozenset(self._content_layers) | frozenset(self._style_layers)
         with torch.no_grad():
-            features = encoder.features(reference[None], self._layers, check)
+            features = encoder.features(reference[None], self._layers, check, influence)
         self._content = {
             name: ContentTarget.of(features[name], self._map(features[name])) for name in self._content_layers
         }
@@ -168,7 +168,7 @@ class Objective:
             self._maps.clear()
         if target is not None and self._content_layers:
             with torch.no_grad():
-                held = encoder.features(target[None], self._content_layers, check)
+                held = encoder.features(target[None], self._content_layers, check, influence)
             self._content = {
                 name: replace(content, features=held[name].detach())
                 for name, content in self._content.items()
@@ -185,7 +185,7 @@ class Objective:
         """Evaluate at ``image`` [3, H, W]."""
         leaf = image.detach()[None].contiguous(memory_format=torch.channels_last).requires_grad_()
         with torch.enable_grad():
-            features = self._encoder.features(leaf, self._layers, self._check)
+            features = self._encoder.features(leaf, self._layers, self._check, self._alpha)
         gradients: dict[str, Tensor] = {}
         content, style = image.new_zeros(()), image.new_zeros(())
         for name, weight in self._content_layers.items():
@@ -284,7 +284,7 @@ class Objective:
         """
         leaf = image.detach()[None].contiguous(memory_format=torch.channels_last).requires_grad_()
         with torch.enable_grad():
-            features = self._encoder.features(leaf, layers, self._check)
+            features = self._encoder.features(leaf, layers, self._check, self._alpha)
         lengths, losses = {}, {}
         for name in layers:
             value, gradient = loss(name, features[name].detach())

@@ -6,28 +6,58 @@ Sizes are (width, height) in whole pixels; images are [3, H, W] in [0, 1].
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.nn.functional import adaptive_avg_pool2d, interpolate
+from torch.nn.functional import adaptive_avg_pool2d, interpolate, max_pool2d
 
 from nst_server.wire.scales import Size
 
+#: What a transparent pixel, filled from around, counts beside an opaque one. Where all are, they all count.
+LEAST = 1e-3
 
-def resize(image: Tensor, size: Size) -> Tensor:
-    """``image`` [C, H, W] in [0, 1] at ``size``: bicubic, low-passed when it shrinks, clamped to [0, 1]."""
+
+def resize(image: Tensor, size: Size, weight: Tensor | None = None) -> Tensor:
+    """``image`` [C, H, W] in [0, 1] at ``size``: bicubic, low-passed when it shrinks, clamped to [0, 1].
+
+    Its pixels count by ``weight`` [H, W] in [0, 1], their alpha; None: all alike.
+    """
     if (image.shape[2], image.shape[1]) == tuple(size):
         return image
+    return _counted(image, weight, lambda values, mode: _resized(values, size, mode)).clamp(0, 1)
+
+
+def _resized(image: Tensor, size: Size, mode: str) -> Tensor:
     resized = image[None]
     # PyTorch widens before it lowers: of 1 × 65535 px brought to 65535 × 1, it would make 65535² of them.
     lowers = image.shape[1] > size[1] and image.shape[2] < size[0]
     for width in (image.shape[2], size[0]) if lowers else (size[0],):
-        resized = interpolate(
-            resized, size=(size[1], width), mode="bicubic", align_corners=False, antialias=True
-        )
-    return resized[0].clamp(0, 1)
+        resized = interpolate(resized, size=(size[1], width), mode=mode, align_corners=False, antialias=True)
+    return resized[0]
+
+
+def _counted(image: Tensor, weight: Tensor | None, resized: Callable[[Tensor, str], Tensor]) -> Tensor:
+    """``image`` [C, H, W] as ``resized`` brings values to another size, its pixels counted by ``weight``.
+
+    ``resized`` takes values [C, H, W] and the filter, "bicubic" or "bilinear".
+    """
+    if weight is None or bool((weight >= 1).all()):
+        return resized(image, "bicubic")
+    weight = weight.clamp_min(LEAST)[None]
+    premultiplied = torch.cat((image * weight, weight))
+    sharp, soft = resized(premultiplied, "bicubic"), resized(premultiplied, "bilinear")
+    colours = soft[:-1] / soft[-1:]
+    # A bicubic filter has negative lobes, and what it leaves of the weights beside an opaque edge may be
+    # nothing. So it only adds to what the bilinear one finds, in proportion to the most that is near.
+    most = _largest_near(resized(_largest_near(weight), "bilinear"))
+    return colours + (sharp[:-1] - sharp[-1:] * colours) / most
+
+
+def _largest_near(values: Tensor) -> Tensor:
+    return max_pool2d(values, 5, stride=1, padding=2)
 
 
 def resize_map(values: Tensor, height: int, width: int) -> Tensor:
@@ -38,14 +68,14 @@ def resize_map(values: Tensor, height: int, width: int) -> Tensor:
     return shrunk[0, 0]
 
 
-def fit_image(image: Tensor, size: Size, fit: str, around: Tensor) -> Tensor:
+def fit_image(image: Tensor, size: Size, fit: str, around: Tensor, weight: Tensor | None = None) -> Tensor:
     """``image`` at ``size``: cover (crops the middle), contain (``around`` fills the rest) or stretch.
 
-    ``around`` is an image [3, H, W] of that size.
+    ``around`` is an image [3, H, W] of that size; ``weight`` as in ``resize``.
     """
     height, width = image.shape[1:]
     if fit == "stretch" or width * size[1] == height * size[0]:
-        return resize(image, size)
+        return resize(image, size, weight)
     wider = width * size[1] > height * size[0]
     by_height = wider if fit == "cover" else not wider
     if by_height:
@@ -53,28 +83,29 @@ def fit_image(image: Tensor, size: Size, fit: str, around: Tensor) -> Tensor:
     else:
         scaled = size[0], max(1, round(height * size[0] / width))
     if fit == "cover":
-        return _resized_middle(image, scaled, size)
+        return _counted(
+            image, weight, lambda values, mode: _resized_middle(values, scaled, size, mode)
+        ).clamp(0, 1)
     left, top = (size[0] - scaled[0]) // 2, (size[1] - scaled[1]) // 2
     whole = around.clone()
-    whole[:, top : top + scaled[1], left : left + scaled[0]] = resize(image, scaled)
+    whole[:, top : top + scaled[1], left : left + scaled[0]] = resize(image, scaled, weight)
     return whole
 
 
-def _resized_middle(image: Tensor, scaled: Size, size: Size) -> Tensor:
+def _resized_middle(image: Tensor, scaled: Size, size: Size, mode: str) -> Tensor:
     """The middle ``size`` of ``image`` [C, H, W] at ``scaled``, as ``resize`` has it.
 
     Only what shows is computed: of a picture a few pixels wide, the whole could take millions of rows.
     """
     columns, left, right = _seen(image.shape[2], scaled[0], size[0])
     rows, top, bottom = _seen(image.shape[1], scaled[1], size[1])
-    # PyTorch's bicubic filter is Pillow's, but resizes whole images only; Pillow takes fractions of pixels.
+    # PyTorch's filters are Pillow's, but resize whole images only; Pillow takes fractions of pixels.
+    kind = Image.Resampling[mode.upper()]
     resized = [
-        np.asarray(
-            Image.fromarray(channel).resize(size, Image.Resampling.BICUBIC, box=(left, top, right, bottom))
-        )
+        np.asarray(Image.fromarray(channel).resize(size, kind, box=(left, top, right, bottom)))
         for channel in image[:, rows, columns].float().cpu().numpy()
     ]
-    return torch.from_numpy(np.stack(resized)).to(image).clamp(0, 1)
+    return torch.from_numpy(np.stack(resized)).to(image)
 
 
 def _seen(length: int, scaled: int, shown: int) -> tuple[slice, float, float]:

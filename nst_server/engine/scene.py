@@ -96,6 +96,20 @@ class Scene:
         """Width and height of the content."""
         return self.content.shape[2], self.content.shape[1]
 
+    def influence_at(self, size: Size) -> Tensor | None:
+        """The ``influence`` at another size."""
+        return None if self.influence is None else resize_map(self.influence, size[1], size[0]).contiguous()
+
+    def brought(self, picture: Tensor, size: Size) -> Tensor:
+        """``picture`` [3, h, w] of the whole canvas at ``size``; pixels count by ``influence``."""
+        return resize(picture, size, self.influence_at((picture.shape[2], picture.shape[1])))
+
+    def style_at(self, index: int, size: Size) -> tuple[Tensor, Tensor | None]:
+        """A style as it is read for a picture of ``size`` [3, h, w], and its alpha [h, w]."""
+        style, alpha, (width, height) = self.styles[index], self.alphas[index], self.style_size(index, size)
+        brought = None if alpha is None else resize_map(alpha, height, width)
+        return resize(style, (width, height), alpha), brought
+
     def style_size(self, index: int, size: Size) -> Size:
         """The size at which a style is read for a picture of ``size``."""
         style, params = self.styles[index], self.params
@@ -133,7 +147,7 @@ class Scene:
         """``picture`` [3, h, w] as the painter gets it: with the content's chroma if colours are kept so."""
         if self._keeps != "luminance":
             return picture
-        original = resize(self.original, (picture.shape[2], picture.shape[1]))
+        original = self.brought(self.original, (picture.shape[2], picture.shape[1]))
         return with_luminance(original, luminance(picture, self._space), self._space)
 
     def taken_up(self, picture: Tensor, params: Params, division: Division) -> Tensor:
@@ -155,9 +169,7 @@ class Scene:
 
         With regions, each in that of its place.
         """
-        influence = None
-        if self.influence is not None:
-            influence = resize_map(self.influence, image.shape[1], image.shape[2])
+        influence = self.influence_at((image.shape[2], image.shape[1]))
         if division.parts is None:
             own = self.palette if is_content else moments_of(image, influence)
             return in_moments(image, own, self._wanted(self.palette, division.shares))

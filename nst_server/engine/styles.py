@@ -34,7 +34,7 @@ def read_style(
         if opacity is not None and not bool(opacity.any()):
             continue
         with torch.no_grad():
-            features = encoder.features(tile[None, :3], layers, check)
+            features = encoder.features(tile[None, :3], layers, check, opacity)
         for name in layers:
             height, width = features[name].shape[2:]
             weights = None if opacity is None else resize_map(opacity, height, width)

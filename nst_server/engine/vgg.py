@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nst_server.engine.pyramid import LEAST
 from nst_server.weights import convolutions
 from nst_server.wire.layers import joined_layer, parted_layer
 
@@ -115,12 +116,15 @@ def pool(x: Tensor, pooling: str, gain: float = 1.0) -> Tensor:
     return x if gain == 1.0 else x * gain
 
 
-def halved(image: Tensor) -> Tensor:
+def halved(image: Tensor, weight: Tensor | None = None) -> Tensor:
     """``image`` [1, C, H, W] at half its size, after a blur of 1 3 3 1; a side of 1 px stays 1 px.
 
+    Its pixels count by ``weight`` [1, 1, H, W] above 0; None: all alike.
     Means of 2×2 alone would let the gradient come in squares, which a flat sky shows as a weave. Made of
     means all the same: their gradients are deterministic on CUDA, those of other ways to shrink are not.
     """
+    if weight is not None:
+        return halved(image * weight) / halved(weight)
     image = functional.avg_pool2d(image, 2, stride=1, padding=1, count_include_pad=False)
     image = functional.avg_pool2d(image, 2, stride=1)
     return pool(image, "average")
@@ -185,12 +189,17 @@ class Encoder(nn.Module):
         return state
 
     def features(
-        self, image: Tensor, layers: Collection[str], check: Callable[[], None] = nothing
+        self,
+        image: Tensor,
+        layers: Collection[str],
+        check: Callable[[], None] = nothing,
+        alpha: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Rectified outputs of ``layers``, layer name → [1, C, h, w].
 
         ``image``: float32 [1, 3, H, W], sRGB in [0, 1], from 1×1 px; a name such as "conv3_1@2" asks for
-        the layer of the image at half its size. Nothing deeper than the deepest layer asked for is computed.
+        the layer of the image at half its size, where its pixels count by ``alpha`` [H, W] in [0, 1] (None:
+        all alike). Nothing deeper than the deepest layer asked for is computed.
         ``check`` is called between layers, forward and backward; what it raises ends the pass. Raises
         ValueError for a layer that this encoder lacks.
         """
@@ -204,9 +213,11 @@ class Encoder(nn.Module):
             )
         found: dict[str, Tensor] = {}
         shrunk = 1
+        weight = None if alpha is None else alpha.clamp_min(LEAST)[None, None]
         for shrinkage, names in sorted(wanted.items()):
             while shrunk < shrinkage:
-                image, shrunk = halved(image), 2 * shrunk
+                image, shrunk = halved(image, weight), 2 * shrunk
+                weight = None if weight is None else halved(weight)
             for name, features in self._features(image, names, check).items():
                 found[joined_layer(name, shrinkage)] = features
         check()

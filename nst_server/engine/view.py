@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ from torch import Tensor
 from nst_server.engine.losses import Statistics
 from nst_server.engine.noise import random_grain, random_texture, white_noise
 from nst_server.engine.objective import Objective, style_part, style_shares, used_layers
-from nst_server.engine.pyramid import fit_image, resize, resize_map
+from nst_server.engine.pyramid import fit_image
 from nst_server.engine.regions import Division
 from nst_server.engine.scene import Scene
 from nst_server.engine.state import State
@@ -46,10 +46,8 @@ class View:
         self.scene = scene
         self.size = size
         self._previous, self._strength = previous, strength
-        self.content = resize(scene.content, size)
-        self.influence = (
-            None if scene.influence is None else resize_map(scene.influence, size[1], size[0]).contiguous()
-        )
+        self.content = scene.brought(scene.content, size)
+        self.influence = scene.influence_at(size)
         self.regions = None if scene.regions is None else scene.regions.at(size)
         # Where any style may act: one that has no share now may get one on the way.
         self._reach = None if self.regions is None else self.regions.coverage
@@ -74,7 +72,7 @@ class View:
             _, layers = used_layers(scene.encoder, scene.params)
             self._statistics = [
                 read_style(style, scene.encoder, layers, check, largest, alpha)
-                for style, alpha in map(self._scaled, range(len(scene.styles)))
+                for style, alpha in self._styles_read()
             ]
         division = self._divided(params)
         reference = scene.reference(self.content, params, division)
@@ -110,7 +108,7 @@ class View:
         beyond."""
         if self.regions is None or earlier is None:
             return self._beyond(picture)
-        return self.regions.uncomposed(picture, self.content, resize(earlier.image, self.size))
+        return self.regions.uncomposed(picture, self.content, self.scene.brought(earlier.image, self.size))
 
     def _part_of_previous(self, params: Params) -> float:
         """How much a picture of ``params.strength`` may hold to the previous one, from 0 to 1."""
@@ -136,15 +134,15 @@ class View:
             self._strength = params.strength if earlier is None else earlier.params.strength
         else:
             self._strength = known.previous_strength
-        frame = resize(frame, size)
+        frame = self.scene.brought(frame, size)
         # Further away than the frame by as much as the content, of which a share is left, would draw it back:
         # what was painted out would shine through.
-        beyond = (frame + (1 / _HOLD - 1) * (frame - resize(reference, size))).clamp(0, 1)
+        beyond = (frame + (1 / _HOLD - 1) * (frame - self.scene.brought(reference, size))).clamp(0, 1)
         beyond = self.scene.within_palette(beyond, params, self._divided(params))
         if known is None:
             self._previous = beyond
         else:
-            before = resize(self.extended(known.image), size)
+            before = self.scene.brought(self.extended(known.image), size)
             repainted = (_REPAINTED * (frame - before).abs().amax(0)).clamp(max=1)
             self._previous = torch.lerp(held, beyond, repainted)
 
@@ -153,7 +151,7 @@ class View:
         if self._division is None or self._division.shares != shares:
             if self.scene.regions is not None:
                 # Met along the edges of the content as it is, whatever colours are kept: those may change.
-                guide = resize(self.scene.original, self.size)
+                guide = self.scene.brought(self.scene.original, self.size)
                 self.regions = self.scene.regions.acting(shares).at(self.size).meeting(guide)
             self._division = Division.of(shares, self.regions)
             self._grain = None
@@ -174,7 +172,7 @@ class View:
         if self._previous is not None:
             detail = shares.get("content", 0.0) * _detail(params)
             return self._grained(self._enlarged(self._previous, reference, detail), params)
-        below = reference if earlier is None else resize(earlier.image, self.size)
+        below = reference if earlier is None else scene.brought(earlier.image, self.size)
         images = [
             share * self._image(name, params, below if name == "image" else reference, division)
             for name, share in shares.items()
@@ -224,12 +222,16 @@ class View:
         return (reference + amount * seed).clamp(0, 1)
 
     def _texture(self, shares: Sequence[float], seed: int) -> Tensor:
-        styles, alphas = zip(*map(self._scaled, range(len(shares))), strict=True)
+        styles, alphas = zip(*self._styles_read(), strict=True)
         return random_texture(styles, shares, self.size, seed, alphas)
+
+    def _styles_read(self) -> Iterator[tuple[Tensor, Tensor | None]]:
+        """The styles as they are read at this size, each with its alpha."""
+        return (self.scene.style_at(index, self.size) for index in range(len(self.scene.styles)))
 
     def _laid(self, image: Tensor, alpha: Tensor | None, fit: str, around: Tensor) -> Tensor:
         """What is to be seen of ``image`` with ``alpha``, brought to this size, over ``around`` [3, h, w]."""
-        fitted = fit_image(image, self.size, fit, around)
+        fitted = fit_image(image, self.size, fit, around, alpha)
         if alpha is None:
             return fitted
         cover = fit_image(alpha[None], self.size, fit, torch.zeros_like(around[:1]))
@@ -248,8 +250,9 @@ class View:
 
     def _enlarged(self, picture: Tensor, reference: Tensor, detail: float) -> Tensor:
         """``picture`` at this size, with that share of the ``detail`` that ``reference`` has beyond it."""
-        coarse = resize(resize(reference, (picture.shape[2], picture.shape[1])), self.size)
-        return (resize(picture, self.size) + detail * (reference - coarse)).clamp(0, 1)
+        brought = self.scene.brought
+        coarse = brought(brought(reference, (picture.shape[2], picture.shape[1])), self.size)
+        return (brought(picture, self.size) + detail * (reference - coarse)).clamp(0, 1)
 
     def _grained(self, picture: Tensor, params: Params) -> Tensor:
         """``picture`` [3, h, w], with the styles' detail that the scale before had no room for, at random.
@@ -263,7 +266,7 @@ class View:
             return picture
         if self._grain is None:
             before = self._previous.shape[2], self._previous.shape[1]
-            styles, alphas = zip(*map(self._scaled, range(len(self.scene.styles))), strict=True)
+            styles, alphas = zip(*self._styles_read(), strict=True)
 
             def grain(shares: Sequence[float]) -> Tensor:
                 found = random_grain(styles, shares, self.size, before, params.seed, alphas)
@@ -294,14 +297,15 @@ class View:
         The content's fine detail comes along, but less than to a ``beginning``, and none where the style is
         whole: with no iteration to work it into the paint, it would lie over it like a second picture.
         """
-        enlarged = resize(self.extended(picture), size)
+        brought = self.scene.brought
+        enlarged = brought(self.extended(picture), size)
         detail = params.start_shares.get("content", 0.0) * (1 - style_part(params.strength))
         if not detail or size == self.size:
             return enlarged
         larger = View(self.scene, size)
         reference = self.scene.reference(larger.content, params, larger._divided(params))
         # By the same way as the picture, so that what they lose is the same.
-        coarse = resize(self.extended(self._beyond(resize(reference, self.size))), size)
+        coarse = brought(self.extended(self._beyond(brought(reference, self.size))), size)
         return enlarged.add_(coarse.neg_().add_(reference), alpha=detail).clamp_(0, 1)
 
     def follow_colours(self, params: Params, picture: Tensor) -> Tensor:
@@ -315,19 +319,12 @@ class View:
         shown = scene.finished(picture)
         previous = None if self._previous is None else scene.finished(self._previous)
         scene.take_colours(params)
-        self.content = resize(scene.content, self.size)
+        self.content = scene.brought(scene.content, self.size)
         self._statistics = self._grain = None
         if previous is not None:
             coarser = View(scene, (previous.shape[2], previous.shape[1]))
             self._previous = scene.taken_up(previous, params, coarser._divided(params))
         return scene.taken_up(shown, params, self._divided(params))
-
-    def _scaled(self, index: int) -> tuple[Tensor, Tensor | None]:
-        """A style at the size at which it is read [3, h, w], and its alpha [h, w]."""
-        width, height = self.scene.style_size(index, self.size)
-        alpha = self.scene.alphas[index]
-        alpha = None if alpha is None else resize_map(alpha, height, width)
-        return resize(self.scene.styles[index], (width, height)), alpha
 
 
 def _detail(params: Params) -> float:

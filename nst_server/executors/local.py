@@ -45,7 +45,8 @@ if sys.platform == "win32":
 else:
     _FLAGS = 0
 #: glibc returns large blocks to the kernel at once, and every evaluation pays for their pages anew: keeping
-#: them took a third off an evaluation at 512 px on two cores. Other C libraries ignore these two.
+#: them took a third off an evaluation at 512 px on two cores. Other C libraries ignore these two. The worker
+#: hands back what is left when a job pauses or ends.
 #: Threads of OpenMP that wait by spinning take the painter's cores, and were slower even on an idle machine.
 _SURROUNDINGS = {
     "MALLOC_MMAP_THRESHOLD_": str(2**30),

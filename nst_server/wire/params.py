@@ -192,8 +192,8 @@ class Params:
     )
     averaging: float = _option(
         0.0,
-        "of adam: the picture is the average of its steps, each counting so many times as much as the next; "
-        "0: the step itself",
+        "of adam: frames show the average of its steps, each counting so many times as much as the next; the "
+        "final one is the average or the best step, whichever has the smaller loss; 0: the steps themselves",
         low=0.0,
         high=0.999,
     )

@@ -6,9 +6,10 @@ Sizes are (width, height) in whole pixels.
 from __future__ import annotations
 
 import math
-from typing import Tuple
+from typing import Mapping, Tuple
 
 from .checks import InvalidParams
+from .layers import parted_layer
 from .params import Params
 
 Size = Tuple[int, int]
@@ -84,6 +85,23 @@ def check_scales(size: Size, params: Params) -> None:
             "scale_iterations",
             f"has {len(params.scale_iterations)} numbers, but {max(full)} px are worked at {worked}.",
             f"Give at most {scales}, coarse first, or a smaller `scale_step`.",
+        )
+
+
+def check_layers(params: Params) -> None:
+    """Raise InvalidParams if no style layer looks at the whole picture; at strength 0, no content layer.
+
+    What is fine would then be left to chance: coloured noise or a weave, whatever the content's layers hold.
+    Encoders' defaults have such layers.
+    """
+    name = "style_layers" if params.strength else "content_layers"
+    layers: Mapping[str, float] = getattr(params, name)
+    whole = [layer for layer, weight in layers.items() if weight and parted_layer(layer)[1] == 1]
+    if layers and not whole and params.iterations:
+        raise InvalidParams(
+            name,
+            "none of them looks at the whole picture: what is fine in it would be left to chance.",
+            "Add one without @, such as conv1_1.",
         )
 
 

@@ -18,6 +18,7 @@ from torch import Tensor
 from nst_server import device as devices
 from nst_server import durable
 from nst_server.engine import images
+from nst_server.engine.memory import give_back
 from nst_server.engine.objective import style_shares, used_layers
 from nst_server.engine.palette import recoloured
 from nst_server.engine.pyramid import fill_transparent, resize, resize_map
@@ -259,8 +260,7 @@ class Run:
         """The steps, each with the revision of the parameters that it was made with; none while paused."""
         step: Step | None = None
         while step is None or not step.final:
-            # Nobody knows for how long.
-            self._reins.wait(lambda: self._save(self._reins.check))
+            self._reins.wait(self._rest)
             self._put_by = None
             revision = self._reins.revision
             step = next(steps, None)
@@ -350,6 +350,13 @@ class Run:
         if self._keeper.is_due:
             self._save(self._reins.check)
 
+    def _rest(self) -> bool:
+        """Write down where the paused job stands, and leave others what memory it does not need meanwhile."""
+        # Nobody knows for how long.
+        is_saved = self._save(self._reins.check)
+        give_back(self._device)
+        return is_saved
+
     def _save(self, check: Callable[[], None] = lambda: None) -> bool:
         """Write down where the job stands. False where that cannot be written, which is only noted."""
         try:
@@ -403,13 +410,14 @@ class Run:
     def _preview(self, image: Tensor, common: Mapping[str, Any]) -> None:
         width, height = self._content.width, self._content.height
         size = fit_longest((width, height), min(PREVIEW_SIDE, max(width, height)))
-        alpha = self._picture.alpha
+        alpha = own = self._picture.alpha
         if self._mask is not None:
             alpha = self._mask if alpha is None else alpha * self._mask
-        painted = resize(image, size).to("cpu")
+        weight = None if own is None else resize_map(own, *image.shape[1:]).to(image.device)
+        painted = resize(image, size, weight).to("cpu")
         if self._regions is not None:
             if self._small is None:
-                self._small = self._regions.at(size), resize(self._picture.filled, size)
+                self._small = self._regions.at(size), resize(self._picture.filled, size, own)
             painted = self._small[0].acting(self._shares).composed(self._small[1], painted)
         small = images.Picture(painted, None if alpha is None else resize_map(alpha, size[1], size[0]))
         pixels, data = images.to_blob(small, Pixels("0" * 64, *size, bytes=size[0] * size[1] * 4))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from nst_server import device as devices
 from nst_server import weights
 from nst_server.engine.encoders import choose_encoder
 from nst_server.engine.images import Picture
+from nst_server.engine.memory import give_back
 from nst_server.engine.stylize import Cancelled
 from nst_server.engine.vgg import Encoder
 from nst_server.wire.messages import Message
@@ -49,6 +49,8 @@ class Worker:
                 return True
             if command is not None and command.type == "run":
                 usable = self._do(command)
+                if usable:
+                    give_back(self._device)
         return False
 
     def _encoders(self) -> list[str]:
@@ -91,9 +93,6 @@ class Worker:
         if code == "out_of_memory":
             self._encoder = None
             self._memory = Memory()
-            gc.collect()
-            if self._device.type == "cuda":
-                torch.cuda.empty_cache()
 
     def _choose(self, reins: Reins, pictures: Sequence[Picture], pixels: Sequence[Pixels]) -> Encoder:
         """The encoder of a job: the one before where it would be the same.

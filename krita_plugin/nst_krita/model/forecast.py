@@ -19,8 +19,8 @@ MAX_MEASURED = 24
 #: device, and large ones may not fit into it.
 FARTHEST = 8.0
 #: Before anything has been measured: what the engine's estimates for its encoders with their own layers come
-#: to, in float32 (2,816 to 2,980 bytes). A device that computes in 16 bits takes less.
-BYTES_PER_PIXEL = 3000
+#: to on a processor (4,608 to 4,772 bytes). A GPU takes less.
+BYTES_PER_PIXEL = 4800
 #: From this longest side on a processor takes so long that one should know before, in px.
 LONG_ON_CPU = 1500
 #: A server that had been started before shows nothing of how long starting takes: of a longer start so much
