@@ -295,6 +295,21 @@ def test_a_job_whose_images_are_arriving_can_be_ended(client: RawClient, command
     assert client.expect("error")["code"] == "unknown_job"
 
 
+def test_a_strength_of_0_is_not_raised_where_no_style_layer_looks_at_the_whole_picture(
+    client: RawClient,
+) -> None:
+    job = new_job()
+    client.submit(job, iterations=1000, strength=0.0, style_layers={"conv3_1@2": 1.0})
+    client.expect("accepted", job=job)
+    client.send("update", job=job, revision=1, params={"strength": 0.5})
+    error = client.expect("error", job=job)
+    assert (error["code"], error["field"]) == ("bad_update", "params.style_layers")
+    client.send("update", job=job, revision=2, params={"tv": 0.5})
+    client.send("attach", job=job)
+    assert client.expect("accepted", job=job)["revision"] == 2
+    client.send("cancel", job=job)
+
+
 def test_a_job_whose_images_are_arriving_can_be_steered(client: RawClient) -> None:
     style = client.image(seed=secrets.randbits(30))
     data = client.blobs.pop(style["digest"])

@@ -308,8 +308,8 @@ def test_strokes_on_frames_are_remembered_at_once_and_watched_in_the_next_sessio
     root: Any, part: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pen, document = root.rows.pen, part("model.root").host.current()
-    assert pen.touched.connect.call_args.args == (root.documents.note_stroke,)
-    assert root._edits.changed.connect.call_args.args == (root.documents.note_stroke,)
+    assert pen.touched.connect.call_args.args == (root.documents.note_painted,)
+    assert root._edits.changed.connect.call_args.args == (root.documents.note_painted,)
     made = root.documents.history(document).jobs["a"]
     made.keep("{1}", module().FrameRecord(1, 1, 0))
     write, layers = Mock(), ("{1}", "{1}", "{source}", "{own}")
@@ -317,7 +317,7 @@ def test_strokes_on_frames_are_remembered_at_once_and_watched_in_the_next_sessio
     is_untouched = root.documents.is_untouched
     assert [is_untouched(document, layer) for layer in layers] == [True, True, False, False]
     for layer in layers:
-        root.documents.note_stroke(document, layer)
+        root.documents.note_painted(document, layer)
     assert made.painted == ["{1}"] and write.call_count == 1
     assert not is_untouched(document, "{1}")
     pen.start.reset_mock()

@@ -389,7 +389,7 @@ def test_replaced_frame_is_one_undo_step(frames: Result) -> None:
     assert found["older"] == [final, "09141eff"], "no older one takes its place"
     lower = frame("final", visible=False)
     assert found["painted"] == [background(lower, frame(12)), 2, [9, 12]]
-    assert found["above"] == [background(lower, frame(13)), 2, [13]]
+    assert found["above"] == [background(lower, frame(13)), 2, [9, 13]]
 
 
 def test_flattened_document(frames: Result) -> None:

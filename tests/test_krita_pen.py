@@ -91,9 +91,16 @@ def test_newer_frames_do_not_hide_the_one_that_is_painted_on(found: Result) -> N
     assert upon["next"] == ["iteration 4"], "the painter has left it"
 
 
+def test_the_one_layer_that_changes_is_left_to_who_paints_on_it(found: Result) -> None:
+    layers, is_unchanged, is_hidden = found["painted_in_place"]
+    assert layers == [["iteration 1", True], ["iteration 3", False]], "newer ones come in another, hidden"
+    assert is_unchanged and is_hidden
+
+
 def test_what_is_done_to_a_frame_without_a_stroke_counts_as_painting(found: Result) -> None:
     edits = found["editing"]
     assert edits["a key that chooses the brush"] == edits["another size of the canvas"] == []
+    assert edits["a transformation that is given up"] == []
     assert edits["a filter by its key"] == ["iteration 1"]
     assert edits["cleared"] == ["iteration 1", "iteration 2"]
     assert edits["a filter by its menu"] == ["iteration 1", "iteration 2", "iteration 3"]

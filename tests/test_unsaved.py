@@ -67,7 +67,7 @@ def test_a_file_without_layers_saves_no_frames(ended: Any) -> None:
 
 
 @pytest.mark.parametrize("row", ["there", "put away"])
-@pytest.mark.parametrize("leaves", ["closes the document", "quits"])
+@pytest.mark.parametrize("leaves", ["closes the document", "saves another", "quits", "quits, all closed"])
 def test_who_was_not_asked_as_the_file_has_no_layers_is_offered_them(
     ended: Any, part: Any, monkeypatch: pytest.MonkeyPatch, leaves: str, row: str
 ) -> None:
@@ -76,10 +76,12 @@ def test_who_was_not_asked_as_the_file_has_no_layers_is_offered_them(
     ended.saved("/a.png")
     if row == "put away":
         ended.dismiss(ended.jobs[0])
-    if leaves == "quits":
+    insertion.is_homeless = leaves != "quits"  # nobody has looked since it was closed
+    if leaves.startswith("quits"):
         ended.close()
     else:
-        insertion.is_homeless = True
+        if leaves == "saves another":
+            ended.saved("/b.kra")
         again = a_document()
         again.id, again.file = "again", "/a.png"
         monkeypatch.setattr(part("host"), "current", lambda: again)
@@ -87,6 +89,14 @@ def test_who_was_not_asked_as_the_file_has_no_layers_is_offered_them(
         ended.look()
         assert ended.jobs == () and [offer.job for offer in ended.offers] == ["a"]
     assert [file for _job, _title, file, _name in written_down(ended)] == ["/a.png"]
+
+
+def test_the_file_is_known_of_a_job_whose_row_was_put_away_before(ended: Any) -> None:
+    document = ended.insertion(ended.jobs[0]).document
+    ended.dismiss(ended.jobs[0])
+    document.file, document.name = "/late.png", "late.png"
+    ended.saved("/late.png")
+    assert written_down(ended) == [["a", "Ü → “a”", "/late.png", "late.png"]]
 
 
 def test_a_row_that_is_put_away_saves_nothing(ended: Any) -> None:

@@ -192,7 +192,7 @@ class Dispatcher:
             record = self._store.frame(job.id, job.kept_frames)
             told = {"final": bool(record["final"]), "iteration": int(record["iteration"])}
             return {**record, **told, "encoder": str(record["encoder"])}
-        except (OSError, KeyError, ValueError):
+        except (OSError, KeyError, TypeError, ValueError):
             return None
 
     def _image(self, pixels: Pixels | None) -> dict[str, Any] | None:

@@ -38,6 +38,7 @@ from nst_server.wire.messages import (
     Message,
 )
 from nst_server.wire.params import MAX_STYLES
+from nst_server.wire.scales import check_layers
 
 log = logging.getLogger(__name__)
 
@@ -218,6 +219,8 @@ class Handlers:
             return
         try:
             params = job.params.updated(message["params"])
+            if bool(params.strength) is not bool(job.params.strength):  # other layers count then
+                check_layers(params)
             if len(params.style_weights) not in (0, len(job.styles)):
                 hint = f"There are {len(job.styles)}; give as many numbers, or none."
                 raise InvalidParams("style_weights", "must be one for each style.", hint)

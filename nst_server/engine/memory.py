@@ -26,7 +26,7 @@ def bytes_per_pixel(encoder: Encoder, layers: Collection[str], device: torch.dev
     """Bytes that one loss and gradient takes for each pixel of the image, measured on a small one.
 
     What autograd keeps for the backward pass, the two largest maps once more (a gradient, and the one that
-    it is computed from), and the optimiser's images; on a processor what its heap cannot use besides.
+    it is computed from), and the optimiser's images; with glibc what its heap cannot use besides.
     """
     kept: dict[int, int] = {}
 
@@ -41,7 +41,7 @@ def bytes_per_pixel(encoder: Encoder, layers: Collection[str], device: torch.dev
     sizes = sorted(kept.values())
     asked = sum(map.nbytes for map in features.values())  # gradients of the losses
     optimiser = 3 * 4 * _PROBE**2 * 40  # ten pairs, their masked copies, direction, preconditioner
-    largest = 2 + (_GAPS if device.type == "cpu" else 0)
+    largest = 2 + (_GAPS if device.type == "cpu" and sys.platform == "linux" else 0)
     return (sum(sizes) + largest * max(sizes, default=0) + asked + optimiser) / _PROBE**2
 
 

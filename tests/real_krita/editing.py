@@ -49,6 +49,10 @@ def editing(probe, host, pen):
     handle.resizeImage(0, 0, SIDE + 40, SIDE)
     yield from told.key("b")
     found["another size of the canvas"] = told.names
+    yield from told.key("ctrl+t")
+    yield from told.key("Escape")
+    yield from told.key("b")
+    found["a transformation that is given up"] = told.names
     yield from told.key("ctrl+i", changes=1)
     found["a filter by its key"] = told.names
     yield from told.active(2)

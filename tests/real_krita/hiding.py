@@ -278,6 +278,30 @@ def painted_upon(probe, host, pen):
     yield from closed(probe, handle)
 
 
+def painted_in_place(probe, host, pen):
+    """One layer that changes, which the painter has unlocked and paints on, as newer frames come."""
+    handle = yield from layered(probe)
+    job = Job(host, pen, replace=True)
+    job.put(1)
+    yield job.has(1)
+    yield 0.3
+    first = job.frames.layer_of(1).node
+    first.setLocked(False)
+    handle.setActiveNode(first)
+    yield 0.3
+    yield from stroke(probe, pen)
+    painted = first.pixelData(0, 0, SIDE, SIDE).data()
+    for key in (2, 3):
+        job.put(key)
+        yield lambda key=key: key in job.inserted
+        yield 1.5
+    group = next(layer for layer in tree(handle) if layer[0] == "Starry Night")
+    is_kept = first.pixelData(0, 0, SIDE, SIDE).data() == painted
+    probe.record(painted_in_place=[[frame[:2] for frame in group[2]], is_kept, job.frames.is_kept])
+    job.frames.close()
+    yield from closed(probe, handle)
+
+
 def guarded(probe, host, pen):
     """A document, a job in it, and what looks after its active layer."""
     handle = yield from layered(probe)

@@ -3,7 +3,7 @@
 import time
 
 from nst_probe.editing import editing
-from nst_probe.hiding import painted_upon
+from nst_probe.hiding import painted_in_place, painted_upon
 from nst_probe.inserting import SIDE, Job, layered, tree
 
 SETTLED = 0.6
@@ -30,6 +30,7 @@ def steps(probe):
     pen = host.PenWatch(clock)
     yield from burst(probe, host, pen)  # first: Krita ignores the mouse for a while after a pen
     yield from painted_upon(probe, host, pen)  # before the clock goes ahead of others
+    yield from painted_in_place(probe, host, pen)
     yield from editing(probe, host, pen)
     yield from strokes_of_a_pen(probe, host, pen)
     yield from lost(probe, host, pen, clock, LOST_SECONDS)

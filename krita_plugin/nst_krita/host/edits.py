@@ -10,16 +10,16 @@ from .colour import Colours, colours_of, pixel_bytes
 from .document import Document, KritaDocument, current
 from .layers import find, id_of
 from .pen import PenWatch
-from .under_way import is_free
+from .under_way import is_idle
 
 LOOK_MS = 500
-# Of a layer that takes more only every so manieth row is looked at, which finds all that can be seen.
+# Of a layer that takes more only every n-th row is looked at, which finds all that can be seen.
 MAX_BYTES = 16 << 20
 
 
 class _State(NamedTuple):
     """A layer as it was. ``image``: the document's size, and the layer's place and colours in it: when these
-    are others all layers may be, and nothing was painted."""
+    are others all layers may be, and nothing was painted. Of a mirrored image they tell nothing."""
 
     image: tuple[tuple[int, int], tuple[int, int], Colours]
     pixels: tuple[tuple[int, int, int, int], int]
@@ -48,18 +48,19 @@ class EditWatch(QtCore.QObject):
         """See what has become of the layers that may have been changed."""
         for layer_id, (document, before) in list(self._before.items()):
             node = find(document.root, layer_id) if document.is_open else None
-            if node is None or not self._is_watched(document, layer_id):
-                del self._before[layer_id]
-            elif not is_free(document):
-                self._timer.start()  # a filter, for instance, has not ended yet
-            else:
+            # Frames that go on into one locked layer change its pixels as well.
+            if node is None or node.locked() or not self._is_watched(document, layer_id):
+                self._before.pop(layer_id, None)
+            # While Krita is at it, or a transformation is, the layer is neither as it was nor as it will be.
+            elif is_idle(document):
                 self._before[layer_id] = document, (now := _state(document, node))
                 if now.image == before.image and now.pixels != before.pixels:
                     self.changed.emit(document, layer_id)
 
     def _acting(self) -> None:
         document: Any = current()
-        active = document.active
+        # With several, or none, Krita 6 runs its event loop when it is asked for the active one.
+        active = document.active if len(document.chosen) == 1 else None
         if active is None or active.locked() or not self._is_watched(document, id_of(active)):
             return
         layer_id = id_of(active)

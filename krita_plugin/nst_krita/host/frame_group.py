@@ -32,7 +32,7 @@ class FrameGroup:
 
     Between the two lie only groups and animations that ``others`` tells the ids of, made of the same source
     before: what is painted last is seen. ``placing`` tells where on the canvas frames belong; ``painted`` the
-    ids of layers that the painter has made strokes on.
+    ids of layers that the painter has painted on, or changed otherwise.
     The group blends with what lies beneath as ``source`` does: with its mode and opacity, and clipped if
     that inherits alpha.
     With ``replace`` there is one layer, locked, whose pixels change without undo steps, and another above it
@@ -211,8 +211,8 @@ class FrameGroup:
     def remove(self) -> None:
         """Take the group out of the document, as one undo step; but nothing that the painter has painted.
 
-        With layers or masks of his in it, or strokes of his on a frame, it stays: the other frames go, each a
-        step.
+        With layers or masks of his in it, or a frame that he has painted on, it stays: the other frames go,
+        each a step.
         """
         group, nodes, painted = self.node(), self.nodes(), self._painted()
         others = [node for node in nodes if id_of(node) not in painted and not node.childNodes()]
@@ -358,7 +358,7 @@ class FrameGroup:
         node.setName(frame.name)
         # A stroke on it would be lost with the next frame, and undoing that stroke would spoil the pixels.
         node.setLocked(self._locked or not frame.final)
-        self._keys = {id_of(node): frame.key}
+        self._keys[id_of(node)] = frame.key
         if node.visible():
             self._draw()
         self._document.handle.setModified(True)

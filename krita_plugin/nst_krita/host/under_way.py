@@ -24,7 +24,7 @@ def is_free(document: KritaDocument) -> bool:
 
     With the tools that have something under way all the time the watch on the pen knows more.
     """
-    if _is_idle(document):
+    if is_idle(document):
         return True
     return not _has_filter_open() and not chosen_tools().isdisjoint((MOVE, TRANSFORM))
 
@@ -34,7 +34,7 @@ def to_finish(document: KritaDocument, waited: float) -> str | None:
 
     In words for him, "" for what passes by itself. ``waited``: for how many seconds this has been asked.
     """
-    if _is_idle(document):
+    if is_idle(document):
         return None
     if _has_filter_open():
         return tr("Press OK or Cancel in the filter's window: the job then starts by itself.")
@@ -49,7 +49,8 @@ def to_finish(document: KritaDocument, waited: float) -> str | None:
     return tr("Krita is still at work on the picture: the job starts by itself after that.")
 
 
-def _is_idle(document: KritaDocument) -> bool:
+def is_idle(document: KritaDocument) -> bool:
+    """Whether Krita has nothing under way in it at all. Asked, it draws a preview anew."""
     is_idle = document.handle.tryBarrierLock()
     if is_idle:
         document.handle.unlock()

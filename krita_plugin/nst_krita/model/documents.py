@@ -90,14 +90,14 @@ class Documents(Observable):
 
     def is_untouched(self, document: host.Document, layer: str) -> bool:
         """Whether that layer is a frame, of a job that may go on, that the painter has not painted on."""
-        record = self.history(document).of_layer(layer)
+        record = self.history(document).of_layer(layer) if self.knows(document) else None
         return (
             record is not None and record.is_open and layer in record.frames and layer not in record.painted
         )
 
-    def note_stroke(self, document: host.Document, layer: str) -> None:
-        """Remember at once that the painter has painted on that layer, if it is a frame: the document may be
-        saved next."""
+    def note_painted(self, document: host.Document, layer: str) -> None:
+        """Remember at once that the painter has painted on that layer, or changed it otherwise, if it is a
+        frame: the document may be saved next."""
         record = self.history(document).of_layer(layer)
         if record is not None and layer in record.frames and layer not in record.painted:
             record.painted.append(layer)

@@ -51,7 +51,7 @@ class FrameRecord(NamedTuple):
 class JobRecord:
     """One job. ``source``: the id of the layer that it paints. ``seen``: sequences that have been layers.
 
-    ``painted``: ids of frames that the painter has made strokes on.
+    ``painted``: ids of frames that the painter has painted on, or changed otherwise.
     ``settings``: as of Start; ``changes``: what the sliders changed since, all of it, by revision.
     ``is_open``: whether frames may still come; ``ending``: "cancelled" or "failed", where that is why not.
     ``begun``: when it was, in seconds since 1970; 0: not known.

@@ -9,7 +9,7 @@ from ..backend.network import Network
 from ..settings import Settings
 from .document_model import ended_again, job_again
 from .documents import Documents, Offer
-from .earlier import Earlier, misfit
+from .earlier import Earlier, Entry, misfit
 from .history import JobRecord
 from .insertion import Insertion
 from .job_rows import MAX_ENDED, JobRows
@@ -37,7 +37,8 @@ class Returning:
         self._documents, self._rows, self._network = documents, rows, network
         self._insertion, self._say = insertion, say
         self.earlier = Earlier(settings, documents)
-        self._unsaved = Unsaved(rows)
+        self._rescued: set[str] = set()
+        self._unsaved = Unsaved(rows, self._rescue)
 
     def take(self, offer: Offer, layers: str) -> None:
         """Bring the frames of the job that is offered into the document in view.
@@ -113,7 +114,6 @@ class Returning:
     def retire(self) -> None:
         """See which jobs have lost their document: their frames are offered elsewhere. The row of one that
         still runs stays, to hold and to end it."""
-        lost = self._unsaved.lost()
         for job in self._rows.jobs:
             if not self._rows.is_homeless(job) or job not in self._rows.jobs:
                 continue
@@ -121,16 +121,18 @@ class Returning:
             if job.has_ended:
                 self._rows.insertion(job).close()  # what waited is left out
             is_wanted = job.owes_frames if job.has_ended else job.wanted != "cancel"
-            if not is_wanted:
+            if not is_wanted and job.id not in self._rescued:
                 self.earlier.forget(job.id)
             elif not job.is_homeless:
                 self.earlier.add(entry)
             job.is_homeless = True
             if job.has_ended:
                 self._rows.dismiss(job)
-        for entry in lost:
-            self.earlier.add(entry)
         self.remember()
+
+    def _rescue(self, entry: Entry) -> None:
+        self._rescued.add(entry.job)
+        self.earlier.add(entry)
 
     def remember(self, is_quitting: bool = False) -> None:
         """Write down the jobs that can be had in a later session: while Krita may crash, those as well whose

@@ -66,8 +66,8 @@ class Root(Observable):
         self.rows = JobRows(self.documents)
         rows = self.rows
         self._edits = host.EditWatch(rows.pen, self.documents.is_untouched)
-        rows.pen.touched.connect(self.documents.note_stroke)
-        self._edits.changed.connect(self.documents.note_stroke)
+        rows.pen.touched.connect(self.documents.note_painted)
+        self._edits.changed.connect(self.documents.note_painted)
         self._live = LiveChanges(
             self.options,
             self.styles,
