@@ -308,6 +308,7 @@ def test_a_strength_of_0_is_not_raised_where_no_style_layer_looks_at_the_whole_p
     client.send("attach", job=job)
     assert client.expect("accepted", job=job)["revision"] == 2
     client.send("cancel", job=job)
+    client.expect("cancelled", job=job)
 
 
 def test_a_job_whose_images_are_arriving_can_be_steered(client: RawClient) -> None:

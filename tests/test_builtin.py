@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 
+from nst_server.engine import memory
 from nst_server.engine.builtin import build_encoder
 from nst_server.engine.memory import bytes_per_pixel
 from nst_server.engine.scene import Scene
@@ -27,7 +28,7 @@ def encoder() -> Encoder:
     return build_encoder(image(0), [image(1)], layers=["conv2_2"], seed=7)
 
 
-def test_layers_of_the_smaller_picture_pull_at_the_whole(encoder):
+def test_layers_of_the_smaller_picture_pull_at_the_whole(encoder, monkeypatch):
     layers = {
         "content_layers": {"conv2_1": 1, "conv1_2@2": 1},
         "style_layers": {"conv1_1": 1, "conv2_1@2": 3},
@@ -44,8 +45,9 @@ def test_layers_of_the_smaller_picture_pull_at_the_whole(encoder):
         v = torch.randn(x.shape, generator=generator, dtype=torch.float64)
         slope = (loss(x + 1e-8 * v).total - loss(x - 1e-8 * v).total) / 2e-8  # no kinks between
         assert float((loss(x).gradient * v).sum()) == pytest.approx(slope, rel=1e-3)
+    monkeypatch.setattr(memory, "_GAPS", 0)  # what the heap cannot use is the same for both
     need = bytes_per_pixel(encoder, ["conv2_1", "conv2_1@2"], torch.device("cpu"))
-    assert 1.05 < need / bytes_per_pixel(encoder, ["conv2_1"], torch.device("cpu")) < 1.5
+    assert 1.1 < need / bytes_per_pixel(encoder, ["conv2_1"], torch.device("cpu")) < 1.5
 
 
 def test_it_has_vggs_shape_down_to_the_deepest_layer(encoder):

@@ -69,6 +69,15 @@ def pause_at(client: RawClient, iteration: int) -> None:
     client.expect("state", job="job", state="paused")
 
 
+def paused_and_ended(server: ServerProcess, iteration: int) -> None:
+    """A job that was paused there, and written down; then the server was told to end."""
+    client = connect(server)
+    submit(client, "job")
+    pause_at(client, iteration)
+    wait_for(checkpoint(server).exists)
+    server.stop()
+
+
 def wait_for(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + PATIENCE
     while not condition():
@@ -177,11 +186,7 @@ def test_a_checkpoint_that_cannot_be_read_costs_only_the_time(tmp_path: Path, da
 )
 def test_another_plan_is_told(tmp_path: Path, changed: str, note: str) -> None:
     with ServerProcess(tmp_path, "--device", "cpu") as server:
-        client = connect(server)
-        submit(client, "job")
-        pause_at(client, 4)
-        wait_for(checkpoint(server).exists)
-        server.stop()
+        paused_and_ended(server, 4)
         before = read(checkpoint(server))
         write(checkpoint(server), replace(before, plan={**before.plan, changed: "another"}))
         server.start()
@@ -197,11 +202,7 @@ def test_another_plan_is_told(tmp_path: Path, changed: str, note: str) -> None:
 
 def test_stopped_before_it_goes_on_it_ends_with_the_picture_of_its_checkpoint(tmp_path: Path) -> None:
     with ServerProcess(tmp_path, "--device", "cpu") as server:
-        client = connect(server)
-        submit(client, "job")
-        pause_at(client, 4)
-        wait_for(checkpoint(server).exists)
-        server.stop()
+        paused_and_ended(server, 4)
         server.start()
         client = connect(server, "job")
         client.send("stop", job="job")
@@ -217,11 +218,7 @@ def test_stopped_before_it_is_as_far_as_its_frames_it_ends_with_the_last_of_them
     tmp_path: Path, damage: str, when: str
 ) -> None:
     with ServerProcess(tmp_path, "--device", "cpu") as server:
-        client = connect(server)
-        submit(client, "job")
-        pause_at(client, 40)
-        wait_for(checkpoint(server).exists)
-        server.stop()
+        paused_and_ended(server, 40)
         if damage == "cut short":
             checkpoint(server).write_bytes(checkpoint(server).read_bytes()[:-100])
         else:

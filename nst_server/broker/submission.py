@@ -13,7 +13,7 @@ from nst_server.wire.checks import InvalidParams
 from nst_server.wire.messages import Message
 from nst_server.wire.params import Params
 from nst_server.wire.pixels import InvalidPixels, Pixels
-from nst_server.wire.scales import check_layers, check_scales
+from nst_server.wire.scales import check_usable
 
 #: The most pixels of one image: 16384 × 16384.
 MAX_PIXELS = 2**28
@@ -93,17 +93,9 @@ def job_of(message: Message, request: Mapping[str, Any], client: str, jobs: Jobs
         raise Rejected(
             "params.start", "0 iterations take no blend.", "Begin with the finished picture alone."
         )
-    for name in ("style_weights", "style_scales"):
-        if len(getattr(params, name)) not in (0, len(styles)):
-            raise Rejected(
-                f"params.{name}",
-                f"Numbers given: {len(getattr(params, name))}. Styles: {len(styles)}.",
-                "Give one number for each style, or none.",
-            )
     content = Pixels.from_header(request["content"])
     try:
-        check_layers(params)
-        check_scales((content.width, content.height), params)
+        check_usable(params, (content.width, content.height), len(styles))
     except InvalidParams as error:
         raise Rejected(f"params.{error.field}", error.problem, error.hint) from error
     job = Job(

@@ -16,7 +16,7 @@ from PIL import Image
 from nst_server.cli import EXIT_DONE, EXIT_INTERRUPTED, pictures
 from nst_server.cli.errors import CliError
 from nst_server.cli.following import follow, forget
-from nst_server.cli.options import add_params, check_usable, params_of, tell_idle
+from nst_server.cli.options import add_params, must_be_usable, params_of, tell_idle
 from nst_server.cli.server import add_connection, add_server, for_call, is_private
 from nst_server.cli.stylize import new_job
 from nst_server.cli.terminal import Progress
@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
     if "image" in params.start_shares:
         raise CliError("--start image: the demo has no image to start from.", "Use content, noise or style.")
     content, style = inputs.content_photo(arguments.content), inputs.style_painting()
-    check_usable(params, content.size, 1)
+    must_be_usable(params, content.size, 1)
     tell_idle(arguments, params)
     what = f"{arguments.content} (content.png) like style.png"
     print(f"{what}, {params.iterations} iterations, into {arguments.out}/")

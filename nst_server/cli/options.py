@@ -11,7 +11,7 @@ from typing import Any
 from nst_server.cli.errors import CliError
 from nst_server.wire.checks import InvalidParams
 from nst_server.wire.params import DEFAULTS, FIELDS, STYLE_LOSSES, Params
-from nst_server.wire.scales import Size, check_layers, check_scales
+from nst_server.wire.scales import Size, check_usable
 
 # What takes part in giving a finished picture other colours.
 _RECOLOURING = {"iterations", "start", "keep_colours", "luminance_space", "fit", "style_weights", "frames"}
@@ -123,18 +123,12 @@ def params_of(arguments: argparse.Namespace, **forced: Any) -> Params:
         raise unusable(error) from error
 
 
-def check_usable(params: Params, size: Size, styles: int) -> None:
+def must_be_usable(params: Params, size: Size, styles: int) -> None:
     """Raise CliError where a content of ``size`` and so many ``styles`` cannot be painted with ``params``."""
     try:
-        check_layers(params)
-        check_scales(size, params)
+        check_usable(params, size, styles)
     except InvalidParams as error:
         raise unusable(error) from error
-    for name in ("style_weights", "style_scales"):
-        given = len(getattr(params, name))
-        if given not in (0, styles):
-            problem = f"{option_of(name)}: Numbers given: {given}. Styles: {styles}."
-            raise CliError(problem, "Give one number for each style, or none.")
 
 
 def tell_idle(arguments: argparse.Namespace, params: Params) -> None:

@@ -12,7 +12,7 @@ from nst_server.cli import EXIT_DONE, EXIT_INTERRUPTED, outputs, pictures
 from nst_server.cli.errors import CliError
 from nst_server.cli.following import follow, forget
 from nst_server.cli.jobs import KEPT, named
-from nst_server.cli.options import add_params, check_usable, params_of, tell_idle
+from nst_server.cli.options import add_params, must_be_usable, params_of, tell_idle
 from nst_server.cli.server import add_connection, add_server, for_call, is_private
 from nst_server.cli.terminal import Progress
 from nst_server.wire.client import Image
@@ -76,7 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise CliError(problem, "Leave one out, or start a server of its own: nst serve --device …")
     outputs.check_apart(arguments.output, (arguments.content, *arguments.styles))
     content = pictures.read(arguments.content, "content")
-    check_usable(params, content.size, len(arguments.styles))
+    must_be_usable(params, content.size, len(arguments.styles))
     styles = [pictures.read(path, "style") for path in arguments.styles]
     text = arguments.style_masks
     style_masks = [] if text is None else _style_masks(text, len(styles))

@@ -75,6 +75,17 @@ def scales_of(size: Size, params: Params) -> list[tuple[Size, int]]:
     return [(scale, share) for scale, share in zip(sizes, shares) if share]
 
 
+def check_usable(params: Params, size: Size, styles: int) -> None:
+    """Raise InvalidParams where they cannot paint a content of ``size`` with so many ``styles``."""
+    for name in ("style_weights", "style_scales"):
+        given = len(getattr(params, name))
+        if given not in (0, styles):
+            problem = f"Numbers given: {given}. Styles: {styles}."
+            raise InvalidParams(name, problem, "Give one number for each style, or none.")
+    check_layers(params)
+    check_scales(size, params)
+
+
 def check_scales(size: Size, params: Params) -> None:
     """Raise InvalidParams if ``scale_iterations`` has more numbers than a content of ``size`` has scales."""
     full = fit_longest(size, params.size)

@@ -376,8 +376,7 @@ class FrameInserter(QtCore.QObject):
     def _next_frame(self) -> Frame | None:
         while self._queue:
             frame = self._queue.popleft()
-            latest = max(self._group.keys, default=frame.key)
-            outdated = self._replace and (self._queue or frame.key < latest)
+            outdated = self._replace and (self._queue or any(frame.key < key for key in self._group.keys))
             # In place there is one step in all, and the last of the others is kept for the final frame.
             is_capped = not self._replace and not frame.final
             if outdated or (is_capped and self._group.steps >= self._max_steps - 1):

@@ -28,11 +28,12 @@ class Unsaved:
                 self._known.pop(job.id, None)
             elif not job.has_ended or job.id in self._known:
                 self._known[job.id] = self._rows.insertion(job), self._rows.entry(job)
-        for name in [name for name, (insertion, _entry) in self._known.items() if insertion.is_homeless]:
-            rescued = [entry for entry in self.ended(only_flat=True) if entry.job == name]
+        closed = {name for name, (insertion, _entry) in self._known.items() if insertion.is_homeless}
+        rescued = [entry for entry in self.ended(only_flat=True) if entry.job in closed]
+        for name in closed:
             self._forget(name)
-            for entry in rescued:
-                self._rescue(entry)
+        for entry in rescued:
+            self._rescue(entry)
 
     def saved(self, file: str) -> None:
         """Krita has saved a document as ``file``: the frames that are in it are safe, if it has layers."""
