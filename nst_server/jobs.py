@@ -34,6 +34,8 @@ FRAME, PREVIEW, ACKNOWLEDGED, ENDED, FORGOTTEN = "frame", "preview", "acknowledg
 #: How often a job is begun without getting as far as a checkpoint: it may be what ends the process, or the
 #: machine.
 MAX_BEGINNINGS = 2
+#: How often it goes on at half the side meanwhile, ended for want of memory: a sixteenth is the least.
+MAX_STARVED = 4
 
 
 @dataclass(eq=False)
@@ -65,6 +67,8 @@ class Job:
     interrupted: bool = False
     #: How often it was begun since its last checkpoint.
     beginnings: int = 0
+    #: How often what computed it was ended for want of memory since its last checkpoint.
+    starved: int = 0
     #: Whether it has a checkpoint, and with it a picture.
     saved: bool = False
     position: int = 0
@@ -104,7 +108,7 @@ class Job:
     @property
     def is_again(self) -> bool:
         """Whether it was begun before: in another process, or another life of the server."""
-        return self.saved or self.beginnings > 0 or self.kept_frames > 0
+        return self.saved or self.beginnings > 0 or self.starved > 0 or self.kept_frames > 0
 
     @property
     def images(self) -> dict[str, Pixels]:
@@ -200,11 +204,11 @@ class Jobs:
         job.saved = True
         job.interrupted = False
         job.saved_iteration = job.iteration
-        job.beginnings = 0
+        job.beginnings = job.starved = 0
         self._tell(UPDATED, job)
 
     def spare(self, job: Job) -> None:
-        """The server was told to end, or others need the device: that it did not get far is not its fault."""
+        """It was ended for others, or with the server: that it did not get far is not its fault."""
         job.beginnings = 0
         self._tell(UPDATED, job)
 
@@ -216,6 +220,24 @@ class Jobs:
         if self._silent(job) or job.beginnings >= MAX_BEGINNINGS:
             return False
         job.interrupted = True
+        self._put_first(job)
+        return True
+
+    def starve(self, job: Job) -> bool:
+        """What computed the job was ended for want of memory: let it go on smaller, before all others.
+
+        A paused one, which takes little, stays as it is. False where it cannot go on smaller: it was starved
+        often enough, paints nothing, or nothing in it may depend on the memory.
+        """
+        if self._silent(job):
+            return False
+        if job.is_ready:
+            fixed = job.params.deterministic or not job.params.iterations
+            if fixed or job.starved >= MAX_STARVED:
+                return False
+            job.starved += 1
+        job.interrupted = True
+        self.spare(job)
         self._put_first(job)
         return True
 

@@ -52,6 +52,11 @@ MIN_FREE = 500 * 10**6
 #: Jobs that ended longer ago are removed, in seconds; so are folders of jobs that cannot be read.
 KEEP_SECONDS = 14 * 24 * 3600
 _TRASH = ".trash"
+#: Of a job, what JSON holds as it is.
+_AS_THEY_ARE = (
+    *("continues", "title", "client", "created", "revision", "acknowledged", "paused", "cancelling"),
+    *("stopping", "beginnings", "starved", "saved_iteration"),
+)
 #: What the files of a job raise where they are damaged, missing, or somebody has edited them. Any other
 #: OSError proves nothing: the disk may be read the next time.
 _DAMAGED = (
@@ -178,6 +183,7 @@ class Store:
             cancelling=bool(values.get("cancelling", False)),
             stopping=bool(values.get("stopping", False)),
             beginnings=int(values.get("beginnings", 0)),
+            starved=int(values.get("starved", 0)),
             saved_iteration=int(values.get("saved_iteration", 0)),
         )
         try:
@@ -259,17 +265,7 @@ class Store:
             "request": job.request,
             "params": job.params.to_header(),
             "start": job.start.to_header() if job.start else None,
-            "continues": job.continues,
-            "title": job.title,
-            "client": job.client,
-            "created": job.created,
-            "revision": job.revision,
-            "acknowledged": job.acknowledged,
-            "paused": job.paused,
-            "cancelling": job.cancelling,
-            "stopping": job.stopping,
-            "beginnings": job.beginnings,
-            "saved_iteration": job.saved_iteration,
+            **{name: getattr(job, name) for name in _AS_THEY_ARE},
         }
         _write_json(self._jobs / job.id / "job.json", values)
 

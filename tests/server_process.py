@@ -6,7 +6,8 @@
         client.expect("done")
 
 With ``worker=SCRIPT`` the server starts that script where it would start the worker; then ``without_ipc``
-makes it believe that the platform has no sockets in the file system, as Windows. Fixtures of a module:
+makes it believe that the platform has no sockets in the file system, as Windows. ``counters`` is a file that
+it reads in place of /proc/vmstat. Fixtures of a module:
 
     server = pytest.fixture(scope="module")(scripted_server)
     client = pytest.fixture(connected)
@@ -54,6 +55,7 @@ class ServerProcess:
         worker: Path | None = None,
         without_ipc: bool = False,
         data: Path | None = None,
+        counters: Path | None = None,
     ) -> None:
         self.data = data or folder / "data"
         self.file = self.data / "run" / "server.json"
@@ -62,6 +64,9 @@ class ServerProcess:
         self._environment = {"NST_DATA_DIR": str(self.data), "PYTHONPATH": str(ROOT)}
         if without_ipc:
             self._environment["NST_TEST_WITHOUT_IPC"] = "1"
+        self._counters = counters
+        if counters:
+            self._environment["NST_TEST_COUNTERS"] = str(counters)
         self.context = zmq.Context()
         self.process: subprocess.Popen[bytes] | None = None
         self.clients: list[RawClient] = []
@@ -95,7 +100,8 @@ class ServerProcess:
         """Another ``nst serve`` on the same data folder."""
         return subprocess.Popen(
             [
-                *(sys.executable, *_entry(self._worker), "serve", "--idle-exit", "0", "--no-download"),
+                *(sys.executable, *_entry(self._worker, self._counters)),
+                *("serve", "--idle-exit", "0", "--no-download"),
                 *(*self._options, *more),
             ],
             env={**os.environ, **self._environment},
@@ -249,19 +255,22 @@ def new_job() -> str:
     return "job-" + secrets.token_hex(4)
 
 
-def _entry(worker: Path | None) -> list[str]:
-    """What Python is to run for a server with that worker, None for the real one."""
-    return ["-m", "nst_server"] if worker is None else [str(Path(__file__)), str(worker)]
+def _entry(worker: Path | None, counters: Path | None = None) -> list[str]:
+    """What Python is to run for a server with that worker and those counters, None for the real ones."""
+    return [str(Path(__file__)), str(worker or "")] if worker or counters else ["-m", "nst_server"]
 
 
 def _serve_with_script() -> int:
     from nst_server.cli import main, serve
+    from nst_server.executors import local
 
     if os.environ.get("NST_TEST_WITHOUT_IPC"):
         has = zmq.has
         zmq.has = lambda capability: capability != "ipc" and has(capability)
-    worker = sys.argv[1]
-    serve.worker_command = lambda device, *_: [sys.executable, worker, device]
+    if counters := os.environ.get("NST_TEST_COUNTERS"):
+        local.COUNTERS = Path(counters)
+    if worker := sys.argv[1]:
+        serve.worker_command = lambda device, *_: [sys.executable, worker, device]
     return main(sys.argv[2:])
 
 

@@ -24,6 +24,11 @@ _DISK_FULL = {
     "message": "A frame could not be written to disk.",
     "hint": "Free some space, then continue from the last kept frame.",
 }
+_NO_MEMORY = {
+    "code": "out_of_memory",
+    "message": "There is not enough memory for this job.",
+    "hint": "Choose a smaller size, or close other programs.",
+}
 
 
 class Dispatcher:
@@ -144,12 +149,17 @@ class Dispatcher:
             self._jobs.show(job, fields, report.data or b"")
         elif kind == "saved":
             self._jobs.save(job)
-        elif kind in ("done", "cancelled", "failed", "released"):
+        elif kind in ("done", "cancelled", "failed", "released", "starved"):
             del self._running[job.id]
             self._releasing.discard(job.id)
             if kind == "released" and self._jobs.release(job):
                 log.info("%s is paused and leaves its device to others", job.id)
                 return
+            if kind == "starved":
+                if self._jobs.starve(job):
+                    log.warning("%s waits for another process, as memory was short", job.id)
+                    return
+                kind, fields = FAILED, _NO_MEMORY
             if fields.get("code") == "worker_died" and self._jobs.queue_again(job):
                 log.warning("%s waits for another process", job.id)
                 return
@@ -181,6 +191,7 @@ class Dispatcher:
             "learnt_before": job.continues and str(self._store.learnt_path(job.continues)),
             "again": job.is_again,
             "interrupted": job.interrupted,
+            "starved": job.starved,
             "stop": job.stopping,
             "kept_frames": job.kept_frames,
             "last_kept": self._last_kept(job),

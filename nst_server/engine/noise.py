@@ -6,15 +6,12 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
 from nst_server.engine.palette import in_moments, moments_of, pooled
-from nst_server.engine.pyramid import resize, resize_map
 from nst_server.wire.scales import Size
 
 # Of a style's side, where its edges fade out: cut off sharply, they leave a weave of level and upright lines.
 _EDGE = 0.5
-_TILE = 1024  # px; grain correlates over a few pixels, and repeated so far apart it is not seen to repeat
 _SPREAD = 0.2  # deviation of white noise: most of the range, and few values cut off
 
 
@@ -57,49 +54,6 @@ def random_texture(
         convolved = torch.fft.irfft2(torch.fft.rfft2(noise) * torch.fft.rfft2(spot, s=whole), s=whole)
         texture += convolved[:, whole[0] - height :, whole[1] - width :]
     return in_moments(texture, moments_of(texture), pooled(moments, shares))
-
-
-def random_grain(
-    styles: Sequence[Tensor],
-    shares: Sequence[float],
-    size: Size,
-    coarser: Size,
-    seed: int,
-    alphas: Sequence[Tensor | None] = (),
-) -> Tensor:
-    """Noise [3, H, W] around 0, on the CPU, like what ``styles`` lose where ``size`` shrinks to ``coarser``.
-
-    Arguments as for ``random_texture``, and the same model, of that band alone. Seamless in tiles: convolved
-    with a spot folded to the tile's size, noise on a torus keeps the covariances at all shorter distances.
-    """
-    generator = torch.Generator().manual_seed(seed)
-    width, height = size
-    rows, columns = min(height, _TILE), min(width, _TILE)
-    grain = torch.zeros(3, rows, columns)
-    for style, alpha, share in zip(styles, alphas or [None] * len(styles), shares, strict=True):
-        noise = torch.randn(rows, columns, generator=generator)
-        if not share:
-            continue
-        image = style.detach().cpu().float()
-        own = image.shape[2], image.shape[1]
-        shrunk = max(1, round(own[0] * coarser[0] / width)), max(1, round(own[1] * coarser[1] / height))
-        seen = None if alpha is None else alpha.cpu()
-        shrunk_seen = None if seen is None else resize_map(seen, shrunk[1], shrunk[0])
-        spot = image - resize(resize(image, shrunk, seen), own, shrunk_seen)
-        counted = float(spot[0].numel())
-        if seen is not None:
-            spot, counted = spot * seen, float(seen.square().sum())
-        spot = _folded(spot, rows, columns) * (share / counted) ** 0.5
-        grain += torch.fft.irfft2(torch.fft.rfft2(noise) * torch.fft.rfft2(spot), s=(rows, columns))
-    return grain.repeat(1, -(-height // rows), -(-width // columns))[:, :height, :width].contiguous()
-
-
-def _folded(image: Tensor, rows: int, columns: int) -> Tensor:
-    """[3, rows, columns]: the sum of all tiles of that size of ``image`` [3, h, w]."""
-    _, height, width = image.shape
-    down, right = -(-height // rows), -(-width // columns)
-    image = pad(image, (0, right * columns - width, 0, down * rows - height))
-    return image.view(3, down, rows, right, columns).sum((1, 3))
 
 
 def _faded(length: int) -> Tensor:

@@ -90,6 +90,7 @@ def stylize(
     resume: State | None = None,
     continues: bool = False,
     earlier: State | None = None,
+    starved: int = 0,
 ) -> Iterator[Step]:
     """Paint ``content`` [3, H, W] in the manner of ``styles`` (each [3, h, w]); sRGB in [0, 1].
 
@@ -109,6 +110,9 @@ def stylize(
     ``continues``: ``start`` is a frame of an earlier run, painted over or not. The content loss holds to it,
     as at every scale to the picture of the coarser one. ``earlier``: the last state of that run, where it
     made the same loss small, but for live weights; what it has learnt is used if it was of this run's size.
+
+    ``starved``: how often a process that went on from here was ended for want of memory. Each time halves the
+    side that is reached; a picture that is larger already is brought to it.
 
     Raises ValueError without styles, start or iterations, for regions of another size, for a style of which
     nothing is to be seen and for more ``scale_iterations`` than scales, Diverged if the loss is not a number
@@ -137,7 +141,7 @@ def stylize(
         regions=None if regions is None else regions.to(device),
         style_alphas=list(map(ready, style_alphas)),
     )
-    run = _Run(scene, control or Control(params), device, resume, continues, earlier)
+    run = _Run(scene, control or Control(params), device, resume, continues, earlier, starved)
     # This frame outlives what the run forgets of them.
     del resume, earlier
     yield from run.steps()
@@ -154,13 +158,14 @@ class _Run:
         resume: State | None,
         continues: bool,
         earlier: State | None,
+        starved: int,
     ) -> None:
         self._scene = scene
         self._continues, self._earlier = continues, earlier
         self._control = control
         self._device = device
         self._note: str | None = None
-        self._said: list[str] = []
+        self._said = [] if resume is None else list(resume.said)
         self._iteration = 0
         self._evaluations = 0
         self._curvature: Tensor | None = None
@@ -174,27 +179,38 @@ class _Run:
         self._wanted = fit_longest(scene.size, scene.params.size)
         self._resume = resume
         if resume is None:
-            self._full, self._tile = self._afford()
+            self._full, self._tile = self._afford(self._wanted, starved)
             self._queue = scales_of(self._full, scene.params)
         else:
             self._full, self._tile = resume.full, resume.tile
             self._queue = [((width, height), iterations) for width, height, iterations in resume.queue]
+            if starved:
+                self._full, self._tile = self._afford(resume.full, starved)
+                self._fold()
         self._view = View(scene, self._queue[0][0] if resume is None else resume.size)
 
-    def _afford(self) -> tuple[Size, int]:
-        """The size to be reached, and the pixels of a style to read at a time: what the memory allows."""
-        full = self._wanted
+    def _afford(self, full: Size, starved: int) -> tuple[Size, int]:
+        """The size to be reached, ``full`` at most, and the pixels of a style to read at a time: what the
+        memory allows, with half the side for each time that it did not suffice."""
         pixels = full[0] * full[1]
         if self._scene.params.deterministic:
             return full, max(_TILE, pixels)
         affordable = affordable_pixels(self._bytes_per_pixel, self._device)
-        if pixels > affordable:
-            full = fit_longest(full, max(1, int(max(full) * math.sqrt(affordable / pixels))))
+        if pixels > affordable or starved:
+            share = min(1.0, math.sqrt(affordable / pixels)) / 2**starved
+            full = fit_longest(full, max(1, int(max(full) * share)))
             self._say_smaller(full)
         # In powers of two, so that the megabytes that happen to be free do not decide how a style is read.
         tile = 1 << (affordable.bit_length() - 1)
         sizes = (self._scene.style_size(index, full) for index in range(len(self._scene.styles)))
-        return full, min(tile, max(width * height for width, height in sizes))
+        tile = min(tile, max(width * height for width, height in sizes))
+        return full, min(tile, full[0] * full[1]) if starved else tile
+
+    def _fold(self) -> None:
+        """Spend at the full size what was to be spent at this and larger ones."""
+        smaller = [(size, iterations) for size, iterations in self._queue if max(size) < max(self._full)]
+        rest = sum(iterations for size, iterations in self._queue if max(size) >= max(self._full))
+        self._queue = [*smaller, (self._full, rest)] if rest else smaller
 
     def steps(self) -> Iterator[Step]:
         """Work the scales in turn, then yield the final step."""
@@ -254,7 +270,9 @@ class _Run:
         """Begin at a scale from what the one before has reached."""
         params = self._control.params
         if self._optimiser is not None:
-            self._reached = self._view.follow_colours(params, self._result()[0])
+            self._reached = self._result()[0]
+        if self._reached is not None:
+            self._reached = self._view.follow_colours(params, self._reached)
         else:
             self._scene.take_colours(params)
         previous = None if self._reached is None else self._view.extended(self._reached)
@@ -281,7 +299,7 @@ class _Run:
         """Stand where ``state`` was taken."""
         self._resume, self._earlier, state = None, None, state.on(self._device)
         self._iteration, self._evaluations = state.iteration, state.evaluations
-        self._said, self._seconds_per_pixel = list(state.said), state.seconds_per_pixel
+        self._seconds_per_pixel = state.seconds_per_pixel
         self._curvature = state.curvature
         # What is left to go on from if the memory does not suffice for the rest.
         self._asked, self._left = state.asked, state.left
@@ -289,6 +307,12 @@ class _Run:
         self._scene.take_colours(state.params)
         self._view = View(self._scene, state.size, state.previous, state.previous_strength)
         self._params = state.params
+        if max(state.size) > max(self._full):
+            # Starved. What the optimiser has learnt is of a size that the memory does not suffice for.
+            self._queue.append((state.size, self._left))
+            self._left = 0
+            self._fold()
+            return
         objective = self._objective(self._view, self._params)
         own = state.optimiser if state.optimiser.values else None
         self._optimiser = self._new_optimiser(state.image, objective, state.size, own)

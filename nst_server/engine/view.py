@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor
 
+from nst_server.engine.grain import matched_grain
 from nst_server.engine.losses import Statistics
-from nst_server.engine.noise import random_grain, random_texture, white_noise
+from nst_server.engine.noise import random_texture, white_noise
 from nst_server.engine.objective import Objective, style_part, style_shares, used_layers
 from nst_server.engine.pyramid import fit_image
 from nst_server.engine.regions import Division
@@ -255,7 +256,7 @@ class View:
         return (brought(picture, self.size) + detail * (reference - coarse)).clamp(0, 1)
 
     def _grained(self, picture: Tensor, params: Params) -> Tensor:
-        """``picture`` [3, h, w], with the styles' detail that the scale before had no room for, at random.
+        """``picture`` [3, h, w], with the styles' detail that the scale before had no room for.
 
         Where a picture is smooth nothing tells the style loss which way grain would lie, and it answers with
         more contrast where there are edges already.
@@ -266,10 +267,11 @@ class View:
             return picture
         if self._grain is None:
             before = self._previous.shape[2], self._previous.shape[1]
+            enlarged = self.scene.brought(self._previous, self.size)
             styles, alphas = zip(*self._styles_read(), strict=True)
 
             def grain(shares: Sequence[float]) -> Tensor:
-                found = random_grain(styles, shares, self.size, before, params.seed, alphas)
+                found = matched_grain(enlarged, before, styles, shares, params.seed, alphas)
                 return found.to(picture)
 
             self._grain = self._painted_over(torch.zeros_like(picture), self._divided(params), grain)

@@ -17,8 +17,9 @@ class Executor(ABC):
     What becomes of the job comes as reports, with the job's id in the field ``job``: "preparing" (what,
     done, total, unit), "running" (device, encoder), "progress" and "frame" as on the wire (a kept frame
     names its pixels' "file"), "preview" (a frame with its pixels as chunk), and exactly one of "done",
-    "cancelled", "failed", "released". "saved": the task's "checkpoint" is written. A job that was released,
-    or failed with the code "worker_died", may be run again, here or elsewhere.
+    "cancelled", "failed", "released", "starved" (the system ended what computed it for want of memory).
+    "saved": the task's "checkpoint" is written. A job that was released or starved, or failed with the code
+    "worker_died", may be run again, here or elsewhere.
     """
 
     @property

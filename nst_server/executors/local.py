@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -55,6 +56,8 @@ _SURROUNDINGS = {
     # Without it PyTorch has no deterministic matrix products on CUDA.
     "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
 }
+#: Where Linux counts, as oom_kill, the processes that it has ended for want of memory, of containers too.
+COUNTERS = Path("/proc/vmstat")
 #: Begins the last line of a worker that knows what to do about its end.
 _HINT = "hint: "
 _ENDINGS = ("done", "cancelled", "failed", "released")
@@ -65,6 +68,8 @@ class _Current:
     job: str
     task: Mapping[str, Any]
     sent: bool = False
+    #: What ``_memory_kills`` were when it was sent.
+    memory_kills: int = 0
     has_frames: bool = False
     kill_at: float | None = None
 
@@ -232,6 +237,10 @@ class LocalExecutor(Executor):
         log.error("the worker ended: %s (%d in a row)", reason, self._failures)
         if current is not None and (current.sent or self._failures >= MAX_FAILURES):
             self._current = None
+            # The system counts before it sends the signal. Uncounted, it was somebody else's.
+            if current.sent and code == -9 and _memory_kills() > current.memory_kills:
+                yield Message("starved", {"job": current.job})
+                return
             yield _failed(current.job, reason, current.sent, current.has_frames, hint)
 
     def _last_words(self, code: int | None) -> tuple[str, str]:
@@ -301,7 +310,7 @@ class LocalExecutor(Executor):
 
     def _send_task(self) -> None:
         if self._current is not None and self._ready and not self._current.sent:
-            self._current.sent = True
+            self._current.sent, self._current.memory_kills = True, _memory_kills()
             self._send("run", job=self._current.job, **self._current.task)
 
     def _receive(self) -> Message | None:
@@ -342,6 +351,16 @@ class LocalExecutor(Executor):
 
 def _refuse(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
+
+
+def _memory_kills() -> int:
+    """How many processes the system has ended for want of memory so far; 0 where it does not tell."""
+    with contextlib.suppress(OSError, ValueError):
+        for line in COUNTERS.read_text("utf-8").splitlines():
+            name, _, count = line.partition(" ")
+            if name == "oom_kill":
+                return int(count)
+    return 0
 
 
 def _amended(task: Mapping[str, Any], command: str, fields: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -141,6 +141,7 @@ class Run:
             resume=resume,
             continues=continues is not None,
             earlier=earlier,
+            starved=self._task["starved"],
         )
         # What a state has learnt takes up to 512 MB: only the run keeps it, for as long as it needs it.
         del resume, earlier
