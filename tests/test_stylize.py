@@ -134,7 +134,7 @@ def test_the_content_in_a_blend_brings_its_detail_along():
         params = replace(QUICK, start=start)
         scene = Scene(content, [stripes()], TinyEncoder(), params)
         kept[start] = float(View(scene, (200, 20), coarse).beginning(params).std())
-    assert kept["noise"] < 1e-3
+    assert kept["noise"] < 0.1 * kept["content"]  # the grain of the stripes
     assert kept["content:0.5+noise:0.5"] == pytest.approx(kept["content"] / 2, rel=0.1)
 
 
