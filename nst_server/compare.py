@@ -149,6 +149,19 @@ def on_paper(pixels: Pixels, data: bytes, icc: bytes | None = None) -> Tensor:
     return picture.rgb * picture.alpha + (1 - picture.alpha)
 
 
+def over(picture: tuple[Pixels, bytes, bytes | None], content: tuple[Pixels, bytes, bytes | None]) -> Tensor:
+    """The image [3, H, W] that ``picture`` holds, over ``content`` of the same size.
+
+    Where it is as transparent as its content both are on white paper alike. Each is pixels, data and the
+    profile, as ``on_paper`` takes them. Raises ImageError.
+    """
+    own, under = from_blob(*picture), from_blob(*content)
+    if own.alpha is None:
+        return own.rgb
+    left = 1 - own.alpha if under.alpha is None else (under.alpha - own.alpha).clamp_min(0)
+    return own.rgb * own.alpha + under.rgb * left + (1 - own.alpha - left)
+
+
 def vgg(path: Path) -> Encoder:
     """The encoder of the weights in this file. Raises WeightsError."""
     found = weights.load(path)

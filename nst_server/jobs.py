@@ -34,7 +34,7 @@ FRAME, PREVIEW, ACKNOWLEDGED, ENDED, FORGOTTEN = "frame", "preview", "acknowledg
 #: How often a job is begun without getting as far as a checkpoint: it may be what ends the process, or the
 #: machine.
 MAX_BEGINNINGS = 2
-#: How often it goes on at half the side meanwhile, ended for want of memory: a sixteenth is the least.
+#: How often it goes on at half the side meanwhile, ended for want of memory.
 MAX_STARVED = 4
 
 
@@ -226,14 +226,15 @@ class Jobs:
     def starve(self, job: Job) -> bool:
         """What computed the job was ended for want of memory: let it go on smaller, before all others.
 
-        A paused one, which takes little, stays as it is. False where it cannot go on smaller: it was starved
-        often enough, paints nothing, or nothing in it may depend on the memory.
+        A paused one, which takes little, stays as it is. So does one that paints nothing, or that may not
+        depend on the memory: it is just queued again. False where it was starved, or begun, often enough.
         """
+        if job.params.deterministic or not job.params.iterations:
+            return self.queue_again(job)
         if self._silent(job):
             return False
         if job.is_ready:
-            fixed = job.params.deterministic or not job.params.iterations
-            if fixed or job.starved >= MAX_STARVED:
+            if job.starved >= MAX_STARVED:
                 return False
             job.starved += 1
         job.interrupted = True

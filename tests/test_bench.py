@@ -232,3 +232,22 @@ def test_optimisers_draws_and_writes(tmp_path: Path, capsys: pytest.CaptureFixtu
         assert drawn.size > (300, 100)
     assert main([*arguments, "--strength", "2"]) == 2
     assert main([*arguments, "--beside", str(given)]) == 2
+
+
+@pytest.mark.parametrize("option", ["--json", "--out"])
+@pytest.mark.parametrize("read", ["--content", "--style", "--beside", "--weights"])
+def test_what_is_read_is_not_written_over(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], read: str, option: str
+) -> None:
+    file = tmp_path / "read.png"
+    file.write_text("read")
+    assert main(["bench", "optimisers", read, str(file), option, str(file)]) == 2
+    assert f"{option}: {file} is a file that this reads." in capsys.readouterr().err
+    assert file.read_text() == "read"
+
+
+def test_weights_are_not_written_over(tmp_path: Path) -> None:
+    file = tmp_path / "weights.pth"
+    file.write_text("read")
+    assert main(["bench", "robustness", "--weights", str(file), "--json", str(file)]) == 2
+    assert file.read_text() == "read"

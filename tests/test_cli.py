@@ -225,7 +225,9 @@ def test_a_picture_that_finds_no_room_leaves_the_one_before(
         (["CONTENT", "STYLE", "--bit-depth", "32"], "--bit-depth: .png files have no 32 bits"),
         (["STYLE", "STYLE", "-o", "/proc/out.png"], "/proc/out.png cannot be written"),
         (["STYLE", "STYLE", "--weights", "none.pth"], "none.pth is not a file"),
-        (["CONTENT", "STYLE", "-o", "CONTENT"], "is an image that this reads"),
+        (["CONTENT", "STYLE", "-o", "CONTENT"], "is a file that this reads"),
+        (["CONTENT", "STYLE", "--mask", "BLACK", "-o", "BLACK"], "is a file that this reads"),
+        (["STYLE", "STYLE", "-o", "."], "--output: . is a folder"),
         (["STYLE", "STYLE", "--strenght", "0.5"], "unknown: --strenght 0.5. Did you mean --strength?"),
     ],
 )

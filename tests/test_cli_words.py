@@ -41,7 +41,12 @@ def picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     ("options", "said", "hint"),
     [
         (["--device", "foo"], "--device: 'foo' is none.", "Choose auto, cpu, "),
-        (["--scale-iterations", "9,9"], "--scale-iterations: has 2 numbers", "smaller --scale-step."),
+        (["--scale-iterations", "9,9"], "--scale-iterations: has 2 numbers", "first, or a larger --size."),
+        (["--scale-iterations", "9,9", "--size", "150"], "--scale-iterations: has", "smaller --scale-step."),
+        (["--scale-iterations", "9,9", "--no-coarse-to-fine"], "--scale-iterations: has 2", "coarse first."),
+        (["--style-layers", "conv1_1,conv1_1"], "--style-layers: conv1_1 is named twice.", "Name each layer"),
+        (["--start", "foo"], "--start: foo is not there, nor", "content, noise, style-statistics, style, n"),
+        (["--iterations", "0", "--keep-colours", "histogram"], "--iterations: 0 only", "--start FILE, or "),
         (["--scale-iterations", "9", "--iterations", "8"], "--scale-iterations: add up", "Leave --iter"),
         (["--style-weights", "1,2"], "--style-weights: Numbers given: 2. Styles: 1.", "Give one number for"),
         (["--style-layers", "conv3_1@2"], "--style-layers: none of them looks at", "such as conv1_1."),
@@ -65,10 +70,11 @@ def test_what_cannot_be_painted_is_told_with_options_and_without_a_server(
 def test_a_loss_that_is_none_is_answered_as_an_option_is_written(
     picture: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SystemExit):
-        main(["stylize", picture, picture, "-o", "out.png", "--style-layer-losses", "conv1_1:foo"])
+    command = ["stylize", picture, picture, "-o", "out.png", "--style-layer-losses", "conv1_1:foo"]
+    assert main(command) == 2
     told = capsys.readouterr().err
-    assert "conv1_1 is given 'foo'. Write conv1_1:gram, for instance; there are moments, gram, " in told
+    assert told.startswith("nst: --style-layer-losses: conv1_1 is given 'foo'.\n")
+    assert "Write conv1_1:gram, for instance; there are moments, gram, " in told
     assert "{" not in told
 
 
@@ -88,6 +94,13 @@ def test_frames_that_no_iteration_reaches_are_told(
     assert (f"--frames {frames} names none of 3 iterations" in capsys.readouterr().err) == told
 
 
+def test_frames_beyond_the_last_iteration_are_told(picture: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(AssertionError, match="a server is started"):
+        main(["stylize", picture, picture, "-o", picture.replace("picture", "out"), "--iterations", "2",
+              "--frames", "1,2,300,500"])  # fmt: skip
+    assert "note: --frames: of 2 iterations none is 300, 500.\n" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [
@@ -101,13 +114,28 @@ def test_frames_that_no_iteration_reaches_are_told(
             "--luminance-space changes nothing without --keep-col",
         ),
         ("--luminance-space lab --keep-colours luminance", ""),
-        ("--scale-step 1.5 --no-coarse-to-fine", "--scale-step changes nothing with --no-coarse-to-fine."),
-        ("--no-coarse-to-fine", ""),
+        (
+            "--size 512 --scale-step 1.5 --no-coarse-to-fine",
+            "--scale-step changes nothing with --no-coarse-to-fine.",
+        ),
+        ("--size 512 --no-coarse-to-fine", ""),
+        ("--no-coarse-to-fine", "--no-coarse-to-fine changes nothing at a size that has one scale only."),
+        ("--scale-step 1.2", "--scale-step changes nothing at a size that has one scale only."),
+        ("--size 256 --scale-step 4", ""),
+        ("--size 150 --scale-step 1.2", ""),
+        ("--strength 1 --content-layers conv1_1", "--content-layers changes nothing at --strength 1."),
+        ("--strength 0.99 --content-layers conv1_1", ""),
+        (
+            "--strength 0 --style-scale 2 --style-loss gram --keep-colours luminance",
+            "--style-scale, --style-loss change nothing at --strength 0.",
+        ),
+        ("--strength 0 --keep-colours moments", "--keep-colours changes nothing at --strength 0."),
+        ("--strength 0 --style-scale 2 --keep-colours moments --start style", ""),
         (
             "--scale-step 1.5 --start PICTURE",
             "--scale-step changes nothing where at least half of the start is",
         ),
-        ("--scale-step 1.5 --start PICTURE:1+noise:2", ""),
+        ("--size 512 --scale-step 1.5 --start PICTURE:1+noise:2", ""),
         ("--scale-step 1.5 --start PICTURE --continues job", ""),
         (
             "--fit stretch --mask PICTURE",

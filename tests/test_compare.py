@@ -268,6 +268,38 @@ def test_what_is_transparent_is_paper(
             assert line.split()[-1] == line.split()[-2] or "hidden.png" in line
 
 
+def test_what_a_picture_lets_be_seen_is_the_content(
+    files: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pixels = np.asarray(Image.open(files["content"]).convert("RGBA")).copy()
+    pixels[:20, :, 3] = 0
+    pixels[20:30, :, 3] = 90
+    cut = tmp_path / "cut.png"
+    Image.fromarray(pixels).save(cut)
+    command = ["compare", str(cut), files["content"], "--style", files["style"], "--content"]
+    assert main([*command, files["content"]]) == 0
+    out, told = capsys.readouterr()
+    assert told == f"note: picture: {cut} is measured over the content where it is transparent.\n"
+    (row,) = (line.split() for line in out.splitlines() if "to the content's" in line)
+    assert row[-3:] == ["0.0", "0.0", "0.0"]
+    assert main([*command, str(cut)]) == 0
+    out, told = capsys.readouterr()
+    assert told == "", "as transparent as what it was painted from"
+    (row,) = (line.split() for line in out.splitlines() if "to the content's" in line)
+    assert row[-3:-1] == ["0.0", "0.0"]
+
+
+@pytest.mark.parametrize("name", ["mixed", "content", "style"])
+def test_figures_take_no_pictures_place(
+    files: dict[str, str], capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    before = Path(files[name]).read_bytes()
+    command = ["compare", files["mixed"], "--content", files["content"], "--style", files["style"]]
+    assert main([*command, "--json", files[name]]) == 2
+    assert f"--json: {files[name]} is a file that this reads." in capsys.readouterr().err
+    assert Path(files[name]).read_bytes() == before
+
+
 def test_columns_of_one_name_are_told_apart() -> None:
     assert headings([Path("a/out.png"), Path("b/out.png"), Path("other.png")]) == [
         "a/out.png",
@@ -301,7 +333,7 @@ def test_wrong_input_is_told_in_a_sentence(
     assert "clear.png is wholly transparent" in told(content, content, str(clear))
     gone = str(tmp_path / "gone.png")  # of two errors the one told shows that nothing was read before
     assert "--json" in (said := told(gone, content, style, "--json", str(tmp_path)))
-    assert "cannot be written" in said
+    assert "is a folder" in said
     assert "grid of 1 px" in (said := told(content, content, style, "--grid", "1"))
     assert "Give 2 to 63" in said
     assert "--weights" in (said := told(content, content, style, "--weights", str(text)))

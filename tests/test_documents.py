@@ -276,7 +276,7 @@ def test_a_recolouring_leaves_the_sliders_to_the_job_that_paints(
     painting.styles = ("style",)
     used = root._in_use._used
     content = SimpleNamespace(pixels="content", mask=None)
-    monkeypatch.setattr(model.host, "read_content", lambda *_: content)
+    monkeypatch.setattr(model.host, "read_content", lambda *_, **_options: content)
     monkeypatch.setattr(model.host, "read_start", lambda *_: "frame")
     origin = model.Origin(SimpleNamespace(id="{source}"), SimpleNamespace(name="final"), Mock())
     monkeypatch.setattr(part("model.reading"), "continuation", lambda *_: origin)
@@ -438,6 +438,6 @@ def test_what_is_made_from_a_frame_comes_above_the_frames_of_its_job(part: Any) 
     document.source.return_value, document.layers.return_value = frame, [group, frame]
     history = Mock()
     history.of_layer.return_value = record(group="{group}")
-    assert model.active_layer(document, history) == (frame, None, group, None)
+    assert model.active_layer(document, history) == (frame, None, group, None, False)
     history.of_layer.return_value = None
     assert model.active_layer(document, history).above is frame

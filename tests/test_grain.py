@@ -39,8 +39,34 @@ def test_grain_lies_as_it_does_where_the_style_looks_alike():
         assert energy(part.diff(dim=across)) == pytest.approx(0.3**2, rel=0.3)
 
 
+def bands(height, width, period, colour=0.5):
+    """Level bands as wide as they are apart, with fine lines along them."""
+    rows = torch.arange(height)
+    return (colour + 0.2 * (rows // (period // 2) % 2) - 0.1 + 0.1 * (rows % 2))[:, None].expand(
+        3, height, width
+    )
+
+
+def test_fine_lines_run_as_the_forms_do_whose_colours_are_all_alike():
+    style = torch.cat((bands(96, 96, 16), bands(96, 96, 16).transpose(1, 2)), 2)
+    forms = enlarged(bands(96, 96, 16))
+    picture = torch.cat((forms.transpose(1, 2), forms), 2)
+    for part, across, along in (
+        (grain_of(picture, style)[:, 12:84, 12:84], 2, 1),
+        (grain_of(picture, style)[:, 12:84, 108:180], 1, 2),
+    ):
+        assert energy(part.diff(dim=along)) < 0.2 * energy(part.diff(dim=across))
+
+
+def test_a_styles_grain_stays_where_another_loses_its_share():
+    picture, styles = enlarged(rough(96, 96)), (rough(96, 96, seed=1), rough(96, 96, seed=2))
+    little = grain_of(picture, *styles, shares=(0.02, 0.98)).flatten()
+    none = grain_of(picture, *styles, shares=(0.0, 1.0)).flatten()
+    assert float(torch.corrcoef(torch.stack((little, none)))[0, 1]) > 0.85
+
+
 @pytest.mark.parametrize("picture", [torch.full((3, 240, 240), 0.5), enlarged(rough(240, 240, seed=1))])
-def test_it_is_as_strong_as_what_the_style_loses_everywhere(picture):
+def test_it_is_as_strong_as_what_the_style_loses(picture):
     style = rough(64, 80) * torch.tensor([1.0, 0.5, 0.1])[:, None, None]
     grain = grain_of(picture, style)
     assert grain.shape == picture.shape

@@ -275,7 +275,10 @@ def test_an_animation_of_hidden_frames_says_that_it_is_hidden(part: Any, painted
     made = painted("animation")
     made.become_layers(1, 2)
     made.has(gone=part("host").ANIMATED)
-    assert "hidden" not in made.job.note
+    assert made.job.note == (
+        "The frames are an animation now, from time 0 on. The last one is at time 1. "
+        "Undo that to have them as layers."
+    )
     made.inserter.is_shown = False
     made.has(gone=part("host").ANIMATED)
     assert made.job.note == (

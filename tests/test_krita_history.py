@@ -110,7 +110,8 @@ def test_frames_become_an_animation_at_the_end_or_from_the_jobs_menu(history: Re
     assert found["layers"] == flat
     assert found["keyframes"] == [0, 1, 2]
     assert found["note"] == (
-        "The frames are an animation now, from time 0 on. Undo that to have them as layers."
+        "The frames are an animation now, from time 0 on. The last one is at time 2. "
+        "Undo that to have them as layers."
     )
     assert found["inserted"] == [] and found["record"] == [0, 30, 0]
     assert found["settings"] == [30, "animation"]

@@ -84,7 +84,7 @@ def test_groups_are_read(reading: Result) -> None:
 
 
 def test_locked_layers_and_hidden_styles_are_read(reading: Result) -> None:
-    assert reading["locked"] and reading["hidden_style"]
+    assert reading["locked"] and reading["hidden_style"] and reading["hidden_frame"]
 
 
 def test_paint_layers_mark_regions_while_hidden(reading: Result) -> None:

@@ -41,6 +41,10 @@ def result() -> Iterator[Result]:
         yield run_probe(HERE / "real_krita/setup_probe.py", env=environment, profile=profile, timeout=300)
 
 
+def test_the_docker_shows_itself_once(result: Result) -> None:
+    assert result["shown"] == [True, False]
+
+
 def test_without_a_server_the_page_says_what_will_be_installed(result: Result) -> None:
     assert result["page"] and result["can_install"]
     assert not result["start_enabled"]
@@ -91,6 +95,7 @@ def test_a_menu_keeps_no_submenus_of_earlier(result: Result) -> None:
 def test_diagnostics_have_versions_and_no_names(result: Result) -> None:
     text = result["diagnostics"]
     assert result["told"] == "Copied to the clipboard."
+    assert result["told_in"] == result["plain"] != result["warned_in"], "it is no warning"
     krita = result.versions["krita"].split("-")[0].split(" ")[0]
     for words in (
         f"Krita: {krita}",

@@ -54,34 +54,19 @@ def test_options_become_parameters(options: list[str], field: str, value: Any) -
         (["--style-loss", "adain"], "--style-loss: 'adain' is not a choice"),
         (["--style-layer-losses", "conv9_1:gram"], "--style-layer-losses: auto has no layer 'conv9_1'"),
         (["--start", "content:0+noise:0"], "--start: the ratios add up to nothing"),
+        (["--style-layer-losses", "conv1_1"], "--style-layer-losses: conv1_1 is given no loss"),
+        (["--style-layer-losses", "conv1_1:gram,conv1_1:gram"], "--style-layer-losses: conv1_1 is named tw"),
+        (["--content-layers", "conv1_1,conv1_1:2"], "--content-layers: conv1_1 is named twice"),
+        (["--style-layers", " , "], "--style-layers: names no layer"),
+        (["--style-layers", "conv1_1:much"], "--style-layers: must be a number, not 'much'"),
+        (["--strength", "much"], "--strength: must be a number, not 'much'"),
+        (["--style-weights", "1,x"], "--style-weights: must be a number, not 'x'"),
     ],
 )
 def test_what_cannot_be_used_is_named(options: list[str], said: str) -> None:
-    with pytest.raises(CliError, match=said):
+    with pytest.raises(CliError, match=said) as raised:
         params(*options)
-
-
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        (
-            ["--style-layer-losses", "conv1_1"],
-            "--style-layer-losses: conv1_1 is given no loss. Write conv1_1:gram",
-        ),
-        (
-            ["--style-layer-losses", "conv1_1:gram,conv1_1:moments"],
-            "--style-layer-losses: conv1_1 is named twice",
-        ),
-        (["--content-layers", "conv1_1,conv1_1:2"], "--content-layers: conv1_1 is named twice"),
-        (["--style-layers", " , "], "--style-layers: names no layer"),
-    ],
-)
-def test_what_cannot_be_read_is_named(
-    capsys: pytest.CaptureFixture[str], options: list[str], said: str
-) -> None:
-    with pytest.raises(SystemExit):
-        params(*options)
-    assert said in capsys.readouterr().err
+    assert raised.value.hint
 
 
 def test_a_file_to_start_from_takes_part_in_a_blend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,6 +74,7 @@ def test_a_file_to_start_from_takes_part_in_a_blend(tmp_path: Path, monkeypatch:
     (tmp_path / "noise").touch()  # a known word all the same
     odd = tmp_path / "a+b.png"
     odd.touch()
+    (tmp_path / "sketch.png").touch()
     for text, start, file in (
         ("content:3+sketch.png:1", "content:0.75+image:0.25", Path("sketch.png")),
         ("sketch.png+noise", "noise:0.5+image:0.5", Path("sketch.png")),

@@ -39,7 +39,8 @@ class Desk:
         made.source, made.layers = lambda *_: layer, lambda: [layer]
         return made
 
-    def read(self, *_: Any) -> Any:
+    def read(self, *_: Any, may_be_hidden: bool) -> Any:
+        self.reads_hidden = may_be_hidden
         self.meanwhile()
         return SimpleNamespace(pixels="content", mask=None)
 
@@ -85,6 +86,17 @@ def test_a_job_has_the_settings_of_the_moment_of_start(desk: Desk) -> None:
     assert request.title == "a + b → “layer of document” (document.kra)", "others may have such a layer"
     assert job.styles == (first, second) and not job.locks and job.room == 2**30
     assert desk.settings("document") == before != root._in_use.now()
+
+
+def test_a_frame_is_painted_though_the_docker_has_hidden_it(desk: Desk, part: Any) -> None:
+    model = part("model.history")
+    desk.root.start()
+    assert not desk.reads_hidden, "a layer of the painter's is refused where it is hidden"
+    record = model.JobRecord("job", "", "", "every", "{source}", {})
+    record.keep(desk.front.source().id, model.FrameRecord(1, 1, 0))
+    desk.root.documents.history(desk.front).jobs["job"] = record
+    desk.root.start()
+    assert desk.reads_hidden
 
 
 def test_a_document_that_is_closed_meanwhile_gets_no_job(desk: Desk) -> None:
@@ -168,7 +180,7 @@ def test_a_frame_that_is_gone_on_with_names_the_job_that_made_it(
 ) -> None:
     frame, record = (
         SimpleNamespace(id="{frame}", name="final"),
-        SimpleNamespace(id="a-job", source="{x}", group=""),
+        SimpleNamespace(id="a-job", source="{x}", group="", frames={}),
     )
     source = SimpleNamespace(id="{x}")
     history = SimpleNamespace(of_layer=lambda layer: record if layer == "{frame}" else None, latest=None)

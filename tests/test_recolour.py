@@ -88,3 +88,14 @@ def test_wrong_input_is_one_sentence(
     arguments = [places.get(argument, argument) for argument in change]
     assert main(["recolour", str(pictures[0]), "-o", str(tmp_path / "o.png"), *arguments]) == 2
     assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_neither_picture_is_written_over(
+    pictures: tuple[Path, Path], capsys: pytest.CaptureFixture[str], place: int
+) -> None:
+    frame, content = pictures
+    before = pictures[place].read_bytes()
+    assert main(["recolour", str(frame), "--content", str(content), "-o", str(pictures[place])]) == 2
+    assert f"--output: {pictures[place]} is a file that this reads." in capsys.readouterr().err
+    assert pictures[place].read_bytes() == before

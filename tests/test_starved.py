@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+import zmq
 from engine_helpers import TinyEncoder, picture, stripes
 from server_process import SCRIPT, RawClient, ServerProcess, new_job
 from test_interruptions import PATIENCE, checkpoint, connect, finish, pause_at, submit, wait_for
@@ -20,7 +21,8 @@ from nst_server.engine.memory import bytes_per_pixel
 from nst_server.engine.state import State
 from nst_server.engine.stylize import Control, Step, stylize
 from nst_server.executors import local
-from nst_server.jobs import MAX_STARVED, Job, Jobs
+from nst_server.jobs import MAX_BEGINNINGS, MAX_STARVED, Job, Jobs
+from nst_server.wire.messages import Message
 from nst_server.wire.params import Params
 from nst_server.wire.pixels import Pixels
 
@@ -55,7 +57,8 @@ def test_each_time_halves_the_side_that_is_reached(starved: int, side: int) -> N
     width, height = taken[-1].scale
     assert taken[0].state.tile <= width * height, "styles are read in parts as large"
     assert taken[-1].whole().shape == (3, 20, 260)
-    assert run(20)[-1].scale == (1, 1)
+    with pytest.raises(MemoryError):
+        run(5)
 
 
 @pytest.mark.parametrize("optimiser", ["lbfgs", "adam"])
@@ -100,6 +103,24 @@ def test_stopped_before_it_goes_on_it_ends_at_the_smaller_size() -> None:
     assert only.final and (only.iteration, only.scale, only.note) == (12, (130, 10), said(130))
 
 
+def test_what_larger_scales_were_to_get_is_spent_at_the_size_that_is_reached_already() -> None:
+    steps = run()
+    (state,) = {step.state.size: step.state for step in steps if max(step.state.size) == 130}.values()
+    rest = run(1, state)
+    assert {step.scale for step in rest} == {(130, 10)} and rest[-1].iteration == QUICK.iterations
+    assert {step.state.asked for step in rest if not step.final} == {rest[0].state.asked}
+
+
+def test_a_sixteenth_of_the_side_is_the_least() -> None:
+    longer = replace(QUICK, iterations=30)
+    state = run(params=longer)[20].state
+    for side in (130, 65, 32, 16):
+        state = run(1, state, longer)[0].state
+        assert max(state.full) == side
+    with pytest.raises(MemoryError):
+        run(1, state, longer)
+
+
 def test_colours_that_were_changed_meanwhile_are_those_it_goes_on_with() -> None:
     state = run()[11].state
     params = replace(QUICK, keep_colours="moments")
@@ -142,6 +163,10 @@ def test_one_that_is_paused_takes_little_and_stays_as_it_is() -> None:
 @pytest.mark.parametrize("fixed", [{"deterministic": True}, {"iterations": 0, "keep_colours": "luminance"}])
 def test_what_depends_on_no_memory_does_not_go_on_smaller(fixed: dict[str, Any]) -> None:
     jobs, job = begun(**fixed)
+    for _ in range(MAX_BEGINNINGS - 1):
+        assert jobs.starve(job)
+        assert (job.state, job.starved) == ("queued", 0)
+        jobs.begin(job, {})
     assert not jobs.starve(job)
 
 
@@ -183,6 +208,24 @@ def test_what_the_system_does_not_tell_counts_nothing(
         assert local._memory_kills() == 0
     monkeypatch.setattr(local, "COUNTERS", tmp_path / "none")
     assert local._memory_kills() == 0
+
+
+def test_what_the_system_ended_some_time_ago_was_not_for_this_job(
+    counters: Counters, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr(local, "COUNTERS", counters.file)
+    monkeypatch.setattr(local.time, "monotonic", lambda: now)
+    executor = local.LocalExecutor(zmq.Context.instance(), ["true"], "cpu", tmp_path, tmp_path / "log")
+    executor._current, executor._ready = local._Current("job", {}), True
+    executor._send_task()
+    counters.count()
+    list(executor._take(Message("progress", {"job": "job"})))
+    assert executor._current.memory_kills == 8, "the worker may have been ended meanwhile"
+    for _ in range(2):
+        now += 11
+        list(executor._take(Message("progress", {"job": "job"})))
+    assert executor._current.memory_kills == 9
 
 
 @pytest.fixture
@@ -270,9 +313,10 @@ def test_a_deterministic_job_fails_for_want_of_memory(scripted: ServerProcess, c
     client = scripted.client()
     client.submit("job", iterations=ENDLESS, deterministic=True)
     client.submit("next", iterations=1)
-    client.expect("progress", job="job")
-    end_for_memory(scripted, counters)
-    failed = client.expect("failed", job="job")
+    for _ in range(MAX_BEGINNINGS):
+        client.expect("progress", job="job", seconds=PATIENCE)
+        end_for_memory(scripted, counters)
+    failed = client.expect("failed", job="job", seconds=PATIENCE)
     assert (failed["code"], failed["message"], failed["hint"]) == (
         "out_of_memory",
         "There is not enough memory for this job.",

@@ -16,6 +16,8 @@ MENU = "tools/scripts"
 TITLE = tr("Neural Style Transfer")
 #: In px: below the first the docker shows too little to work with; the second shows all but Advanced.
 LEAST_HEIGHT, GOOD_HEIGHT = 340, 420
+#: So long after the first picture has come Krita may still be at its layout, in ms.
+SHOW_MS = 500
 #: Krita's name of the docker that the painter watches while layers arrive: it is not covered.
 LAYERS_DOCKER = "KisLayerBox"
 
@@ -101,6 +103,13 @@ def show_docker(with_focus: bool = False) -> None:
                 QtCore.QTimer.singleShot(0, panel.take_focus)
 
 
+def show_once(settings: Any) -> None:
+    """Show the docker with the painter's first picture: Krita hides those that its kept layout lacks."""
+    if not settings.get("was_shown", bool):
+        settings.set("was_shown", True)
+        QtCore.QTimer.singleShot(SHOW_MS, show_docker)
+
+
 def _make_room(docker: Any) -> None:
     """Where the column of dockers is too full to show this one, let it share the place of another."""
     window = docker.parentWidget()
@@ -139,6 +148,7 @@ def register(problem: str = "") -> None:
         krita.notifier().setActive(True)
         krita.notifier().applicationClosing.connect(root.close)
         krita.notifier().imageSaved.connect(root.saved)
+        krita.notifier().viewCreated.connect(lambda *_: show_once(root.settings))
     krita.addExtension(extension)
     right = getattr(DockWidgetFactoryBase, "DockPosition", DockWidgetFactoryBase).DockRight
     krita.addDockWidgetFactory(DockWidgetFactory(DOCKER, right, make))

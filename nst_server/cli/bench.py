@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from nst_server.cli import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, pictures
 from nst_server.cli.errors import CliError
-from nst_server.cli.outputs import check_writable
+from nst_server.cli.outputs import check_apart, check_writable
 from nst_server.cli.terminal import ERASE_TO_END, duration, in_one_line
 
 if TYPE_CHECKING:
@@ -94,6 +94,12 @@ def _count(text: str) -> int:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the subcommand; returns 0, 1 if a round failed, 130 if interrupted. Raises CliError."""
+    optimises = arguments.bench == "optimisers"
+    read = [arguments.weights]
+    if optimises:
+        read += [*arguments.content, arguments.style, *arguments.beside]
+        check_apart("--out", arguments.out, read)
+    check_apart("--json", arguments.json, read)
     if arguments.json:
         check_writable("--json", arguments.json)
     # Imported here and below, as torch is slow to load and nst --help must not wait for it.
@@ -101,7 +107,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     # Figures then depend little on what else the machine does.
     with threads(1):
-        return _robustness(arguments) if arguments.bench == "robustness" else _optimisers(arguments)
+        return _optimisers(arguments) if optimises else _robustness(arguments)
 
 
 def _robustness(arguments: argparse.Namespace) -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nst_server.cli import pictures
 from nst_server.cli.errors import CliError
-from nst_server.cli.outputs import check_writable
+from nst_server.cli.outputs import check_apart, check_writable
 
 if TYPE_CHECKING:
     from nst_server.compare import Measure
@@ -24,7 +24,8 @@ def add_parser(commands: Any) -> None:
         "compare",
         help="measure pictures against their content and style",
         description="Measure how far PICTUREs are from their style and their content, side by side. No "
-        "figure says which is the better picture; docs/quality.md explains what each is good for.",
+        "figure says which is the better picture; docs/quality.md explains what each is good for. A PICTURE "
+        "is measured over the content where it is transparent; content and style lie on white paper.",
     )
     parser.add_argument("pictures", type=Path, nargs="+", metavar="PICTURE", help="what has been painted")
     parser.add_argument(
@@ -45,8 +46,13 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the subcommand; returns 0. Raises CliError."""
     names: list[Path] = arguments.pictures
+    read = (*names, arguments.content, arguments.style, arguments.weights)
+    check_apart("--json", arguments.json, read)
     if arguments.json:
         check_writable("--json", arguments.json)
+    # Imported here and below, as they load much that nst --help must not wait for.
+    from nst_server.cli.image_files import tell
+
     content = pictures.read(arguments.content, "content")
     style = pictures.read(arguments.style, "style")
     painted = [pictures.read(name, "picture") for name in names]
@@ -56,13 +62,14 @@ def run(arguments: argparse.Namespace) -> int:
                 f"{name} is {_size(picture)}, the content {arguments.content} is {_size(content)}.",
                 "Bring them to one size first: what scaling does to fine strokes would be measured too.",
             )
-    # Imported here, as they load torch, which nst --help must not wait for.
+        if _is_seen_through(picture, content):
+            tell("picture", name, "is measured over the content where it is transparent")
     from nst_server import compare
     from nst_server.weights import WeightsError
 
     try:
         rows = compare.measures(
-            [compare.on_paper(*image.wire, image.icc) for image in painted],
+            [compare.over((*image.wire, image.icc), (*content.wire, content.icc)) for image in painted],
             compare.on_paper(*content.wire, content.icc),
             compare.on_paper(*style.wire, style.icc),
             encoder=compare.vgg(arguments.weights) if arguments.weights else None,
@@ -126,6 +133,12 @@ def _json(arguments: argparse.Namespace, rows: Sequence[Measure]) -> str:
         ],
     }
     return json.dumps(found, indent=2, ensure_ascii=False)
+
+
+def _is_seen_through(picture: pictures.Picture, content: pictures.Picture) -> bool:
+    """Whether ``picture`` is more transparent somewhere than ``content`` of the same size."""
+    own, theirs = (pictures.in_depth(image.numbers()[..., -1], 8) for image in (picture, content))
+    return bool((own < theirs).any())
 
 
 def _size(picture: pictures.Picture) -> str:

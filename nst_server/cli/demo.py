@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise CliError("--start image: the demo has no image to start from.", "Use content, noise or style.")
     content, style = inputs.content_photo(arguments.content), inputs.style_painting()
     must_be_usable(params, content.size, 1)
-    tell_idle(arguments, params)
+    tell_idle(arguments, params, content.size)
     what = f"{arguments.content} (content.png) like style.png"
     print(f"{what}, {params.iterations} iterations, into {arguments.out}/")
     began = time.monotonic()

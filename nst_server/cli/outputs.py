@@ -36,6 +36,8 @@ def check_writable(option: str, file: Path, endings: Collection[str] = ()) -> No
     """
     if not file.parent.is_dir():
         raise CliError(f"{option}: the folder {file.parent} is not there.", "Make it first.")
+    if file.is_dir():
+        raise CliError(f"{option}: {file} is a folder.", "Name a file.")
     if endings and file.suffix.lower() not in endings:
         raise CliError(
             f"{option}: {file.name} has no ending of a known format.", f"Use one of {', '.join(endings)}."
@@ -50,11 +52,11 @@ def check_writable(option: str, file: Path, endings: Collection[str] = ()) -> No
         file.resolve().unlink()
 
 
-def check_apart(file: Path, read: Iterable[Path]) -> None:
-    """Raise CliError where ``--output`` would write over an image that is ``read``."""
+def check_apart(option: str, file: Path | None, read: Iterable[Path | None]) -> None:
+    """Raise CliError where ``option`` would write over a file that is ``read``; None: no file is named."""
     for other in read:
-        if file.exists() and other.exists() and file.samefile(other):
-            raise CliError(f"--output: {file} is an image that this reads.", "Name another file.")
+        if file and other and file.exists() and other.exists() and file.samefile(other):
+            raise CliError(f"{option}: {file} is a file that this reads.", "Name another file.")
 
 
 def make_folder(option: str, folder: Path) -> None:

@@ -36,9 +36,10 @@ def run(arguments: argparse.Namespace) -> int:
         raise CliError(
             '--keep-colours: "no" leaves nothing to do.', "Choose luminance, moments or histogram."
         )
-    tell_idle(arguments, params)
+    outputs.check_apart("--output", arguments.output, (arguments.picture, arguments.content))
     picture = pictures.read(arguments.picture, "picture")
     content = pictures.read(arguments.content, "content")
+    tell_idle(arguments, params, content.size)
     width, height = content.size
     if abs(width * picture.size[1] - height * picture.size[0]) > max(*content.size, *picture.size):
         raise CliError(

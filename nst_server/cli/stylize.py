@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import secrets
 import sys
 from pathlib import Path
@@ -69,12 +70,15 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.frames_dir and not hasattr(arguments, "frames"):
         arguments.frames = "series"
     params, start = _params_and_start(arguments)
+    if not params.iterations and params.start != "image":
+        problem = "--iterations: 0 only give a finished picture other colours."
+        raise CliError(problem, "Name it alone with --start FILE, or use nst recolour.")
     if arguments.continues and not start:
         raise CliError("--continues: there is no picture to go on from.", "Name it with --start.")
     if arguments.keep_job and (arguments.device or arguments.weights):
         problem = "--keep-job: the server that --device or --weights starts ends with the call."
         raise CliError(problem, "Leave one out, or start a server of its own: nst serve --device …")
-    outputs.check_apart(arguments.output, (arguments.content, *arguments.styles))
+    _check_apart(arguments)
     content = pictures.read(arguments.content, "content")
     must_be_usable(params, content.size, len(arguments.styles))
     styles = [pictures.read(path, "style") for path in arguments.styles]
@@ -98,7 +102,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     job = new_job(arguments.content)
     print(f"job {job}", file=sys.stderr)
-    tell_idle(arguments, params)
+    tell_idle(arguments, params, content.size)
     has_frames = _tell_of_frames(arguments, params)
     with for_call(arguments, "nst stylize") as client:
         client.submit(
@@ -132,6 +136,13 @@ def run(arguments: argparse.Namespace) -> int:
     return EXIT_INTERRUPTED if interrupted else EXIT_DONE
 
 
+def _check_apart(arguments: argparse.Namespace) -> None:
+    """Raise CliError where the output would take the place of what is read; that of --start it may."""
+    masks = [Path(name.strip()) for name in (arguments.style_masks or "").split(",") if name.strip()]
+    read = (arguments.content, *arguments.styles, arguments.mask, *masks, arguments.weights)
+    outputs.check_apart("--output", arguments.output, read)
+
+
 def _tell_notes(done: Event, params: Params) -> None:
     """What the server has noted, and what to do about it."""
     for note in done["notes"]:
@@ -154,6 +165,9 @@ def _tell_of_frames(arguments: argparse.Namespace, params: Params) -> bool:
     if not any(map(params.frames.keeps, range(1, params.iterations + 1))):
         problem = f"--frames {params.frames} names none of {params.iterations} iterations"
         print(f"note: {problem}: only the last is kept.", file=sys.stderr)
+    elif beyond := [n for n in params.frames.at if n > params.iterations]:
+        names = ", ".join(map(str, beyond))
+        print(f"note: --frames: of {params.iterations} iterations none is {names}.", file=sys.stderr)
     if not (arguments.frames_dir or arguments.keep_job):
         or_kept = "" if arguments.device or arguments.weights else ", or --keep-job"
         hint = f"To have them: --frames-dir DIR{or_kept}."
@@ -205,7 +219,12 @@ def _params_and_start(arguments: argparse.Namespace) -> tuple[Params, Path | Non
     )
     params = params_of(arguments, start=known)
     # With a ratio of 0 it takes no part.
-    return params, Path(files[0]) if "image" in params.start_shares else None
+    if "image" not in params.start_shares:
+        return params, None
+    if not os.path.exists(files[0]):  # noqa: PTH110 Path.exists raises for what is too long for a name
+        hint = f"Choose one of {', '.join(STARTS[:-1])}, name an image file, or blend some: {EXAMPLE}."
+        raise CliError(f"--start: {files[0]} is not there, nor is it a choice.", hint)
+    return params, Path(files[0])
 
 
 def _is_file(name: str) -> bool:

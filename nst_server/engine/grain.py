@@ -24,6 +24,8 @@ _PLACES = 8192  # of a style, to choose from
 # would come again and again in a plain area, and be seen as a lattice.
 _GROUPS = 16
 _FEWEST = 64  # places of a group, where a style has as many
+# By how much the deviation is raised at most: to a plain picture no rough place of a style is near.
+_MOST = 1.5
 _FADE = torch.sin(torch.pi * (torch.arange(_PATCH) + 0.5) / _PATCH) ** 2
 
 
@@ -45,6 +47,8 @@ def matched_grain(
     if not any(shares):
         return torch.zeros(picture.shape)
     generator = torch.Generator().manual_seed(seed)
+    # For each style its own, that none depends on which others have a share.
+    seeds = torch.randint(2**62, (len(styles),), generator=generator).tolist()
     height, width = picture.shape[1:]
     factor = coarser[0] / width, coarser[1] / height
     rows, columns = (-(-length // _STEP) + 1 for length in (height, width))
@@ -52,18 +56,24 @@ def matched_grain(
     looks = _looks(framed, *torch.cartesian_prod(torch.arange(rows), torch.arange(columns)).T * _STEP)
     owners = torch.multinomial(torch.tensor(shares), rows * columns, replacement=True, generator=generator)
     grain = torch.zeros(3, (rows + 1) * _STEP, (columns + 1) * _STEP)
-    energy = 0.0
+    energy = wanted = 0.0
     for index, (style, share) in enumerate(zip(styles, shares, strict=True)):
         if not share:
             continue
+        generator = torch.Generator().manual_seed(seeds[index])
         source = _Source(style.detach().cpu().float(), alphas[index] if alphas else None, factor, generator)
+        wanted += share * source.energy
         places = source.like(looks, generator).view(rows, columns)
         for row, (owner, place) in enumerate(zip(owners.view(rows, columns), places, strict=True)):
             patches = source.patches(place) * (owner == index)[:, None, None, None]
             energy += float(patches.square().sum())
             grain[:, row * _STEP : row * _STEP + _PATCH] += _laid(patches * _FADE[:, None] * _FADE)
     grain = grain[:, _STEP : _STEP + height, _STEP : _STEP + width]
-    return grain / _deviation(grain, energy / (rows * columns * 3 * _PATCH**2))
+    energy /= rows * columns * 3 * _PATCH**2
+    # What is nearest in looks is smoother than most of a style, as what is smooth is near to much.
+    raised = min(_MOST, (wanted / max(energy, 1e-12)) ** 0.5)
+    found: Tensor = grain / _deviation(grain, energy) * raised
+    return found
 
 
 def _laid(patches: Tensor) -> Tensor:
@@ -101,11 +111,14 @@ class _Source:
         small = resize(style, shrunk, seen)
         smooth = resize(small, (width, height), None if seen is None else resize_map(seen, *shrunk[::-1]))
         detail = style - smooth if seen is None else (style - smooth) * seen
+        counted = float(detail[0].numel()) if seen is None else float(seen.square().sum())
+        self.energy = float(detail.square().sum()) / max(3 * counted, 1e-12)
         self._detail = _at_least_a_patch(detail)
         down, across = ((length - _PATCH) // _CELL + 1 for length in self._detail.shape[1:])
         places = torch.arange(down * across)
         if seen is not None:
-            covered = avg_pool2d(_at_least_a_patch(seen[None]), _PATCH, _CELL).flatten()
+            cells = avg_pool2d(_at_least_a_patch(seen[None]), _CELL)
+            covered = avg_pool2d(cells, _PATCH // _CELL, 1).flatten()
             places = places[covered >= 0.9 * covered.max()]
         places = places[torch.randperm(len(places), generator=generator)[:_PLACES]]
         self._rows, self._columns = places // across * _CELL, places % across * _CELL

@@ -236,6 +236,9 @@ class Adam:
     """
 
     blow_up = 10.0
+    #: No pixel moves farther in a step. At first all of them move by the whole learning rate: more than this
+    #: makes noise, which takes tens of iterations to calm.
+    longest = 0.1
 
     def __init__(
         self,
@@ -336,7 +339,8 @@ class Adam:
             first = self._first / (1 - 0.9**self._steps)
             second = self._second / (1 - 0.999**self._steps)
             # An epsilon below any gradient that moves a pixel visibly: gradients fall with the pixel count.
-            image = (self.image - self._learning_rate * first / (second.sqrt() + 1e-12)).clamp_(0, 1)
+            moved = self._learning_rate * first / (second.sqrt() + 1e-12)
+            image = (self.image - moved.clamp_(-self.longest, self.longest)).clamp_(0, 1)
             there = self._consider(image)
             if there.finite and there.total <= self._limit:
                 self.image, self.here = image, there

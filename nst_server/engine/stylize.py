@@ -27,6 +27,8 @@ from nst_server.wire.scales import Size, check_scales, fit_longest, scales_of
 # Pixels of a style that ``deterministic`` reads at a time, where the canvas has not more: VGG's first maps of
 # so many take 256 MB each.
 _TILE = 2**20
+# A picture that the memory suffices for only at less than this part of its side is none.
+_LEAST_STARVED = 16
 
 
 class Cancelled(Exception):
@@ -199,6 +201,8 @@ class _Run:
         if pixels > affordable or starved:
             share = min(1.0, math.sqrt(affordable / pixels)) / 2**starved
             full = fit_longest(full, max(1, int(max(full) * share)))
+            if starved and max(full) < max(self._wanted) // _LEAST_STARVED:
+                raise MemoryError
             self._say_smaller(full)
         # In powers of two, so that the megabytes that happen to be free do not decide how a style is read.
         tile = 1 << (affordable.bit_length() - 1)
@@ -307,6 +311,10 @@ class _Run:
         self._scene.take_colours(state.params)
         self._view = View(self._scene, state.size, state.previous, state.previous_strength)
         self._params = state.params
+        if state.size == self._full:
+            # Starved: what larger scales were to get is spent here.
+            rest = sum(iterations for _, iterations in self._queue)
+            self._asked, self._left, self._queue = self._asked + rest, self._left + rest, []
         if max(state.size) > max(self._full):
             # Starved. What the optimiser has learnt is of a size that the memory does not suffice for.
             self._queue.append((state.size, self._left))

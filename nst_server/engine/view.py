@@ -246,6 +246,8 @@ class View:
             return image_of(division.shares)
         painted = reference * (1 - division.parts.sum(0))
         for index, part in enumerate(division.parts):
+            if not part.any():
+                continue
             painted += part * image_of([float(index == other) for other in range(len(division.parts))])
         return painted
 
@@ -263,7 +265,7 @@ class View:
         """
         amount = style_part(params.strength)
         # After a retreat for want of memory the scale before is the larger one, and has lost nothing.
-        if self._previous is None or not amount or self._previous.shape[1:] >= picture.shape[1:]:
+        if self._previous is None or not amount or max(self._previous.shape) >= max(picture.shape):
             return picture
         if self._grain is None:
             before = self._previous.shape[2], self._previous.shape[1]

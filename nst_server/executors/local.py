@@ -58,6 +58,8 @@ _SURROUNDINGS = {
 }
 #: Where Linux counts, as oom_kill, the processes that it has ended for want of memory, of containers too.
 COUNTERS = Path("/proc/vmstat")
+#: So long after a worker was ended its last report may be read, and what is counted then was not before.
+_COUNTING_SECONDS = 10.0
 #: Begins the last line of a worker that knows what to do about its end.
 _HINT = "hint: "
 _ENDINGS = ("done", "cancelled", "failed", "released")
@@ -68,8 +70,10 @@ class _Current:
     job: str
     task: Mapping[str, Any]
     sent: bool = False
-    #: What ``_memory_kills`` were when it was sent.
+    #: What ``_memory_kills`` were some time ago, what lately, and when that was.
     memory_kills: int = 0
+    memory_kills_lately: int = 0
+    counted_at: float = 0.0
     has_frames: bool = False
     kill_at: float | None = None
 
@@ -310,7 +314,9 @@ class LocalExecutor(Executor):
 
     def _send_task(self) -> None:
         if self._current is not None and self._ready and not self._current.sent:
-            self._current.sent, self._current.memory_kills = True, _memory_kills()
+            self._current.sent = True
+            self._current.memory_kills = self._current.memory_kills_lately = _memory_kills()
+            self._current.counted_at = time.monotonic()
             self._send("run", job=self._current.job, **self._current.task)
 
     def _receive(self) -> Message | None:
@@ -337,6 +343,9 @@ class LocalExecutor(Executor):
         if current is None or message.get("job") != current.job:
             return
         current.has_frames |= message.type == "frame"
+        if time.monotonic() - current.counted_at > _COUNTING_SECONDS:
+            current.memory_kills, current.memory_kills_lately = current.memory_kills_lately, _memory_kills()
+            current.counted_at = time.monotonic()
         if message.type in _ENDINGS:
             self._current = None
             self._failures = 0

@@ -187,9 +187,8 @@ class Params:
         "lbfgs needs fewest iterations; plain-lbfgs is without its model of the loss; adam needs less memory",
         choices=OPTIMISERS,
     )
-    # At first Adam moves every pixel by all of it: more makes noise, which takes tens of iterations to calm.
     learning_rate: float = _option(
-        0.02, "step size of adam, in units of the full [0, 1] colour range", low=1e-5, high=0.1
+        0.02, "step size of adam, in units of the full [0, 1] colour range", low=1e-5, high=1.0
     )
     averaging: float = _option(
         0.0,

@@ -1,4 +1,4 @@
-"""The scales that a picture is worked at, and how iterations are shared over them.
+"""The scales that a picture is worked at, how iterations are shared over them, and what cannot be painted.
 
 Sizes are (width, height) in whole pixels.
 """
@@ -6,11 +6,12 @@ Sizes are (width, height) in whole pixels.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Mapping, Tuple
 
 from .checks import InvalidParams
 from .layers import parted_layer
-from .params import Params
+from .params import FIELDS, Params
 
 Size = Tuple[int, int]
 
@@ -92,10 +93,16 @@ def check_scales(size: Size, params: Params) -> None:
     scales = len(_sizes(full, params))
     if len(params.scale_iterations) > scales:
         worked = "1 scale" if scales == 1 else f"{scales} scales"
+        smallest = replace(params, scale_step=FIELDS["scale_step"]["low"])
+        more = ", or a larger `size`"
+        if len(_sizes(full, smallest)) >= len(params.scale_iterations):
+            more = ", or a smaller `scale_step`"
+        elif not _is_small_first(params):
+            more = ""
         raise InvalidParams(
             "scale_iterations",
             f"has {len(params.scale_iterations)} numbers, but {max(full)} px are worked at {worked}.",
-            f"Give at most {scales}, coarse first, or a smaller `scale_step`.",
+            f"Give at most {scales}, coarse first{more}.",
         )
 
 
@@ -117,6 +124,9 @@ def check_layers(params: Params) -> None:
 
 
 def _sizes(size: Size, params: Params) -> list[Size]:
+    return scale_ladder(size, params.scale_step) if _is_small_first(params) else [size]
+
+
+def _is_small_first(params: Params) -> bool:
     # A start image has its composition already; working it small first would only blur it.
-    small_first = params.coarse_to_fine and params.start_shares.get("image", 0) < 0.5
-    return scale_ladder(size, params.scale_step) if small_first else [size]
+    return params.coarse_to_fine and params.start_shares.get("image", 0) < 0.5

@@ -98,6 +98,8 @@ def layers(probe, host, handle, document, node, refused):
     empty.setVisible(False)
     yield 0.5
     refused["hidden"] = refusal(lambda: host.read_content(document, host.Layer(empty)))
+    hidden = host.read_content(document, host.Layer(empty), may_be_hidden=True)
+    probe.record(hidden_frame=hidden.pixels.data == square)
     hidden_style = host.read_style(host.StyleChoice(document, host.Layer(empty)))
     probe.record(hidden_style=hidden_style.data == square)
     node.setLocked(True)

@@ -68,9 +68,24 @@ def steps(probe):
     probe.record(updated=_record(probe)["version"], need=setup.need.value)
     yield from menu(probe, root, clipboard)
     yield from pictures(probe)
+    yield from shown_once(probe, root)
     began = time.monotonic()
     root.close()
     probe.record(closing_seconds=time.monotonic() - began)
+
+
+def shown_once(probe, root):
+    """A painter's first picture after the plugin has been installed, and the second one."""
+    docker, found = find(probe), []
+    docker.hide()
+    root.settings.set("was_shown", False)
+    for _ in range(2):
+        handle = yield from probe.opened((64, 64))
+        yield 1.0
+        found.append(docker.isVisible())
+        docker.hide()
+        yield from probe.closed(handle)
+    probe.record(shown=found)
 
 
 def low(probe, docker):
@@ -101,11 +116,13 @@ def menu(probe, root, clipboard):
     file = probe.work / "out" / "studio.json"
     file.write_text(json.dumps({"endpoint": "tcp://10.0.0.5:5555", "pid": 1, "version": "9"}))
     probe.record(menu=shown, diagnostics=clipboard.text(), told=root.message)
+    probe.record(told_in=_colour_of(probe, root.message))
     root.server.choose(str(file))
     probe.record(remote=root.connection.words, kept=root.settings.get("server", str) == str(file))
     root.server.choose(str(probe.work / "probe.py"))
     probe.record(no_connection_file=root.message, still_remote=root.connection.words)
     yield 0.3
+    probe.record(warned_in=_colour_of(probe, root.message), plain=_colour_of(probe, ""))
     _grab(probe, "remote")
     root.server.use_local()
     probe.record(local=root.connection.words)
@@ -137,6 +154,14 @@ def pictures(probe):
         filled.submenu("Recent")
         yield 0.2
     probe.record(submenus=len(filled.findChildren(menus.PictureMenu)))
+
+
+def _colour_of(probe, text):
+    """In which the docker tells that; of the theme's own texts where it is none."""
+    labels = find(probe).findChildren(probe.QtWidgets.QLabel)
+    label = next((label for label in labels if text and label.text() == text), None)
+    palette = probe.QtGui.QPalette() if label is None else label.palette()
+    return palette.color(probe.QtGui.QPalette.ColorRole.WindowText).name()
 
 
 def _texts_of_the_button(probe, setup):

@@ -68,10 +68,14 @@ class Content:
     layer: Layer
 
 
-def read_content(document: KritaDocument, layer: Layer) -> Content:
-    """The layer's pixels and the selection, cropped to what both have in the canvas. Raises HostError."""
+def read_content(document: KritaDocument, layer: Layer, *, may_be_hidden: bool = False) -> Content:
+    """The layer's pixels and the selection, cropped to what both have in the canvas. Raises HostError.
+
+    ``may_be_hidden``: it is read all the same then, without its masks.
+    """
     _must_be_a_layer(document, layer)
-    if not layer.is_shown:
+    is_shown = layer.is_shown
+    if not is_shown and not may_be_hidden:
         raise HostError(tr("“{}” is hidden.").format(layer.name), tr("Show it, or choose a visible layer."))
     must_have_colour(document.colours)
     selection = selection_of(document)  # first: Krita may run its event loop meanwhile
@@ -88,7 +92,7 @@ def read_content(document: KritaDocument, layer: Layer) -> Content:
         if mask.data.count(b"\xff") == len(mask.data):
             mask = None  # all is wholly selected
     # Frames come in the colours of what is sent, and the document's are what they shall have.
-    return Content(_read(document, layer.node, area, document.colours, shown=True), mask, layer)
+    return Content(_read(document, layer.node, area, document.colours, shown=is_shown), mask, layer)
 
 
 def read_style(choice: StyleChoice) -> PixelBlock:

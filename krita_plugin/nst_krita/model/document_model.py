@@ -21,19 +21,27 @@ from .words import tr
 class Origin(NamedTuple):
     """What a job is made from: the layer to paint, the one to start from, the one that frames go above.
 
-    continues: the job that the layer to start from is of.
+    continues: the job that the layer to start from is of. is_frame: the content is one of ours, which the
+    docker may have hidden.
     """
 
     content: host.Layer
     start: host.Layer | None
     above: host.Layer
     continues: str | None = None
+    is_frame: bool = False
 
 
 def active_layer(document: host.Document, history: History) -> Origin:
     """The active layer, painted anew. Raises HostError."""
     source = document.source()
-    return Origin(source, None, _around(document, history.of_layer(source.id)) or source)
+    around = _around(document, history.of_layer(source.id))
+    return Origin(source, None, around or source, is_frame=_is_frame(source, history))
+
+
+def _is_frame(layer: host.Layer, history: History) -> bool:
+    made_by = history.of_layer(layer.id)
+    return made_by is not None and layer.id in made_by.frames
 
 
 def _around(document: host.Document, made_by: JobRecord | None) -> host.Layer | None:
@@ -65,7 +73,8 @@ def continuation(document: host.Document, history: History) -> Origin:
             tr("“{}” is what is painted, not a picture made from it.").format(start.name),
             tr("Make a frame, or a layer painted over it, active; or press Start to begin anew."),
         )
-    return Origin(content, start, _around(document, made_by) or start, record.id)
+    above = _around(document, made_by) or start
+    return Origin(content, start, above, record.id, _is_frame(content, history))
 
 
 def read_job(
@@ -83,7 +92,7 @@ def read_job(
     label = label_of(title, document.name)
     job = Job(title, styles.name, params, options["layers"], document.id, origin.content.id, styles=chosen)
     job.locks, job.room = options["lock_frames"], options["frame_memory"] * 2**20
-    content = host.read_content(document, origin.content)
+    content = host.read_content(document, origin.content, may_be_hidden=origin.is_frame)
     start = host.read_start(document, origin.start, content.pixels) if origin.start is not None else None
     pictures: Sequence[Any] = [style.picture() for style in chosen]
     masks = masks_of(regions, document, content.pixels)
@@ -107,7 +116,7 @@ def read_recolouring(options: Options, document: host.Document, origin: Origin) 
     label = label_of(title, document.name)
     job = Job(title, tr("recoloured"), params, Layers.EVERY, document.id, origin.content.id)
     job.locks, job.room = options["lock_frames"], options["frame_memory"] * 2**20
-    content = host.read_content(document, origin.content)
+    content = host.read_content(document, origin.content, may_be_hidden=origin.is_frame)
     start = host.read_start(document, origin.start or origin.content, content.pixels)
     # A job has a style; nothing is painted in this one, and the content is there anyway.
     return job, Request(job.id, params, content.pixels, [content.pixels], content.mask, label, start=start)

@@ -19,7 +19,7 @@ from .words import tr
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 #: How long it is said that something has been copied, in ms.
 COPIED_MS = 5000
-_COPIED = tr("Copied to the clipboard.")
+COPIED = tr("Copied to the clipboard.")
 
 
 class Server:
@@ -124,11 +124,11 @@ class Server:
 
     def tell_copied(self) -> None:
         """Say for a moment that the diagnostics have been copied."""
-        self._say(_COPIED)
+        self._say(COPIED)
         self._copied.start()
 
     def _settle(self) -> None:
-        if self._said() == _COPIED:
+        if self._said() == COPIED:
             self._say("")
 
     def _show_missing(self) -> None:

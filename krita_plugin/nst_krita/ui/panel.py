@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..model.connection import Link
 from ..model.root import Root
+from ..model.server import COPIED
 from ..model.server_setup import Need
 from ..model.words import tr
 from ..qt import QtCore, QtGui, QtWidgets
@@ -172,7 +173,8 @@ class Panel(QtWidgets.QWidget):
     def _show_message(self) -> None:
         self._message.setText(self._root.message)
         self._message.setVisible(bool(self._root.message))
-        colour_text(self._message, warning_colour(self.palette()))
+        is_news = self._root.message == COPIED
+        colour_text(self._message, None if is_news else warning_colour(self.palette()))
 
     def _show_server(self) -> None:
         connection = self._root.connection
