@@ -2,9 +2,13 @@
 
 import pytest
 import torch
+from engine_helpers import TinyEncoder
 
 from nst_server.engine.grain import matched_grain
 from nst_server.engine.pyramid import resize
+from nst_server.engine.scene import Scene
+from nst_server.engine.view import View
+from nst_server.wire.params import Params
 
 
 def rough(height, width, seed=5):
@@ -119,6 +123,21 @@ def test_what_is_hardly_seen_of_a_style_makes_little():
     assert faint < 0.3 * opaque
 
 
+def test_no_patch_comes_from_where_a_style_is_half_transparent():
+    alpha = torch.ones(96, 96)
+    alpha[:, :48] = 0.8
+    style = torch.where(alpha < 1, rough(96, 96), torch.full((3, 96, 96), 0.5))
+    lost = energy(style - enlarged(style))
+    assert energy(grain_of(enlarged(rough(96, 96)), style, alphas=[alpha])) < 0.02 * lost
+
+
+def test_a_plain_picture_gets_more_than_its_nearest_places_have():
+    noise = rough(96, 192) - 0.5
+    quiet, loud = 0.5 + 0.1 * noise[:, :, :96], 0.5 + noise[:, :, 96:]
+    grain = grain_of(torch.full((3, 96, 96), 0.5), torch.cat((quiet, loud), 2))
+    assert energy(grain) == pytest.approx(1.5**2 * energy(quiet - enlarged(quiet)), rel=0.15)
+
+
 def test_a_seed_names_it():
     picture, styles = rough(64, 64), (rough(64, 64, seed=1), rough(64, 64, seed=2))
     one, same, other = (grain_of(picture, *styles, shares=(0.5, 0.5), seed=seed) for seed in (1, 1, 2))
@@ -135,3 +154,28 @@ def test_any_size_of_style_fills_any_canvas(size, style, is_faint):
     grain = matched_grain(picture, coarser, [style], [1.0], 0, [alpha])
     assert grain.shape == (3, height, width)
     assert bool(grain.isfinite().all())
+
+
+def begun(previous, style, alpha=None):
+    """The picture that a scale of 96 px begins with after ``previous``, of a plain content."""
+    params = Params(strength=1.0)
+    scene = Scene(torch.full((3, 96, 96), 0.5), [style], TinyEncoder(), params, style_alphas=[alpha])
+    return View(scene, (96, 96), previous).beginning(params)
+
+
+def test_a_scale_begins_with_the_grain_of_what_the_coarser_one_has_painted():
+    half = torch.cat((bands(96, 48, 16), bands(96, 48, 16).transpose(1, 2).repeat(1, 2, 1)[:, :96]), 2)
+    previous = resize(bands(96, 96, 16), (48, 48))
+    level = begun(previous, half)[:, 12:84, 12:84]
+    upright = begun(previous.transpose(1, 2).contiguous(), half)[:, 12:84, 12:84]
+    for picture, across, along in ((level, 1, 2), (upright, 2, 1)):
+        detail = picture - enlarged(picture)
+        assert energy(detail.diff(dim=along)) < 0.5 * energy(detail.diff(dim=across))
+
+
+def test_a_scale_begins_with_little_grain_of_what_is_hardly_seen_of_a_style():
+    columns = torch.arange(96) % 4 == 0
+    style = torch.where(columns, 1.0, 0.3).expand(3, 96, 96)
+    alpha = torch.where(columns, 0.13, 1.0).expand(96, 96)
+    previous = torch.full((3, 48, 48), 0.5)
+    assert energy(begun(previous, style, alpha) - 0.5) < 0.1 * energy(begun(previous, style) - 0.5)
