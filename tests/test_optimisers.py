@@ -316,3 +316,12 @@ def test_adam_forgets_how_strong_gradients_were_where_they_are_much_stronger():
         o.follow(bowl(1 - target))
         o.step()
     assert learnt.image.equal(fresh.image)
+
+
+def test_a_step_of_adam_moves_no_pixel_by_more_than_a_tenth():
+    target = torch.rand(3, 8, 8, generator=torch.Generator().manual_seed(0))
+    o = Adam(torch.full_like(target, 0.5), bowl(target), learning_rate=1.0)
+    for _ in range(3):
+        before = o.image
+        o.step()
+        assert float((o.image - before).abs().max()) <= 0.1 + 1e-6

@@ -88,15 +88,13 @@ def test_a_job_has_the_settings_of_the_moment_of_start(desk: Desk) -> None:
     assert desk.settings("document") == before != root._in_use.now()
 
 
-def test_a_frame_is_painted_though_the_docker_has_hidden_it(desk: Desk, part: Any) -> None:
+def test_what_is_active_is_refused_where_it_is_hidden(desk: Desk, part: Any) -> None:
     model = part("model.history")
-    desk.root.start()
-    assert not desk.reads_hidden, "a layer of the painter's is refused where it is hidden"
     record = model.JobRecord("job", "", "", "every", "{source}", {})
     record.keep(desk.front.source().id, model.FrameRecord(1, 1, 0))
     desk.root.documents.history(desk.front).jobs["job"] = record
     desk.root.start()
-    assert desk.reads_hidden
+    assert not desk.reads_hidden, "the painter would not see what is painted"
 
 
 def test_a_document_that_is_closed_meanwhile_gets_no_job(desk: Desk) -> None:
@@ -188,6 +186,11 @@ def test_a_frame_that_is_gone_on_with_names_the_job_that_made_it(
     monkeypatch.setattr(desk.root.reading, "_documents", Mock(history=lambda _document: history))
     begun = desk.root.reading.onward()
     assert (begun.request.start, begun.request.continues) == ("start", "a-job")
+    assert not desk.reads_hidden, "a layer of the painter's own"
+    record.frames = {"{x}": object()}
+    history.of_layer = lambda layer: record
+    desk.root.reading.onward()
+    assert desk.reads_hidden, "a stage, which the docker may have hidden"
     assert begun.request.params.style_weights == (1.0, 0.5) and len(begun.request.styles) == 2
     assert desk.root.reading.anew().request.continues is None
 

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +23,6 @@ from nst_server.engine.state import State
 from nst_server.engine.stylize import Control, Step, stylize
 from nst_server.executors import local
 from nst_server.jobs import MAX_BEGINNINGS, MAX_STARVED, Job, Jobs
-from nst_server.wire.messages import Message
 from nst_server.wire.params import Params
 from nst_server.wire.pixels import Pixels
 
@@ -48,7 +48,7 @@ def said(side: int) -> str:
     return f"worked at {side} of 260 px: not enough memory for more"
 
 
-@pytest.mark.parametrize(("starved", "side"), [(1, 130), (2, 65), (4, 16)])
+@pytest.mark.parametrize(("starved", "side"), [(1, 130), (2, 65), (4, 17)])
 def test_each_time_halves_the_side_that_is_reached(starved: int, side: int) -> None:
     taken = run(starved)
     assert [step.iteration for step in taken] == list(range(1, 15))
@@ -64,12 +64,12 @@ def test_each_time_halves_the_side_that_is_reached(starved: int, side: int) -> N
 @pytest.mark.parametrize("optimiser", ["lbfgs", "adam"])
 def test_a_picture_that_is_larger_already_is_brought_to_it(optimiser: str) -> None:
     params = replace(QUICK, optimiser=optimiser)
-    state = run(params=params)[11].state
+    state = run(params=params)[9].state
     assert state.size == (260, 20)
     rest = run(1, state, params)
     assert [(step.iteration, step.scale, step.note) for step in rest] == [
-        (13, (130, 10), said(130)),
-        (14, (130, 10), None),
+        (11, (130, 10), said(130)),
+        *((iteration, (130, 10), None) for iteration in (12, 13, 14)),
     ]
     small = torch.nn.functional.adaptive_avg_pool2d(state.image, (10, 130))
     assert float((rest[0].image - small).abs().mean()) < 0.05
@@ -89,32 +89,42 @@ def test_a_smaller_one_goes_on_where_it_stood() -> None:
 
 
 def test_it_is_no_larger_than_the_memory_allows_by_now(monkeypatch: pytest.MonkeyPatch) -> None:
-    state = run()[11].state
+    state = run()[9].state
     need = bytes_per_pixel(TinyEncoder(), ["conv2_1", "conv3_1"], CPU)
-    monkeypatch.setattr(devices, "memory_available", lambda device: int(need * 1300 / memory._SHARE))
-    assert max(run(1, state)[-1].scale) < 100
+    monkeypatch.setattr(devices, "memory_available", lambda device: int(need * 400 / memory._SHARE))
+    assert 60 < max(run(1, state)[-1].scale) < 80
 
 
-def test_stopped_before_it_goes_on_it_ends_at_the_smaller_size() -> None:
+def test_with_most_of_the_largest_scale_painted_it_ends() -> None:
     state = run()[11].state
+    assert state.left == 2 and state.asked == 6
+    (only,) = run(1, state)
+    assert only.final and (only.iteration, only.scale) == (12, (260, 20))
+    assert only.note == "stopped early: not enough memory to go on"
+    assert only.image.equal(state.image)
+
+
+def test_stopped_before_it_goes_on_it_ends_with_what_is_painted() -> None:
+    state = run()[9].state
     control = Control(QUICK)
     control.stop = True
     (only,) = run(1, state, control=control)
-    assert only.final and (only.iteration, only.scale, only.note) == (12, (130, 10), said(130))
+    assert only.final and (only.iteration, only.scale, only.note) == (10, (260, 20), None)
+    assert only.image.equal(state.image)
 
 
 def test_what_larger_scales_were_to_get_is_spent_at_the_size_that_is_reached_already() -> None:
     steps = run()
-    (state,) = {step.state.size: step.state for step in steps if max(step.state.size) == 130}.values()
-    rest = run(1, state)
+    rest = run(1, steps[3].state)
     assert {step.scale for step in rest} == {(130, 10)} and rest[-1].iteration == QUICK.iterations
-    assert {step.state.asked for step in rest if not step.final} == {rest[0].state.asked}
+    assert {step.state.asked for step in rest} == {QUICK.iterations}
+    assert rest[0].image.equal(steps[4].image)
 
 
 def test_a_sixteenth_of_the_side_is_the_least() -> None:
     longer = replace(QUICK, iterations=30)
     state = run(params=longer)[20].state
-    for side in (130, 65, 32, 16):
+    for side in (130, 65, 33, 17):
         state = run(1, state, longer)[0].state
         assert max(state.full) == side
     with pytest.raises(MemoryError):
@@ -122,7 +132,7 @@ def test_a_sixteenth_of_the_side_is_the_least() -> None:
 
 
 def test_colours_that_were_changed_meanwhile_are_those_it_goes_on_with() -> None:
-    state = run()[11].state
+    state = run()[9].state
     params = replace(QUICK, keep_colours="moments")
     rest = run(1, state, control=Control(params))
     assert rest[0].state.params == params
@@ -220,12 +230,14 @@ def test_what_the_system_ended_some_time_ago_was_not_for_this_job(
     executor._current, executor._ready = local._Current("job", {}), True
     executor._send_task()
     counters.count()
-    list(executor._take(Message("progress", {"job": "job"})))
+    executor._process = subprocess.Popen(["sleep", "60"])
+    list(executor.reports(now))
     assert executor._current.memory_kills == 8, "the worker may have been ended meanwhile"
     for _ in range(2):
         now += 11
-        list(executor._take(Message("progress", {"job": "job"})))
+        list(executor.reports(now))
     assert executor._current.memory_kills == 9
+    executor.close()
 
 
 @pytest.fixture

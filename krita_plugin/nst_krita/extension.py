@@ -104,10 +104,22 @@ def show_docker(with_focus: bool = False) -> None:
 
 
 def show_once(settings: Any) -> None:
-    """Show the docker with the painter's first picture: Krita hides those that its kept layout lacks."""
-    if not settings.get("was_shown", bool):
+    """Show the docker with the painter's first picture: Krita hides those that its kept layout lacks.
+
+    Where the painter has put all dockers away, that waits for another picture.
+    """
+
+    def show() -> None:
+        toggle = Krita.instance().action("view_toggledockers")
+        ours = [docker for docker in Krita.instance().dockers() if docker.objectName() == DOCKER]
+        if settings.get("was_shown", bool) or not ours or (toggle is not None and not toggle.isChecked()):
+            return
+        if not any(docker.toggleViewAction().isChecked() for docker in ours):
+            show_docker()
         settings.set("was_shown", True)
-        QtCore.QTimer.singleShot(SHOW_MS, show_docker)
+
+    if not settings.get("was_shown", bool):
+        QtCore.QTimer.singleShot(SHOW_MS, show)
 
 
 def _make_room(docker: Any) -> None:

@@ -170,6 +170,7 @@ class _Run:
         self._said = [] if resume is None else list(resume.said)
         self._iteration = 0
         self._evaluations = 0
+        self._is_enough = False
         self._curvature: Tensor | None = None
         self._seconds_per_pixel: float | None = None
         self._params = scene.params
@@ -186,21 +187,23 @@ class _Run:
         else:
             self._full, self._tile = resume.full, resume.tile
             self._queue = [((width, height), iterations) for width, height, iterations in resume.queue]
-            if starved:
-                self._full, self._tile = self._afford(resume.full, starved)
-                self._fold()
+            # Stopped, nothing is computed at the size that the memory did not suffice for.
+            if starved and not self._control.stop:
+                self._starve(resume, starved)
         self._view = View(scene, self._queue[0][0] if resume is None else resume.size)
 
-    def _afford(self, full: Size, starved: int) -> tuple[Size, int]:
+    def _afford(self, full: Size, starved: int, again: bool = False) -> tuple[Size, int]:
         """The size to be reached, ``full`` at most, and the pixels of a style to read at a time: what the
-        memory allows, with half the side for each time that it did not suffice."""
+        memory allows, with half the side for each time that ``full``, or what was allowed, was too much."""
         pixels = full[0] * full[1]
         if self._scene.params.deterministic:
             return full, max(_TILE, pixels)
         affordable = affordable_pixels(self._bytes_per_pixel, self._device)
         if pixels > affordable or starved:
-            share = min(1.0, math.sqrt(affordable / pixels)) / 2**starved
-            full = fit_longest(full, max(1, int(max(full) * share)))
+            allowed, halved = min(1.0, math.sqrt(affordable / pixels)), 0.5**starved
+            side = max(full) * (min(allowed, halved) if again else allowed * halved)
+            # Halves as scales are: an odd side up.
+            full = fit_longest(full, max(1, math.ceil(side) if starved else int(side)))
             if starved and max(full) < max(self._wanted) // _LEAST_STARVED:
                 raise MemoryError
             self._say_smaller(full)
@@ -209,6 +212,15 @@ class _Run:
         sizes = (self._scene.style_size(index, full) for index in range(len(self._scene.styles)))
         tile = min(tile, max(width * height for width, height in sizes))
         return full, min(tile, full[0] * full[1]) if starved else tile
+
+    def _starve(self, resume: State, starved: int) -> None:
+        """Go on smaller from ``resume``; if most of the largest scale is painted, end: more would be lost."""
+        if not resume.queue and 2 * resume.left <= resume.asked:
+            self._say("stopped early: not enough memory to go on")
+            self._is_enough = True
+            return
+        self._full, self._tile = self._afford(resume.full, starved, again=True)
+        self._fold()
 
     def _fold(self) -> None:
         """Spend at the full size what was to be spent at this and larger ones."""
@@ -325,6 +337,8 @@ class _Run:
         own = state.optimiser if state.optimiser.values else None
         self._optimiser = self._new_optimiser(state.image, objective, state.size, own)
         self._evaluations += self._optimiser.evaluations
+        if self._is_enough:
+            self._left = 0
 
     def _new_optimiser(
         self, start: Tensor, objective: Objective, size: Size, resume: Parts | None = None

@@ -58,7 +58,7 @@ _SURROUNDINGS = {
 }
 #: Where Linux counts, as oom_kill, the processes that it has ended for want of memory, of containers too.
 COUNTERS = Path("/proc/vmstat")
-#: So long after a worker was ended its last report may be read, and what is counted then was not before.
+#: So long a worker's end may take to be noticed, and what is counted meanwhile was not before it.
 _COUNTING_SECONDS = 10.0
 #: Begins the last line of a worker that knows what to do about its end.
 _HINT = "hint: "
@@ -76,6 +76,11 @@ class _Current:
     counted_at: float = 0.0
     has_frames: bool = False
     kill_at: float | None = None
+
+    def count(self, now: float) -> None:
+        """Remember what ``_memory_kills`` are at this time, and what they were at the last."""
+        self.memory_kills, self.memory_kills_lately = self.memory_kills_lately, _memory_kills()
+        self.counted_at = now
 
 
 class LocalExecutor(Executor):
@@ -169,6 +174,8 @@ class LocalExecutor(Executor):
         elif self._process is not None and not self._ready and now > self._deadline:
             log.error("the worker does not %s", "end" if self._leaving else "become ready")
             self._process.kill()
+        elif self._current is not None and now > self._current.counted_at + _COUNTING_SECONDS:
+            self._current.count(now)
         yield from self._kill_late(now)
 
     def leave(self) -> None:
@@ -315,8 +322,8 @@ class LocalExecutor(Executor):
     def _send_task(self) -> None:
         if self._current is not None and self._ready and not self._current.sent:
             self._current.sent = True
-            self._current.memory_kills = self._current.memory_kills_lately = _memory_kills()
-            self._current.counted_at = time.monotonic()
+            for _ in range(2):
+                self._current.count(time.monotonic())
             self._send("run", job=self._current.job, **self._current.task)
 
     def _receive(self) -> Message | None:
@@ -343,9 +350,6 @@ class LocalExecutor(Executor):
         if current is None or message.get("job") != current.job:
             return
         current.has_frames |= message.type == "frame"
-        if time.monotonic() - current.counted_at > _COUNTING_SECONDS:
-            current.memory_kills, current.memory_kills_lately = current.memory_kills_lately, _memory_kills()
-            current.counted_at = time.monotonic()
         if message.type in _ENDINGS:
             self._current = None
             self._failures = 0

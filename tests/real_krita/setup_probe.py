@@ -75,11 +75,13 @@ def steps(probe):
 
 
 def shown_once(probe, root):
-    """A painter's first picture after the plugin has been installed, and the second one."""
+    """A painter's first pictures after the plugin has been installed: one without dockers, two with them."""
     docker, found = find(probe), []
     docker.hide()
     root.settings.set("was_shown", False)
-    for _ in range(2):
+    dockers = probe.app.action("view_toggledockers")
+    for are_dockers_shown in (False, True, True):
+        dockers.setChecked(are_dockers_shown)
         handle = yield from probe.opened((64, 64))
         yield 1.0
         found.append(docker.isVisible())

@@ -22,7 +22,7 @@ class Origin(NamedTuple):
     """What a job is made from: the layer to paint, the one to start from, the one that frames go above.
 
     continues: the job that the layer to start from is of. is_frame: the content is one of ours, which the
-    docker may have hidden.
+    docker may have hidden while another is gone on with.
     """
 
     content: host.Layer
@@ -35,8 +35,7 @@ class Origin(NamedTuple):
 def active_layer(document: host.Document, history: History) -> Origin:
     """The active layer, painted anew. Raises HostError."""
     source = document.source()
-    around = _around(document, history.of_layer(source.id))
-    return Origin(source, None, around or source, is_frame=_is_frame(source, history))
+    return Origin(source, None, _around(document, history.of_layer(source.id)) or source)
 
 
 def _is_frame(layer: host.Layer, history: History) -> bool:

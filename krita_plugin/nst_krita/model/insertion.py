@@ -295,9 +295,10 @@ class Insertion:
     def _on_gone(self, reason: str) -> None:
         where = tr("The frames are kept on the server.") if reason not in ("", host.ANIMATED) else ""
         if reason == host.ANIMATED and self._inserter is not None:
-            where = tr("The last one is at time {}.").format(len(self._job.inserted) - 1)
+            last = len(self._job.inserted) - 1
+            where = tr("The last one is at time {}.").format(last) if last > 0 else ""
             if not self._inserter.is_shown:
-                where = tr("They are hidden, as they were; show them in Krita's layers.")
+                where = sentence(where, tr("They are hidden, as they were; show them in Krita's layers."))
         self._job.note = sentence(reason, where, _WAYS_BACK.get(reason, ""))
         self._refresh()
 

@@ -19,6 +19,7 @@ SAID = (
     _said("learning the built-in encoder"),
     _said("downloading {}"),
     _said("stopped early: the loss was not a number"),
+    _said("stopped early: not enough memory to go on"),
     _said("the picture stopped changing after {} of {} iterations at {} px"),
     _said("worked at {} of {} px: not enough memory for more"),
     _said("painted at {} px, and enlarged to {}"),
