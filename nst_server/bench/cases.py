@@ -149,13 +149,18 @@ loaded = cache(weights.load)
 
 @cache
 def _random_filters(name: str) -> dict[str, Tensor]:
-    """He's initialisation, brought to a mean activation of 1 on noise as published weights of VGG are."""
+    """He's initialisation, but a third of each filter alike over its nine taps; mean activation 1 on noise.
+
+    VGG19's own have 0.18 to 0.60 of their energy there up to conv3_1, white ones 0.11: to those any grain is
+    a step towards another colour.
+    """
     generator = torch.Generator().manual_seed(0)
     x = normalised(torch.rand(1, 3, 64, 64, generator=generator))
     state = {}
     for conv in weights.convolutions(name):
         shape = (conv.outputs, conv.inputs, 3, 3)
         weight = torch.randn(shape, generator=generator) * (2 / (9 * conv.inputs)) ** 0.5
+        weight = weight + weight.mean((2, 3), keepdim=True)
         bias = torch.zeros(conv.outputs)
         x = convolve(pool(x, "max") if conv.pooled else x, weight, bias)
         scale = 1 / x.mean().clamp_min(1e-6)
