@@ -229,18 +229,14 @@ class Jobs:
         A paused one, which takes little, stays as it is. So does one that paints nothing, or that may not
         depend on the memory: it is just queued again. False where it was starved, or begun, often enough.
         """
-        if job.params.deterministic or not job.params.iterations:
-            return self.queue_again(job)
-        if self._silent(job):
-            return False
-        if job.is_ready:
-            if job.starved >= MAX_STARVED:
-                return False
-            job.starved += 1
-        job.interrupted = True
-        self.spare(job)
-        self._put_first(job)
-        return True
+        can_shrink = job.params.iterations and not job.params.deterministic
+        if can_shrink and not self._silent(job):
+            if job.is_ready:
+                if job.starved >= MAX_STARVED:
+                    return False
+                job.starved += 1
+            self.spare(job)
+        return self.queue_again(job)
 
     def release(self, job: Job) -> bool:
         """A paused job has left its device to others. Let it wait, before all others once it is resumed.

@@ -91,16 +91,20 @@ def open_docker() -> None:
 
 def show_docker(with_focus: bool = False) -> None:
     """Bring the docker of the active window to the front."""
+    for docker in _ours():
+        docker.setVisible(True)
+        docker.raise_()
+        # Its place is known once the layout has been made.
+        QtCore.QTimer.singleShot(0, lambda docker=docker: _make_room(docker))
+        panel = docker.widget()
+        if with_focus and hasattr(panel, "take_focus"):  # what says that it cannot work takes none
+            QtCore.QTimer.singleShot(0, panel.take_focus)
+
+
+def _ours() -> list[Any]:
+    """The docker of the active window, if it has one."""
     # Window.dockers() would say it better, but came with Krita 5.2.
-    for docker in Krita.instance().dockers():
-        if docker.objectName() == DOCKER:
-            docker.setVisible(True)
-            docker.raise_()
-            # Its place is known once the layout has been made.
-            QtCore.QTimer.singleShot(0, lambda docker=docker: _make_room(docker))
-            panel = docker.widget()
-            if with_focus and hasattr(panel, "take_focus"):  # what says that it cannot work takes none
-                QtCore.QTimer.singleShot(0, panel.take_focus)
+    return [docker for docker in Krita.instance().dockers() if docker.objectName() == DOCKER]
 
 
 def show_once(settings: Any) -> None:
@@ -111,7 +115,7 @@ def show_once(settings: Any) -> None:
 
     def show() -> None:
         toggle = Krita.instance().action("view_toggledockers")
-        ours = [docker for docker in Krita.instance().dockers() if docker.objectName() == DOCKER]
+        ours = _ours()
         if settings.get("was_shown", bool) or not ours or (toggle is not None and not toggle.isChecked()):
             return
         if not any(docker.toggleViewAction().isChecked() for docker in ours):
