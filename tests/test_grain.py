@@ -7,6 +7,8 @@ from engine_helpers import TinyEncoder
 from nst_server.engine.grain import matched_grain
 from nst_server.engine.pyramid import resize
 from nst_server.engine.scene import Scene
+from nst_server.engine.stylize import Cancelled
+from nst_server.engine.vgg import nothing
 from nst_server.engine.view import View
 from nst_server.wire.params import Params
 
@@ -156,11 +158,11 @@ def test_any_size_of_style_fills_any_canvas(size, style, is_faint):
     assert bool(grain.isfinite().all())
 
 
-def begun(previous, style, alpha=None):
+def begun(previous, style, alpha=None, check=nothing):
     """The picture that a scale of 96 px begins with after ``previous``, of a plain content."""
     params = Params(strength=1.0)
     scene = Scene(torch.full((3, 96, 96), 0.5), [style], TinyEncoder(), params, style_alphas=[alpha])
-    return View(scene, (96, 96), previous).beginning(params)
+    return View(scene, (96, 96), previous).beginning(params, check=check)
 
 
 def test_a_scale_begins_with_the_grain_of_what_the_coarser_one_has_painted():
@@ -179,3 +181,15 @@ def test_a_scale_begins_with_little_grain_of_what_is_hardly_seen_of_a_style():
     alpha = torch.where(columns, 0.13, 1.0).expand(96, 96)
     previous = torch.full((3, 48, 48), 0.5)
     assert energy(begun(previous, style, alpha) - 0.5) < 0.1 * energy(begun(previous, style) - 0.5)
+
+
+def test_the_search_for_grain_can_be_ended():
+    calls = []
+
+    def check():
+        calls.append(None)
+        if len(calls) > 5:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        begun(torch.full((3, 48, 48), 0.5), rough(96, 96), check=check)

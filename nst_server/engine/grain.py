@@ -5,13 +5,14 @@ Noise with the covariances of all that detail would have all its directions at a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, fold, pad
 
 from nst_server.engine.pyramid import resize, resize_map
+from nst_server.engine.vgg import nothing
 from nst_server.wire.scales import Size
 
 _PATCH = 24  # px; a stroke at a scale's finest is shorter
@@ -36,13 +37,15 @@ def matched_grain(
     shares: Sequence[float],
     seed: int,
     alphas: Sequence[Tensor | None] = (),
+    check: Callable[[], None] = nothing,
 ) -> Tensor:
     """Grain [3, H, W] around 0, on the CPU, for ``picture`` [3, H, W], which was enlarged from ``coarser``.
 
     It is what the ``styles`` (each [3, h, w], as they are read at the picture's size) lose when they are
     shrunk as much, in patches: each from where a style, without it, looks much like the picture there. Which
     style that is, is drawn by their ``shares``, which add up to 1 or are all 0. Their pixels count by
-    ``alphas`` ([h, w] in [0, 1] for each, or None: all alike).
+    ``alphas`` ([h, w] in [0, 1] for each, or None: all alike). ``check`` is called often; what it raises ends
+    the search.
     """
     if not any(shares):
         return torch.zeros(picture.shape)
@@ -63,8 +66,9 @@ def matched_grain(
         generator = torch.Generator().manual_seed(seeds[index])
         source = _Source(style.detach().cpu().float(), alphas[index] if alphas else None, factor, generator)
         wanted += share * source.energy
-        places = source.like(looks, generator).view(rows, columns)
+        places = source.like(looks, generator, check).view(rows, columns)
         for row, (owner, place) in enumerate(zip(owners.view(rows, columns), places, strict=True)):
+            check()
             patches = source.patches(place) * (owner == index)[:, None, None, None]
             energy += float(patches.square().sum())
             grain[:, row * _STEP : row * _STEP + _PATCH] += _laid(patches * _FADE[:, None] * _FADE)
@@ -124,12 +128,13 @@ class _Source:
         self._rows, self._columns = places // across * _CELL, places % across * _CELL
         self._looks = _looks(_at_least_a_patch(smooth), self._rows, self._columns)
 
-    def like(self, looks: Tensor, generator: torch.Generator) -> Tensor:
+    def like(self, looks: Tensor, generator: torch.Generator, check: Callable[[], None]) -> Tensor:
         """[n]: for each of ``looks`` [n, d] the place that comes nearest, of a group that is drawn."""
         count = max(1, min(_GROUPS, len(self._looks) // _FEWEST))
         groups = torch.randint(count, (len(looks),), generator=generator)
         found = torch.empty(len(looks), dtype=torch.long)
         for group in range(count):
+            check()
             own = self._looks[group::count]
             asked = groups == group
             distances = own.square().sum(1) - 2 * looks[asked] @ own.T

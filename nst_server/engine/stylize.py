@@ -295,7 +295,7 @@ class _Run:
         earlier, self._earlier = self._earlier, None
         if earlier is not None:
             earlier = earlier.on(self._device)
-        start = view.beginning(params, earlier)
+        start = view.beginning(params, earlier, self._control.check)
         if self._continues and previous is None:
             view.hold(start, params, earlier)
         objective = self._objective(view, params)

@@ -17,6 +17,7 @@ from nst_server.engine.regions import Division
 from nst_server.engine.scene import Scene
 from nst_server.engine.state import State
 from nst_server.engine.styles import read_style
+from nst_server.engine.vgg import nothing
 from nst_server.wire.params import Params
 from nst_server.wire.scales import Size, fit_longest
 
@@ -81,7 +82,7 @@ class View:
         if self._previous is not None:
             enlarged = self._enlarged(self._previous, reference, _detail(params))
             held = torch.lerp(reference, enlarged, _HOLD * self._part_of_previous(params))
-            target = self._grained(held, params)
+            target = self._grained(held, params, check)
         return Objective(
             scene.encoder,
             reference,
@@ -158,11 +159,14 @@ class View:
             self._grain = None
         return self._division
 
-    def beginning(self, params: Params, earlier: State | None = None) -> Tensor:
+    def beginning(
+        self, params: Params, earlier: State | None = None, check: Callable[[], None] = nothing
+    ) -> Tensor:
         """The image to start from [3, h, w]: ``params.start``, or the previous scale's picture enlarged.
 
         Where the image that ``start`` names is transparent, the picture of ``earlier`` shows, or the content.
         Enlarging from the content brings the content's fine detail along, the more the lower the strength.
+        ``check`` is called often where that takes long; what it raises ends it.
         """
         scene = self.scene
         division = self._divided(params)
@@ -172,7 +176,7 @@ class View:
             return reference  # which the coarser picture with its detail is but for rounding
         if self._previous is not None:
             detail = shares.get("content", 0.0) * _detail(params)
-            return self._grained(self._enlarged(self._previous, reference, detail), params)
+            return self._grained(self._enlarged(self._previous, reference, detail), params, check)
         below = reference if earlier is None else scene.brought(earlier.image, self.size)
         images = [
             share * self._image(name, params, below if name == "image" else reference, division)
@@ -257,7 +261,7 @@ class View:
         coarse = brought(brought(reference, (picture.shape[2], picture.shape[1])), self.size)
         return (brought(picture, self.size) + detail * (reference - coarse)).clamp(0, 1)
 
-    def _grained(self, picture: Tensor, params: Params) -> Tensor:
+    def _grained(self, picture: Tensor, params: Params, check: Callable[[], None]) -> Tensor:
         """``picture`` [3, h, w], with the styles' detail that the scale before had no room for.
 
         Where a picture is smooth nothing tells the style loss which way grain would lie, and it answers with
@@ -273,7 +277,7 @@ class View:
             styles, alphas = zip(*self._styles_read(), strict=True)
 
             def grain(shares: Sequence[float]) -> Tensor:
-                found = matched_grain(enlarged, before, styles, shares, params.seed, alphas)
+                found = matched_grain(enlarged, before, styles, shares, params.seed, alphas, check)
                 return found.to(picture)
 
             self._grain = self._painted_over(torch.zeros_like(picture), self._divided(params), grain)
