@@ -170,6 +170,7 @@ class Profile:
             # Krita looks for its other instances by a lock file there.
             "TMPDIR": str(self.inside / "tmp"),
             "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONFAULTHANDLER": "1",
             **extra,
         }
 
@@ -259,5 +260,9 @@ def judge(folder: Path, ending: str) -> Result:
     if state.get("error"):
         raise ProbeFailed(f"the probe raised (screenshots in {folder}):\n{state['error']}")
     if not state.get("finished"):
-        raise ProbeFailed(f"{ending} before the probe was through; {folder}/krita.log ends:\n{log[-3000:]}")
+        place = folder / "place"
+        where = place.read_text(encoding="utf-8") if place.exists() else "before its first step"
+        raise ProbeFailed(
+            f"{ending}, the probe was not through but at {where}; {folder}/krita.log ends:\n{log[-3000:]}"
+        )
     return Result(state["results"], state["versions"], log, sorted(folder.glob("*.png")), folder)

@@ -300,12 +300,23 @@ class Stepper(QtCore.QObject):
             if self.steps is None:
                 self.steps = self._load()
             self._wait_for(next(self.steps))
+            self._note_place()
         except StopIteration:
             self._end(None)
         except BaseException:
             self._end(traceback.format_exc())
         finally:
             self.busy = False
+
+    def _note_place(self):
+        """Write down where the probe waits: no traceback tells, once Krita has crashed."""
+        places, inner = [], self.steps
+        while inner is not None:
+            frame = getattr(inner, "gi_frame", None)
+            if frame is not None:
+                places.append(f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}")
+            inner = getattr(inner, "gi_yieldfrom", None)
+        (self.probe.out / "place").write_text(" > ".join(places), encoding="utf-8")
 
     def _throw(self, problem):
         """Let the probe's traceback show the line that waited."""

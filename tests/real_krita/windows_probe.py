@@ -61,8 +61,7 @@ def layer_with_two_selections(probe, host):
             mask.setVisible(mask is not hidden)
         yield 0.3
         found[name] = [content(host), painted(background)]
-        background.setPixelData(b"\xff" * SIDE * SIDE * 4, 0, 0, SIDE, SIDE)
-        handle.waitForDone()
+        white(handle, background)
         for _ in range(5):  # Krita 5.3 now and then fills nothing, or a single px
             probe.trigger("fill_selection_foreground_color")
             yield 0.5
@@ -71,7 +70,7 @@ def layer_with_two_selections(probe, host):
                 break
         yield 0.5  # it fills bit by bit, beside the event loop
         found[name][1] = painted(background)
-        background.setPixelData(b"\xff" * SIDE * SIDE * 4, 0, 0, SIDE, SIDE)
+        white(handle, background)
     handle.setActiveNode(upper)
     upper.setVisible(True)
     yield lambda: handle.activeNode() == upper
@@ -79,6 +78,13 @@ def layer_with_two_selections(probe, host):
     found["of the mask"] = [where.x, where.y, where.width, where.height]
     probe.record(two_selections=found)
     yield from probe.closed(handle)
+
+
+def white(document, node):
+    """Make all of a layer white, with nothing of Krita's at work on it."""
+    document.waitForDone()
+    node.setPixelData(b"\xff" * SIDE * SIDE * 4, 0, 0, SIDE, SIDE)
+    document.waitForDone()
 
 
 def painted(node):
