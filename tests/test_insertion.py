@@ -390,7 +390,7 @@ def test_frames_that_nobody_can_place_are_told_and_come_when_the_painter_wants_t
     placing.is_lost = True
     assert made.job.frames_note == ""
     made.come(1)
-    assert made.job.keeps_redo == 1 and "scaled, cropped, turned or moved" in made.job.frames_note
+    assert made.job.keeps_redo == 1 and "scaled, cropped, turned, mirrored or moved" in made.job.frames_note
     assert made.opened[0]["placing"] is placing, "which has known the image since Start"
     placing.accept.side_effect = lambda: setattr(placing, "is_lost", False)
     made.insertion.insert_now()

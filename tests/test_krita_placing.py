@@ -1,4 +1,4 @@
-"""Where frames come in a real Krita after the image has been resized, cropped, scaled or turned."""
+"""Where frames come in a real Krita after the image has been resized, cropped, scaled, turned or mirrored."""
 
 from __future__ import annotations
 
@@ -48,3 +48,8 @@ def test_frames_wait_while_the_image_is_scaled(result: Result) -> None:
 
 def test_frames_wait_while_the_image_is_turned(result: Result) -> None:
     assert result["turned"] == {"rotateImage180": [[1], True], "rotateImageCW90": [[1], True]}
+
+
+def test_frames_wait_while_the_image_is_mirrored(result: Result) -> None:
+    for found in result["mirrored"].values():
+        assert found == [[[], True], [[1], False], [[1], True], [[1, 2], False]]

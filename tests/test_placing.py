@@ -14,6 +14,7 @@ class Node:
     def __init__(self, name: str = "source") -> None:
         self.name = name
         self.at, self.area = (0, 0), (0, 0, 200, 100)
+        self.paint = [[(x * x + 3 * y) % 251 for x in range(200)] for y in range(100)]
 
     def uniqueId(self) -> Any:  # noqa: N802
         return SimpleNamespace(toString=lambda: self.name)
@@ -27,6 +28,13 @@ class Node:
     def bounds(self) -> Any:
         names = ("x", "y", "width", "height")
         return SimpleNamespace(**{name: lambda n=n: n for name, n in zip(names, self.area, strict=True)})
+
+    def pixelData(self, x: int, y: int, width: int, height: int) -> bytes:  # noqa: N802
+        (dx, dy), black = self.at, [0] * 200
+        rows = [self.paint[row] if 0 <= row < 100 else black for row in range(y - dy, y - dy + height)]
+        columns = range(x - dx, x - dx + width)
+        values = [row[column] if 0 <= column < 200 else 0 for row in rows for column in columns]
+        return b"".join(bytes([value, 255]) for value in values)
 
     def move(self, x: int, y: int) -> None:
         (was_x, was_y), (left, top, width, height) = self.at, self.area
@@ -96,6 +104,41 @@ def test_what_has_become_of_the_source_tells_where_frames_belong(
 def test_a_source_that_is_painted_on_lies_where_it_did(image: Image) -> None:
     image.source.area = (20, 20, 30, 30)
     assert image.offset == (0, 0)
+
+
+@pytest.mark.parametrize(
+    "ways",
+    [
+        [lambda rows: [row[::-1] for row in rows]],
+        [lambda rows: rows[::-1]],
+        [lambda rows: [row[::-1] for row in rows], lambda rows: rows[::-1]],
+    ],
+)
+def test_frames_wait_while_the_image_is_mirrored(image: Image, ways: Any) -> None:
+    before = image.source.paint
+    for way in ways:
+        image.source.paint = way(image.source.paint)
+        assert image.offset is None
+    image.source.paint = before
+    assert image.offset == (0, 0), "undone"
+
+
+def test_an_image_that_is_mirrored_and_painted_on_is_mirrored(image: Image) -> None:
+    image.source.paint = [row[:120] + [7] * 80 for row in image.source.paint][::-1]
+    assert image.offset is None
+    image.placing.accept()
+    assert image.offset == (0, 0), "as the painter wants it"
+
+
+def test_a_layer_that_is_painted_on_is_not_mirrored(image: Image) -> None:
+    paint = image.source.paint
+    for changed in (
+        [[7] * 200] * 100,
+        [row[:40] + [7] * 160 for row in paint],
+        [[7] * 200] * 40 + paint[40:],
+    ):
+        image.source.paint = changed
+        assert image.offset == (0, 0)
 
 
 def test_the_painter_can_have_frames_where_they_came_last(image: Image) -> None:

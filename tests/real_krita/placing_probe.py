@@ -1,4 +1,4 @@
-"""The canvas resized, the image cropped, scaled and turned between the frames of a job."""
+"""The canvas resized, the image cropped, scaled, turned and mirrored between the frames of a job."""
 
 from nst_probe.inserting import SIDE, Calm, Job, layered
 
@@ -15,6 +15,7 @@ def steps(probe):
     yield from moved_in_place(probe, host)
     yield from scaled(probe, host)
     yield from turned(probe, host)
+    yield from mirrored(probe, host)
 
 
 def places(job):
@@ -138,3 +139,29 @@ def turned(probe, host):
         job.frames.close()
         yield from probe.closed(handle)
     probe.record(turned=found)
+
+
+def mirrored(probe, host):
+    """Before the first frame, where only the source tells it, and after it; each undone again."""
+    found = {}
+    for action in ("mirrorImageHorizontal", "mirrorImageVertical"):
+        handle = yield from layered(probe)
+        source = handle.activeNode()
+        drawn = bytes(at * at % 251 for at in range(SIDE * SIDE * 4))
+        source.setPixelData(drawn, 0, 0, SIDE, SIDE)
+        handle.waitForDone()
+        job = Job(host, Calm())
+        seen = found.setdefault(action, [])
+        for key in (1, 2):
+            yield from changed(handle, lambda action=action: probe.trigger(action))
+            drawing = host.PixelBlock(drawn, SIDE, SIDE, 0, 0)
+            job.frames.put(host.Frame(key, f"iteration {key}", drawing, False))
+            yield WAIT
+            seen.append([list(job.inserted), job.placing.is_lost])
+            yield from changed(handle, lambda: probe.trigger("edit_undo"))
+            job.redo.give_up()
+            yield job.has(*range(1, key + 1))
+            seen.append([list(job.inserted), job.placing.is_lost])
+        job.frames.close()
+        yield from probe.closed(handle)
+    probe.record(mirrored=found)

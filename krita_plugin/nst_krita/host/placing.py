@@ -4,23 +4,36 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, Tuple
 
+from ..qt import view
 from .document import KritaDocument
 from .layers import find, id_of
 from .under_way import is_free
 
 Point = Tuple[int, int]
+Area = Tuple[int, int, int, int]
+#: Rows, and pixels of each, that are looked at in a layer's content; as many where they would be, mirrored.
+_ROWS, _COLUMNS = 4, 16
+
+
+class _Look(NamedTuple):
+    """Pixels of a layer, row by row: in ``area``, and where that would lie in the mirrored image."""
+
+    area: Area
+    rows: list[list[bytes]]
 
 
 class _State(NamedTuple):
     """How a layer lay when frames belonged ``offset`` from where they were made for; all in px.
 
-    ``position``: as Krita counts it; ``bounds``: x, y, width and height of its content.
+    ``position``: as Krita counts it; ``bounds``: x, y, width and height of its content; ``look``: that alone
+    tells of mirroring.
     """
 
     size: Point
     position: Point
-    bounds: tuple[int, int, int, int]
+    bounds: Area
     offset: Point
+    look: _Look
 
 
 class Placing:
@@ -28,7 +41,7 @@ class Placing:
 
     Krita moves every paint layer when the canvas is resized or the image cropped, and saves with each how
     far. When the image is scaled, turned or sheared these positions say nothing, but the layer's content is
-    then not what it was, moved. Mirroring leaves no trace in them. ``source_id``: of the layer that the
+    then not what it was, moved. Mirroring leaves no trace but in pixels. ``source_id``: of the layer that the
     frames are made from, as it lies now. ``latest``: the offset told last; ``is_lost``: whether it could not
     be told when last asked for.
     """
@@ -44,7 +57,7 @@ class Placing:
             self._learn(source, self.latest)
 
     def offset(self, newest: Any | None) -> Point | None:
-        """In px; None where it cannot be told, as the image was scaled or turned, or may have been.
+        """In px; None where it cannot be told, as the image was scaled, turned or mirrored, or may have been.
 
         ``newest``: the layer of the job's newest frame, None without one.
         """
@@ -66,6 +79,8 @@ class Placing:
         now = self._document.size, _position(anchor)
         for state in reversed(states):  # an earlier one comes back with undo
             if state[:2] == now:
+                if _is_mirrored(state.look, _look(anchor, now[0], state.look.area)):
+                    return None
                 states.remove(state)
                 # It may have been painted on since; but while Krita is at it that tells nothing.
                 bounds = _bounds(anchor)
@@ -104,7 +119,8 @@ class Placing:
 
     def _learn(self, node: Any, offset: Point) -> None:
         self._size, self.latest = self._document.size, offset
-        state = _State(self._size, _position(node), _bounds(node), offset)
+        bounds = _bounds(node)
+        state = _State(self._size, _position(node), bounds, offset, _look(node, self._size, bounds))
         others = [known for known in self._known.get(id_of(node), ()) if known[:2] != state[:2]]
         self._known[id_of(node)] = [*others, state]
 
@@ -125,17 +141,48 @@ def _moved(state: _State, node: Any, size: Point) -> Point | None:
     return state.offset[0] + x - was_x, state.offset[1] + y - was_y
 
 
+def _look(node: Any, size: Point, area: Area) -> _Look:
+    x, y, width, height = area
+    columns, rows = _places(x, width, size[0], _COLUMNS), _places(y, height, size[1], _ROWS)
+    found = []
+    for row in rows:
+        line = view(node.pixelData(0, row, size[0], 1))
+        step = len(line) // size[0]
+        found.append([bytes(line[column * step : (column + 1) * step]) for column in columns])
+    return _Look(area, found)
+
+
+def _places(start: int, length: int, whole: int, count: int) -> list[int]:
+    """So many within ``length`` and the image; in the opposite order where they are once it is mirrored."""
+    last = whole - 1
+    inside = [start + (2 * number + 1) * length // (2 * count) for number in range(count)]
+    places = [min(max(0, place), last) for place in inside]
+    return [*places, *(last - place for place in reversed(places))]
+
+
+def _is_mirrored(was: _Look, now: _Look) -> bool:
+    """Whether most of it is, upright, level or both; some may have been painted on since."""
+    least = max(_same(was.rows, now.rows), 2 * _ROWS * _COLUMNS)
+    level = [row[::-1] for row in now.rows]
+    return any(_same(was.rows, rows) > least for rows in (level, now.rows[::-1], level[::-1]))
+
+
+def _same(was: list[list[bytes]], now: list[list[bytes]]) -> int:
+    """How many pixels are alike."""
+    return sum(one == other for rows in zip(was, now) for one, other in zip(*rows))
+
+
 def _position(node: Any) -> Point:
     place = node.position()
     return place.x(), place.y()
 
 
-def _bounds(node: Any) -> tuple[int, int, int, int]:
+def _bounds(node: Any) -> Area:
     area = node.bounds()
     return area.x(), area.y(), area.width(), area.height()
 
 
-def _within(size: Point, area: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
+def _within(size: Point, area: Area) -> Area:
     """What of the rectangle lies on a canvas of that size."""
     x, y, width, height = area
     left, top = max(0, x), max(0, y)

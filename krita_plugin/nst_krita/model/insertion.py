@@ -347,8 +347,8 @@ class Insertion:
             )
         if self._is_displaced:
             return tr(
-                "Frames wait: the image was scaled, cropped, turned or moved meanwhile. Undo that, or press "
-                "Insert to have them where they came before."
+                "Frames wait: the image was scaled, cropped, turned, mirrored or moved meanwhile. Undo that, "
+                "or press Insert to have them where they came before."
             )
         hindrance = self._inserter.hindrance
         if hindrance.dialog:
