@@ -140,6 +140,15 @@ def test_a_plain_picture_gets_more_than_its_nearest_places_have():
     assert energy(grain) == pytest.approx(1.5**2 * energy(quiet - enlarged(quiet)), rel=0.15)
 
 
+def test_specks_of_a_style_are_not_strewn_over_what_is_plain():
+    style = 0.5 + 0.1 * (rough(96, 96) - 0.5)
+    style[:, 6::24, 6::24] = 1.0
+    detail = style - enlarged(style)
+    grain = grain_of(torch.full((3, 240, 240), 0.5), style)
+    assert float(detail.abs().max()) > 15 * float(detail.std())
+    assert float(grain.abs().max()) < 8 * float(grain.std())
+
+
 def test_a_seed_names_it():
     picture, styles = rough(64, 64), (rough(64, 64, seed=1), rough(64, 64, seed=2))
     one, same, other = (grain_of(picture, *styles, shares=(0.5, 0.5), seed=seed) for seed in (1, 1, 2))
@@ -183,12 +192,13 @@ def test_a_scale_begins_with_little_grain_of_what_is_hardly_seen_of_a_style():
     assert energy(begun(previous, style, alpha) - 0.5) < 0.1 * energy(begun(previous, style) - 0.5)
 
 
-def test_the_search_for_grain_can_be_ended():
+@pytest.mark.parametrize("count", range(1, 12))
+def test_the_search_for_grain_can_be_ended(count):
     calls = []
 
     def check():
         calls.append(None)
-        if len(calls) > 5:
+        if len(calls) == count:
             raise Cancelled
 
     with pytest.raises(Cancelled):

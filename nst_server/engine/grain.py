@@ -21,10 +21,13 @@ _CELL = 2  # px; nothing finer came from the coarser scale
 # What the mean colour counts, against how the cells of a patch differ from it.
 _COLOUR = 0.5
 _PLACES = 8192  # of a style, to choose from
+_AT_ONCE = 4096  # patches, of which a slow processor looks at so many in a tenth of a second
 # Each patch is chosen from one of so many groups of places, drawn at random: chosen from all, the same one
 # would come again and again in a plain area, and be seen as a lattice.
 _GROUPS = 16
 _FEWEST = 64  # places of a group, where a style has as many
+# Of the deviation around it: what stands out further, a boat or a speck, would be strewn over what is plain.
+_SPECK = 2.5
 # By how much the deviation is raised at most: to a plain picture no rough place of a style is near.
 _MOST = 1.5
 _FADE = torch.sin(torch.pi * (torch.arange(_PATCH) + 0.5) / _PATCH) ** 2
@@ -56,7 +59,8 @@ def matched_grain(
     factor = coarser[0] / width, coarser[1] / height
     rows, columns = (-(-length // _STEP) + 1 for length in (height, width))
     framed = _framed(picture.detach().cpu().float(), rows, columns)
-    looks = _looks(framed, *torch.cartesian_prod(torch.arange(rows), torch.arange(columns)).T * _STEP)
+    down, across = torch.cartesian_prod(torch.arange(rows), torch.arange(columns)).T * _STEP
+    looks = _looks(framed, down, across, check)
     owners = torch.multinomial(torch.tensor(shares), rows * columns, replacement=True, generator=generator)
     grain = torch.zeros(3, (rows + 1) * _STEP, (columns + 1) * _STEP)
     energy = wanted = 0.0
@@ -64,7 +68,8 @@ def matched_grain(
         if not share:
             continue
         generator = torch.Generator().manual_seed(seeds[index])
-        source = _Source(style.detach().cpu().float(), alphas[index] if alphas else None, factor, generator)
+        alpha = alphas[index] if alphas else None
+        source = _Source(style.detach().cpu().float(), alpha, factor, generator, check)
         wanted += share * source.energy
         places = source.like(looks, generator, check).view(rows, columns)
         for row, (owner, place) in enumerate(zip(owners.view(rows, columns), places, strict=True)):
@@ -107,17 +112,25 @@ class _Source:
     """The places of a style [3, h, w] to take grain from, and how they look without it."""
 
     def __init__(
-        self, style: Tensor, alpha: Tensor | None, factor: tuple[float, float], generator: torch.Generator
+        self,
+        style: Tensor,
+        alpha: Tensor | None,
+        factor: tuple[float, float],
+        generator: torch.Generator,
+        check: Callable[[], None],
     ) -> None:
         height, width = style.shape[1:]
         shrunk = max(1, round(width * factor[0])), max(1, round(height * factor[1]))
         seen = None if alpha is None else alpha.cpu()
         small = resize(style, shrunk, seen)
+        check()
         smooth = resize(small, (width, height), None if seen is None else resize_map(seen, *shrunk[::-1]))
+        check()
         detail = style - smooth if seen is None else (style - smooth) * seen
         counted = float(detail[0].numel()) if seen is None else float(seen.square().sum())
         self.energy = float(detail.square().sum()) / max(3 * counted, 1e-12)
-        self._detail = _at_least_a_patch(detail)
+        self._detail = _without_specks(_at_least_a_patch(detail))
+        check()
         down, across = ((length - _PATCH) // _CELL + 1 for length in self._detail.shape[1:])
         places = torch.arange(down * across)
         if seen is not None:
@@ -126,7 +139,7 @@ class _Source:
             places = places[covered >= 0.9 * covered.max()]
         places = places[torch.randperm(len(places), generator=generator)[:_PLACES]]
         self._rows, self._columns = places // across * _CELL, places % across * _CELL
-        self._looks = _looks(_at_least_a_patch(smooth), self._rows, self._columns)
+        self._looks = _looks(_at_least_a_patch(smooth), self._rows, self._columns, check)
 
     def like(self, looks: Tensor, generator: torch.Generator, check: Callable[[], None]) -> Tensor:
         """[n]: for each of ``looks`` [n, d] the place that comes nearest, of a group that is drawn."""
@@ -146,12 +159,26 @@ class _Source:
         return _cut(self._detail, self._rows[places], self._columns[places], _PATCH)
 
 
-def _looks(image: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+def _without_specks(detail: Tensor) -> Tensor:
+    """``detail`` [3, h, w], nowhere further from 0 than 2.5 times its deviation in the patch around."""
+    power = pad(detail.square().mean(0)[None, None], [_PATCH // 2] * 4, mode="replicate")
+    for window in (_PATCH + 1, 1), (1, _PATCH + 1):
+        power = avg_pool2d(power, window, 1)
+    most = _SPECK * power[0].sqrt()
+    return torch.minimum(torch.maximum(detail, -most), most)
+
+
+def _looks(image: Tensor, rows: Tensor, columns: Tensor, check: Callable[[], None]) -> Tensor:
     """[n, d]: how the patches of ``image`` [3, h, w] look that begin at ``rows`` and ``columns`` [n]."""
-    side = _PATCH // _CELL
-    cells = _cut(avg_pool2d(image, _CELL), rows // _CELL, columns // _CELL, side).flatten(2)
-    mean = cells.mean(2, keepdim=True)
-    return torch.cat((cells - mean, _COLOUR * side * mean), 2).flatten(1)
+    cells, side = avg_pool2d(image, _CELL), _PATCH // _CELL
+    found = []
+    for start in range(0, len(rows), _AT_ONCE):
+        check()
+        some = slice(start, start + _AT_ONCE)
+        seen = _cut(cells, rows[some] // _CELL, columns[some] // _CELL, side).flatten(2)
+        mean = seen.mean(2, keepdim=True)
+        found.append(torch.cat((seen - mean, _COLOUR * side * mean), 2).flatten(1))
+    return torch.cat(found)
 
 
 def _cut(image: Tensor, rows: Tensor, columns: Tensor, side: int) -> Tensor:
