@@ -54,7 +54,7 @@ def numbers_of(path: Path, role: str) -> tuple[raster.Numbers, bytes | None]:
             warnings.simplefilter("ignore")
             return _read(path, role, is_deep=start[:8] == _PNG and start[_PNG_DEPTH:] > b"\x08")
     except FileNotFoundError:
-        raise CliError(f"{role}: {path} is not there.") from None
+        raise CliError(f"{role}: {path} is not there.", "Check its name and folder.") from None
     except IsADirectoryError:
         raise CliError(f"{role}: {path} is a folder.", "Name an image file.") from None
     except Image.DecompressionBombError as error:
