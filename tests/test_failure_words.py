@@ -368,6 +368,9 @@ def test_what_the_server_says_is_told_in_the_painters_language() -> None:
     translation = part("translation")
     memory, died = "There is not enough memory for this job.", "The process that computes died: {x} and {}."
     assert (told_in(memory), told_in(died), told_in("What?")) == (memory, died, "What?")
+    for reason in ("nothing is known of job f00d", "job f00d painted otherwise"):
+        words = told_in(f"{reason}: it went on from the picture alone")
+        assert words.startswith("it went on from the picture alone: ") and "f00d" not in words
     translation.use(["de"])
     try:
         assert told_in(memory) != memory and told_in(memory).endswith(".")

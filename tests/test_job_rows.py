@@ -253,6 +253,39 @@ def test_a_job_waits_in_line_behind_those_at_work_but_not_behind_a_paused_one(pa
     assert (first.words, first.fraction) == ("next in line", 0.25)
 
 
+def test_a_job_that_is_stopped_says_so_until_it_has_ended(root: Any) -> None:
+    job = root.jobs[0]
+    for state in ("preparing", "running"):
+        job.wanted = ""
+        job.handle("state", {"state": state})
+        root.stop(job)
+        assert job.words == "being stopped"
+        job.handle("state", {"state": state})
+        assert job.words == "being stopped"
+    job.handle("progress", {"iteration": 25, "total": 100, "losses": {}, "seconds_left": 9})
+    assert (job.words, job.fraction) == ("being stopped", 0.25)
+    job.handle("done", {**FINISHED, "reason": "stopped"})
+    assert job.words.startswith("stopped at iteration")
+
+
+def test_what_the_server_notes_is_told_apart(root: Any) -> None:
+    job, notes = root.jobs[0], ["painted at 128 px, and enlarged to 640", "began again after an interruption"]
+    job.handle("done", {**FINISHED, "notes": notes})
+    assert job.note == "; ".join(notes)
+
+
+def test_a_job_that_was_lost_is_offered_once_a_server_answers_again(root: Any, part: Any) -> None:
+    def tell(kind: str, **fields: Any) -> None:
+        root._handle(part("backend.wire").events.Event(kind, {"job": "", **fields}))
+
+    root.jobs[0].left_out = ()
+    tell("unreachable", reason="The server's program is gone.")
+    assert root.jobs[0].is_lost and not root.offers
+    tell("connected", devices=[])
+    tell("frames", job="a", state="running", frames=[{"sequence": 3, "final": False}])
+    assert [offer.job for offer in root.offers] == ["a"] and root.offers[0].is_unfinished
+
+
 def test_a_paused_job_that_is_stopped_says_so_while_others_have_its_device(root: Any) -> None:
     job = root.jobs[0]
     job.iteration, job.total = 25, 100

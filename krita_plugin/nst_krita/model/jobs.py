@@ -195,7 +195,7 @@ class Job(Observable):
         self.state = state
 
     def _describe(self, state: JobState, fields: Mapping[str, Any]) -> tuple[str, float | None]:
-        if state in (JobState.QUEUED, JobState.PAUSED) and self.wanted == "stop":
+        if self.wanted == "stop" and state is not JobState.CANCELLING:
             return tr("being stopped"), self._share()
         if state is JobState.QUEUED:
             # One that has been painted on: others have its device since it was paused.
@@ -223,7 +223,7 @@ class Job(Observable):
             self.note = told(fields["note"])
         if self.state is JobState.PAUSED:
             self.words = self._paused_words()
-        else:
+        elif self.wanted != "stop":
             self.words = self._iteration_words(fields.get("seconds_left"))
         self.fraction = self._share()
 
@@ -243,7 +243,7 @@ class Job(Observable):
             words = tr_n("{} iteration in {}", "{} iterations in {}", self.iteration)
             words = words.format(self.iteration, seconds)
         notes = [told(str(note)) for note in fields["notes"]]
-        self.note = sentence(self.note, *(note for note in notes if note != self.note))
+        self.note = "; ".join(filter(None, (self.note, *(note for note in notes if note != self.note))))
         self.words, self.fraction = " · ".join(filter(None, (words, encoder_name(self.encoder)))), None
         self.state = JobState.DONE
 

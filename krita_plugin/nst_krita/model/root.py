@@ -192,9 +192,7 @@ class Root(Observable):
 
     def stop(self, job: Job) -> None:
         """End the job and keep the best picture so far."""
-        job.wanted = "stop"
-        if job.state is JobState.PAUSED:  # others may have its device
-            job.words = tr("being stopped")
+        job.wanted, job.words = "stop", tr("being stopped")
         self._network.tell("stop", job.id)
 
     def cancel(self, job: Job) -> None:
@@ -243,7 +241,7 @@ class Root(Observable):
             if self.documents.may_go_on(document):
                 self.rows.pen.start()  # strokes on its frames are to be known before the job is followed
         self._earlier.look(document)
-        followed = [job.id for job in self.jobs if not self.rows.is_homeless(job)]
+        followed = [job.id for job in self.jobs if not (job.is_lost or self.rows.is_homeless(job))]
         # The server does not know yet what it is being sent.
         sending = {job.id for job in self.jobs if job.state is JobState.SENDING}
         others = [offer.job for offer in self._earlier.offers if offer.job not in sending]
@@ -286,7 +284,7 @@ class Root(Observable):
 
     def _show_offers(self) -> None:
         # One that has a row is stopped there.
-        rows = {job.id for job in self.jobs}
+        rows = {job.id for job in self.jobs if not job.is_lost}
         offers = (*self.documents.offers, *self._earlier.offers)
         self.offers = tuple(
             offer._replace(is_unfinished=False) if offer.job in rows else offer for offer in offers
@@ -321,6 +319,8 @@ class Root(Observable):
             for job in self.unfinished:
                 job.lose(self.connection.problem)
             return
+        if event.type == "connected" and any(job.is_lost for job in self.jobs):
+            self.look()  # the server may go on with them
         job = next((known for known in self.jobs if known.id == event.job), None)
         if job is None:
             if event.data is not None:

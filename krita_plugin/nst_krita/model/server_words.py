@@ -12,6 +12,15 @@ def _said(text: str) -> str:
     return text
 
 
+#: Painters know a job by its row: what the server says of one by its name, and what they read instead.
+_NAMED = {
+    _said("nothing is known of job {}: it went on from the picture alone"): _said(
+        "it went on from the picture alone: what had made that is forgotten"
+    ),
+    _said("job {} painted otherwise: it went on from the picture alone"): _said(
+        "it went on from the picture alone: other settings had made that"
+    ),
+}
 #: What the server says of jobs; {} stands for what differs. A test holds them to its code.
 SAID = (
     _said("starting"),
@@ -26,8 +35,7 @@ SAID = (
     _said("went on from iteration {} after an interruption"),
     _said("began again after an interruption"),
     _said("began again after an interruption: its checkpoint cannot be read, {}"),
-    _said("nothing is known of job {}: it went on from the picture alone"),
-    _said("job {} painted otherwise: it went on from the picture alone"),
+    *_NAMED,
     _said("{} is not among the style layers: its style loss changes nothing"),
     _said("the encoder is another one now: {}"),
     _said("the layers of the losses are others now"),
@@ -100,7 +108,9 @@ SAID = (
     _said("the server"),
     _said("the client"),
 )
-_PATTERNS = [(re.compile(re.escape(text).replace(r"\{\}", "(.+)"), re.DOTALL), text) for text in SAID]
+_PATTERNS = [
+    (re.compile(re.escape(text).replace(r"\{\}", "(.+)"), re.DOTALL), _NAMED.get(text, text)) for text in SAID
+]
 
 
 def told(text: str) -> str:
@@ -123,6 +133,7 @@ def _known(text: str) -> str | None:
         match = pattern.fullmatch(text)
         if match:
             # Not format(): what the server names may have braces in it. It can be a reason of its own.
-            parts, names = tr(template).split("{}"), [_translated(name) or name for name in match.groups()]
+            parts = tr(template).split("{}")
+            names = [_translated(name) or name for name in match.groups()[: len(parts) - 1]]
             return "".join(part for pair in zip(parts, (*names, "")) for part in pair)
     return None
