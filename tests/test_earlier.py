@@ -38,7 +38,7 @@ class Scene:
     def document(self, name: str, file: str = "") -> Any:
         made = a_document()
         made.id, made.name, made.file = name, name, file
-        layers = [SimpleNamespace(id=f"{{{layer}}}", name=layer) for layer in ("temple", "sky")]
+        layers = [a_layer("temple"), a_layer("sky")]
         made.layers, made.source = lambda: layers, lambda *_: layers[0]
         return made
 
@@ -46,6 +46,10 @@ class Scene:
         """The docker has been started anew, and this was written down."""
         self.root._earlier.add(self.part("model.earlier")._entry(entry))
         self.root.look()
+
+
+def a_layer(name: str) -> Any:
+    return SimpleNamespace(id=f"{{{name}}}", name=name, is_mask=False)
 
 
 def written(job: str, source: str = "{sky}", layers: str = "every") -> Any:
@@ -159,6 +163,16 @@ def test_where_that_layer_is_missing_they_lie_above_the_active_one_and_the_docke
         "The layer that was painted is not here: its frames lie above “temple”, the active one."
     )
     assert root.documents.history(scene.front).jobs["b"].source == "{temple}", "to go on from"
+
+
+def test_of_a_file_without_layers_nothing_is_said_of_its_only_one(scene: Scene) -> None:
+    root, layers = scene.root, scene.front.layers()
+    layers[0] = a_layer("frame")  # which is active
+    ended = record("a", frames={"{frame}": module().FrameRecord(1, 1, 0)})
+    root.documents.history(scene.front).jobs["a"] = ended
+    scene.offer(["b", TITLE, "", "a.png", 600, 414, written("b", source="{of an earlier opening}")])
+    root.take(root.offers[0])
+    assert (scene.made[-1].above.id, root.message) == ("{sky}", "")
 
 
 def test_of_a_job_written_down_by_an_earlier_version_nothing_is_missed(scene: Scene) -> None:

@@ -47,6 +47,7 @@ LOOKS = (
     "narrow_dark",
     "advanced_bright",
     "narrow_bright",
+    "tight",
 )
 #: Names of the pictures that serve as styles, the third as long as people make them.
 NAMES = ("swirls", "mirrored swirls", "a study of swirls after the night sky, third version, varnished")
@@ -131,6 +132,16 @@ def test_tab_goes_through_the_docker_as_one_reads_it(docker: Result) -> None:
     assert max(docker["tabs_go_up_by"]) < 10
 
 
+def test_a_key_pressed_twice_does_nothing_else(docker: Result) -> None:
+    cancelled = ["cancel", True, True, True, True, True, ["before"]]
+    stopped = ["stop", True, True, True]
+    assert docker["pressed_twice"] == [*cancelled, *stopped], "and the focus stays in the docker"
+    assert docker["row_is_folded"], "another row's button"
+    assert docker["taken_twice"] == [True, "a", True, "nst_take", "b", True, True], (
+        "what is offered besides is left alone, and Tab goes on there"
+    )
+
+
 def test_a_row_that_failed_says_so_and_takes_little_room(docker: Result) -> None:
     title, (running, pointed_at, left) = docker["failed"]
     assert title.endswith("“Background”"), "the words below say that it has failed"
@@ -195,7 +206,8 @@ def test_the_scrubber_runs_over_all_kept_frames(docker: Result) -> None:
 
 def test_start_cannot_be_pressed_while_a_layer_is_read(docker: Result) -> None:
     reading, after = docker["reading"]
-    assert reading == [False, False, "Reading the layer"] and after == [True, True, "Start"]
+    assert reading == [False, False, "Reading the layer", False]
+    assert after == [True, True, "Start", True], "the focus is where it was"
     assert docker["start_pressed"] == [False, True], "nor by the second half of a double click"
 
 
@@ -252,6 +264,12 @@ def test_running_jobs_stay_in_sight_and_ended_ones_fold(docker: Result) -> None:
 def test_in_a_low_docker_one_sees_what_a_job_is_doing(docker: Result) -> None:
     assert docker["stack"]["310"] == [True, True], "of three dockers above each other"
     assert docker["stack"]["200"][0], "on an enlarged screen"
+
+
+def test_a_row_that_comes_or_fails_is_brought_into_sight(docker: Result) -> None:
+    brought, scrolled = docker["news"][::2], docker["news"][1::2]
+    assert brought == [True] * 4
+    assert scrolled == [False] * 3, "the docker is too low for all of it"
 
 
 def test_start_stays_in_its_place(docker: Result) -> None:

@@ -5,8 +5,8 @@ import struct
 
 from nst_probe.docker import floating, key, style_rows
 from nst_probe.job_rows import advice, is_pressed, scrubbing
-from nst_probe.keyboard import keys_on_a_clicked_row, tab_order
-from nst_probe.looking import looks
+from nst_probe.keyboard import keys_on_a_clicked_row, pressed_twice, tab_order
+from nst_probe.looking import faults, looks
 from nst_probe.starting import starts
 from nst_probe.steadiness import in_line, question_in_a_low_docker, start_colours, steady
 
@@ -55,7 +55,7 @@ def steps(probe):
             yield 0.5
             looks(probe, docker, f"{name}_{theme}")
         probe.record(**{"start_" + theme: start_colours(probe, docker)})
-    docker.setGeometry(20, 30, 330, 860)
+    yield from tight(probe, docker)
     if not is_scaled:
         yield from menus(probe, docker)
     docker.setFloating(False)
@@ -91,6 +91,17 @@ def in_another_language(probe, root, docker):
         looks(probe, docker, name)
     probe.QtCore.QTimer.singleShot(0, root.close)
     yield 2.0
+
+
+def tight(probe, docker):
+    """Widths at which some labels and fields just fit beside each other, with a scroll bar and without."""
+    found = []
+    for width in range(220, 248, 3):
+        docker.setGeometry(20, 30, width, 860)
+        yield 0.3
+        found += [f"{width} px: {fault}" for fault in faults(probe, docker.widget())]
+    probe.record(faults_tight=found)
+    docker.setGeometry(20, 30, 330, 860)
 
 
 def own_quality(probe, root, docker):
@@ -132,6 +143,7 @@ def keyboard(probe, root, docker):
     root.add_file(os.environ["NST_TEST_STYLE_2"])
     yield 0.5
     yield from tab_order(probe, root, docker)
+    yield from pressed_twice(probe, root, docker)
 
 
 def start_while_reading(probe, root, docker):
@@ -139,8 +151,11 @@ def start_while_reading(probe, root, docker):
     start = docker.findChild(probe.QtWidgets.QPushButton, "nst_start")
     menu = docker.findChild(probe.QtWidgets.QToolButton, "nst_start_menu")
     found = []
+    docker.activateWindow()
+    start.setFocus()
+    yield start.hasFocus
     for root.reading.is_reading in (True, False):
-        found.append([start.isEnabled(), menu.isEnabled(), start.text()])
+        found.append([start.isEnabled(), menu.isEnabled(), start.text(), start.hasFocus()])
     hasty = is_pressed(probe, start)
     yield 1.2
     probe.record(reading=found, start_pressed=[hasty, is_pressed(probe, start)])

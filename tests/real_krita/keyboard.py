@@ -1,7 +1,7 @@
 """Runs inside Krita, for the docker's probe: keys of the X server, which Krita's own shortcuts hear first."""
 
 from nst_probe.docker import digest, style_rows
-from nst_probe.job_rows import Frames, a_job, running
+from nst_probe.job_rows import DONE, Frames, a_job, running
 
 #: More widgets than the docker has.
 MANY = 80
@@ -59,3 +59,98 @@ def tab_order(probe, root, docker):
     )
     root.rows.dismiss(job)
     yield 0.3
+
+
+class Hasty:
+    """Presses Space where the focus is; ``done``: what that did, and whether it stayed in the docker."""
+
+    def __init__(self, probe, docker):
+        self.probe, self.docker, self.done = probe, docker, []
+
+    def focus(self, name):
+        buttons = self.docker.findChildren(self.probe.QtWidgets.QAbstractButton, name)
+        button = next(each for each in buttons if each.isVisible() and each.isEnabled())
+        self.docker.activateWindow()
+        button.setFocus(self.probe.QtCore.Qt.FocusReason.TabFocusReason)
+        yield 1.2
+        return button
+
+    def press(self, times=2):
+        for _ in range(times):
+            self.probe.mouse("key", "space")
+            yield 0.4
+        self.done.append(self.docker.isAncestorOf(self.probe.QtWidgets.QApplication.focusWidget()))
+
+
+def pressed_twice(probe, root, docker):
+    """Space on what goes, is disabled or gets another meaning, and once more: what has been done."""
+    hasty = Hasty(probe, docker)
+    root.start = lambda: hasty.done.append("start")
+    yield from _ended_twice(probe, root, hasty)
+    yield from _taken_twice(probe, root, hasty)
+    del root.start
+    for each in root.jobs:
+        root.rows.dismiss(each)
+    yield 0.3
+
+
+def _ended_twice(probe, root, hasty):
+    """A job cancelled beside one that has ended, and its row dismissed; another one stopped."""
+    before, job, last = (a_job(root, name, root.rows.viewed) for name in ("before", "job", "last"))
+    done = hasty.done
+    root.cancel = lambda job: (done.append("cancel"), setattr(job, "wanted", "cancel"))
+    root.stop = lambda job: (done.append("stop"), setattr(job, "wanted", "stop"))
+    root.rows.add(before, Frames(probe))
+    before.handle("done", DONE)
+    root.rows.add(job, Frames(probe))
+    running(job)
+    yield 0.3
+    cancel = yield from hasty.focus("nst_cancel")
+    yield from hasty.press(1)
+    job.handle("state", {"state": "cancelling"})
+    yield from hasty.press(1)
+    done.append(cancel.hasFocus())
+    job.handle("cancelled", {})
+    yield from hasty.press()
+    yield 1.2  # by now it is meant for the row that has ended
+    yield from hasty.press()
+    done.append([each.title for each in root.jobs])
+    root.rows.add(last, Frames(probe))
+    running(last)
+    yield from hasty.focus("nst_stop")
+    yield from hasty.press(1)
+    last.handle("progress", {"iteration": 21, "total": 300, "losses": {"total": 0.02}})
+    yield from hasty.press()
+    last.handle("done", DONE)
+    yield from hasty.press()
+    probe.record(pressed_twice=list(done), row_is_folded=before.is_folded)
+    done.clear()
+    del root.cancel, root.stop
+
+
+def _taken_twice(probe, root, hasty):
+    """Offers, of which one changes its words and one is taken; then the next, by Tab; then none is left."""
+    from nst_krita.model.documents import Offer
+
+    offers = [Offer(name, name, "Fetch", "Bring its frames.", is_unfinished=True) for name in "abc"]
+    done, focused = hasty.done, probe.QtWidgets.QApplication.focusWidget
+
+    def take(offer):
+        done.append(offer.job)
+        root.offers = tuple(known for known in root.offers if known.job != offer.job)
+
+    root.take, root.offers = take, tuple(offers)
+    probe.QtGui.QCursor.setPos(hasty.docker.mapToGlobal(probe.QtCore.QPoint(500, 20)))
+    yield 0.3
+    first = yield from hasty.focus("nst_take")
+    root.offers = (offers[0]._replace(words="a, and what has come since"), *offers[1:])
+    done.append(first.hasFocus())
+    yield from hasty.press()
+    probe.mouse("key", "Tab")
+    yield 1.2
+    done.append(focused().objectName())
+    yield from hasty.press()
+    root.offers = ()
+    yield from hasty.press()
+    probe.record(taken_twice=done)
+    del root.take

@@ -23,6 +23,7 @@ def steady(probe, root, docker):
         looks(probe, docker, f"steady_{name}")
         found[name].update((yield from _end(probe, root, docker, job, row, name)))
     yield from _failing(probe, root, docker)
+    yield from _news(probe, root, docker)
     probe.record(steady=found)
     docker.setGeometry(20, 30, 330, 860)
     yield 0.3
@@ -101,6 +102,41 @@ def _failing(probe, root, docker):
     root.rows.dismiss(job)
     docker.setGeometry(20, 30, 330, 860)
     yield 0.3
+
+
+def _news(probe, root, docker):
+    """In a low docker: whether one sees each of three rows when it comes, the second after one that has ended
+    and was scrolled, and the last when it fails, which puts it below the second."""
+    found = []
+    docker.setGeometry(20, 30, 260, 310)
+    probe.QtGui.QCursor.setPos(docker.mapToGlobal(probe.QtCore.QPoint(500, 20)))
+    jobs = [a_job(root, f"{name} → “Background”", root.rows.viewed) for name in ("first", "second", "third")]
+    bar = docker.findChild(probe.QtWidgets.QScrollArea, "nst_work").verticalScrollBar()
+    for job in jobs:
+        root.rows.add(job, Frames(probe))
+        yield 0.5
+        found.append(_is_head_seen(probe, docker, job))
+        running(job)
+        job.preview, job.inserted = (96, 64, bytes([200, 150, 90, 255]) * 96 * 64), (1, 2, 5)
+        if job is jobs[0]:
+            job.handle("done", DONE)
+        yield 0.5
+        bar.setValue(bar.maximum())
+        found.append(_is_head_seen(probe, docker, job))
+    jobs[2].handle("failed", {"message": "The style is wholly transparent.", "hint": "Choose another."})
+    yield 0.5
+    found.append(_is_head_seen(probe, docker, jobs[2]))
+    probe.record(news=found)
+    for job in jobs:
+        root.rows.dismiss(job)
+    docker.setGeometry(20, 30, 330, 860)
+    yield 0.3
+
+
+def _is_head_seen(probe, docker, job):
+    """Whether the title and the words of that job's row are seen whole."""
+    row = next(w for w in docker.findChildren(probe.QtWidgets.QFrame) if getattr(w, "_job", None) is job)
+    return all(part.visibleRegion().boundingRect() == part.rect() for part in (row._title, row._body._words))
 
 
 def question_in_a_low_docker(probe, root, docker):

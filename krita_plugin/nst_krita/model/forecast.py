@@ -15,6 +15,8 @@ from .words import duration, memory_size, sentence, tr
 
 #: Measurements that are kept, the latest last.
 MAX_MEASURED = 24
+#: Fewer iterations, from the first progress to the last, say nothing of how long many take.
+FEWEST = 20
 #: A job so many times larger or smaller than any measured one gets no figure: small ones do not fill a
 #: device, and large ones may not fit into it.
 FARTHEST = 8.0
@@ -28,6 +30,30 @@ LONG_ON_CPU = 1500
 FADING = 0.8
 
 
+class _Run(NamedTuple):
+    """A job that runs: since when, how far its first progress and its latest one were and when they came; its
+    largest scale in pixels."""
+
+    began: float
+    first: tuple[int, float] | None = None
+    latest: tuple[int, float] = (0, 0.0)
+    pixels: int = 0
+
+    def follow(self, iteration: int, pixels: int) -> _Run:
+        """The same after that progress, which comes now."""
+        now = iteration, time.monotonic()
+        return _Run(self.began, self.first or now, now, max(self.pixels, pixels))
+
+    @property
+    def pace(self) -> tuple[float, float] | None:
+        """Seconds for each iteration, and those that came before the first one; None: too short to tell."""
+        if self.first is None or self.latest[0] - self.first[0] < FEWEST:
+            return None
+        iteration, now = self.latest
+        seconds = (now - self.first[1]) / (iteration - self.first[0])
+        return seconds, max(0.0, now - self.began - iteration * seconds)
+
+
 class Expectation(NamedTuple):
     """What the next job takes, in words, and what had better be done first; "" for nothing to say."""
 
@@ -39,12 +65,12 @@ class Forecast(Observable):
     """Watches jobs and tells what the next one will take. Observers of ``measured`` hear of a new one.
 
     A measurement: device, encoder, whether coarse to fine, pixels, seconds for each iteration, bytes; seconds
-    that the first job after the server's start waited for its first iteration.
+    from running to the first iteration; seconds that the first job after the server's start waited to run.
     """
 
     def __init__(self, settings: Settings, options: Options, connection: Connection) -> None:
         self._settings, self._options, self._connection = settings, options, connection
-        self._running: dict[str, tuple[float, int]] = {}  # job → since when, largest scale in pixels
+        self._running: dict[str, _Run] = {}
         self._accepted: dict[str, float] = {}  # job → since when it is prepared
         self._startup = 0.0  # of the process that computes now, as it was measured
         self._is_warm = False  # whether that process is there
@@ -61,15 +87,17 @@ class Forecast(Observable):
         if job.state is JobState.PAUSED:
             self._running.pop(job.id, None)
         elif event.type == "state" and job.state is JobState.RUNNING and not job.iteration:
-            self._running.setdefault(job.id, (time.monotonic(), 0))
+            self._running.setdefault(job.id, _Run(time.monotonic()))
         elif event.type == "progress" and job.id in self._running:
-            began, pixels = self._running[job.id]
             width, height = event["scale"]
-            self._running[job.id] = began, max(pixels, width * height)
+            run = self._running[job.id]
+            self._running[job.id] = run.follow(event["iteration"], width * height)
         elif event.type == "done" and job.id in self._running:
-            began, pixels = self._running.pop(job.id)
-            if event["reason"] == "completed" and pixels and event.get("memory"):
-                self._keep(job, event, pixels, (time.monotonic() - began) / event["iteration"])
+            run = self._running.pop(job.id)
+            # Stopped, it has made too little of its larger scales.
+            is_typical = event["reason"] == "completed" or not job.params.coarse_to_fine
+            if is_typical and run.pace and event.get("memory"):
+                self._keep(job, event, run.pixels, *run.pace)
 
     def _watch_startup(self, job: Job, event: Any) -> None:
         if job.state is JobState.RUNNING and not self._is_warm:
@@ -91,9 +119,10 @@ class Forecast(Observable):
         near = [known for known in fitting if 1 / FARTHEST <= known["pixels"] / pixels <= FARTHEST]
         if not near:
             return None
-        nearest = min(near, key=lambda known: abs(known["pixels"] - pixels))
+        nearest = min(near[::-1], key=lambda known: abs(known["pixels"] - pixels))  # of equals the newest
         share = pixels / nearest["pixels"]
-        return self._options["iterations"] * nearest["seconds"] * share, nearest["memory"] * share
+        seconds = nearest["beginning"] + self._options["iterations"] * nearest["seconds"]
+        return seconds * share, nearest["memory"] * share
 
     def expect(self, width: int, height: int) -> Expectation:
         """The same in words for the docker; before the first job on a device, the memory alone."""
@@ -142,13 +171,14 @@ class Forecast(Observable):
             and known["coarse_to_fine"] == self._options["coarse_to_fine"]
         )
 
-    def _keep(self, job: Job, event: Any, pixels: int, seconds: float) -> None:
+    def _keep(self, job: Job, event: Any, pixels: int, seconds: float, beginning: float) -> None:
         made = {
             "device": event["device"],
             "encoder": event["encoder"],
             "coarse_to_fine": job.params.coarse_to_fine,
             "pixels": pixels,
             "seconds": seconds,
+            "beginning": beginning,
             "memory": event["memory"],
             "startup": self._startup or self._usual_startup,
         }
@@ -156,9 +186,9 @@ class Forecast(Observable):
         self.notify("measured")
 
     def _measured(self) -> list[dict[str, Any]]:
-        # Those of earlier versions say nothing of the start.
+        # Those of earlier versions say nothing of these.
         known = self._settings.get("speeds", list)
-        return [{"startup": 0.0, **each} for each in known if _is_measurement(each)]
+        return [{"startup": 0.0, "beginning": 0.0, **each} for each in known if _is_measurement(each)]
 
 
 def _is_measurement(value: Any) -> bool:
@@ -166,9 +196,9 @@ def _is_measurement(value: Any) -> bool:
         return False
     numbers = [value.get("pixels"), value.get("seconds"), value.get("memory")]
     are_numbers = all(isinstance(number, (int, float)) and number > 0 for number in numbers)
-    startup = value.get("startup", 0.0)
-    if not isinstance(startup, (int, float)) or startup < 0:
-        return False
+    for wait in (value.get("startup", 0.0), value.get("beginning", 0.0)):
+        if not isinstance(wait, (int, float)) or wait < 0:
+            return False
     return are_numbers and all(isinstance(value.get(name), str) for name in ("device", "encoder"))
 
 

@@ -10,7 +10,7 @@ from ..settings import Settings
 from .document_model import ended_again, job_again
 from .documents import Documents, Offer
 from .earlier import Earlier, Entry, misfit
-from .history import JobRecord
+from .history import History, JobRecord
 from .insertion import Insertion
 from .job_rows import MAX_ENDED, JobRows
 from .jobs import Job, JobState
@@ -53,7 +53,7 @@ class Returning:
             self._say(problem)
             return
         try:
-            above, words = _place(record, document)
+            above, words = _place(record, document, self._documents.history(document))
             host.must_have_colour(document.colours)
         except host.HostError as error:
             self._say(str(error))
@@ -149,7 +149,7 @@ class Returning:
         self.remember()
 
 
-def _place(record: JobRecord, document: Any) -> tuple[host.Layer, str]:
+def _place(record: JobRecord, document: Any, history: History) -> tuple[host.Layer, str]:
     """The layer that the job's frames go above, and words where that is not the one it paints.
 
     Raises HostError.
@@ -160,5 +160,8 @@ def _place(record: JobRecord, document: Any) -> tuple[host.Layer, str]:
     active = document.source()
     if not record.source or record.group in layers:  # of an earlier version; or they have their place already
         return active, ""
+    others = [layer for layer in layers.values() if not (layer.is_mask or history.of_layer(layer.id))]
+    if len(others) == 1:  # a file without layers has another id for its only one whenever it is opened
+        return others[0], ""
     words = tr("The layer that was painted is not here: its frames lie above “{}”, the active one.")
     return active, words.format(active.name)

@@ -221,8 +221,15 @@ def _show_only_with(
 
 
 def align(forms: Iterable[QtWidgets.QWidget], together: bool) -> None:
-    """Let the fields of all these forms begin at the same place; not ``together``, those of each."""
-    labels = [label for made in forms for label in made.findChildren(QtWidgets.QLabel) if label.buddy()]
-    widest = max(label.sizeHint().width() for label in labels) if together else 0
-    for label in labels:
-        label.setMinimumWidth(widest)
+    """Let the fields of all these forms begin at the same place; not ``together``, those of each.
+
+    None of them becomes too narrow for what it says.
+    """
+    labels = [[label for label in made.findChildren(QtWidgets.QLabel) if label.buddy()] for made in forms]
+    widest = max(label.sizeHint().width() for each in labels for label in each) if together else 0
+    for each in labels:
+        # Qt wraps a row by what that row needs, then gives all rows one column of labels.
+        least = max(label.buddy().minimumSizeHint().width() for label in each)
+        for label in each:
+            label.setMinimumWidth(widest)
+            label.buddy().setMinimumWidth(least)

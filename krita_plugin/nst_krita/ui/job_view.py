@@ -7,7 +7,7 @@ from typing import Callable
 from ..model.jobs import Job, JobState
 from ..model.root import Root
 from ..model.row_order import is_in_line
-from ..model.words import sentence, tr
+from ..model.words import tr
 from ..qt import QtCore, QtGui, QtWidgets
 from .elided import ElidedLabel
 from .frame_strip import FrameStrip
@@ -82,7 +82,8 @@ class JobView(QtWidgets.QFrame):
         self._fold.say("closed" if job.is_folded else "open", hint)
         self._body.setVisible(not job.is_folded)
         self._more.setVisible(not job.is_folded)
-        self._cancel.setEnabled(job.wanted != "cancel" or not busy)
+        # Disabled, it would pass the focus on, and what is pressed twice presses another button.
+        self._cancel.setEnabled(job.wanted != "cancel" or not busy or self._cancel.hasFocus())
         hint = tr("Cancel, and remove its layers") if busy else tr("Show this job no longer; its layers stay")
         self._cancel.say("cross" if busy else "tick", hint)
         self._cancel.setObjectName("nst_cancel" if busy else "nst_dismiss")
@@ -114,7 +115,7 @@ class JobView(QtWidgets.QFrame):
             return
         if self._job.has_ended:
             self._root.dismiss(self._job)
-        else:
+        elif self._job.wanted != "cancel":
             self._root.cancel(self._job)
 
 
@@ -192,7 +193,7 @@ class _Body(QtWidgets.QWidget):
         self._words.setText(job.words)
         failed = job.state is JobState.FAILED
         colour_text(self._words, warning_colour(self.palette()) if failed else None)
-        note = sentence(job.note, job.frames_note)
+        note = " · ".join(filter(None, (job.note, job.frames_note)))
         self._note.setText(note)
         self._note.setVisible(bool(note))
         self._bar.setVisible(busy)

@@ -19,19 +19,26 @@ class OffersView(QtWidgets.QWidget):
         self._questions = QtWidgets.QVBoxLayout(self)
         self._questions.setContentsMargins(0, 0, 0, 0)
         self._questions.setSpacing(GAP)
+        self._shown: dict[Offer, Question] = {}  # without their words
         bind(self, root, self._show, "offers")
 
     def _show(self) -> None:
-        while self._questions.count():
-            question = self._questions.takeAt(0).widget()
+        offers = {offer._replace(words=""): offer for offer in self._root.offers}
+        for gone in [known for known in self._shown if known not in offers]:
+            question = self._shown.pop(gone)
+            self._questions.removeWidget(question)
             question.hide()
             question.deleteLater()
-        for offer in self._root.offers:
-            self._questions.addWidget(self._question(offer))
-        self.setVisible(bool(self._root.offers))
+        for index, (key, offer) in enumerate(offers.items()):
+            if key not in self._shown:
+                self._shown[key] = self._question(offer)
+            self._shown[key].ask(offer.words)
+            if self._questions.indexOf(self._shown[key]) != index:
+                self._questions.insertWidget(index, self._shown[key])
+        self.setVisible(bool(offers))
 
     def _question(self, offer: Offer) -> Question:
-        made = Question(offer.words)
+        made = Question()
         take = made.answer(offer.verb, offer.hint, lambda: self._root.take(offer))
         take.setObjectName("nst_take")
         if offer.is_unfinished:

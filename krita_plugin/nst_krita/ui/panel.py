@@ -148,6 +148,13 @@ class Panel(QtWidgets.QWidget):
         return is_done
 
     def focusNextPrevChild(self, is_next: bool) -> bool:
+        focused = self.window().focusWidget()
+        if _can_act(self) and self.isAncestorOf(focused) and not _can_act(focused):
+            # What goes passes its focus on: to Start, say, which a key pressed twice would press.
+            while not _can_act(focused):
+                focused = focused.parentWidget()
+            focused.setFocus()
+            return True
         # Rows come, go and change places; in which order they stand counts when somebody asks.
         chain(self)
         return super().focusNextPrevChild(is_next)
@@ -204,6 +211,10 @@ def _is_tab(event: QtGui.QKeyEvent) -> bool:
     modifiers = QtCore.Qt.KeyboardModifier
     others = modifiers.ControlModifier | modifiers.AltModifier | modifiers.MetaModifier
     return event.key() in _TABS and not event.modifiers() & others
+
+
+def _can_act(widget: QtWidgets.QWidget) -> bool:
+    return widget.isVisible() and widget.isEnabled()
 
 
 def _line() -> QtWidgets.QFrame:

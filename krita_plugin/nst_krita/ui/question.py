@@ -43,6 +43,13 @@ class Question(QtWidgets.QWidget):
 
     def showEvent(self, event: QtGui.QShowEvent) -> None:
         super().showEvent(event)
+        self._hold()
+
+    def moveEvent(self, event: QtGui.QMoveEvent) -> None:
+        super().moveEvent(event)
+        self._hold()  # it stands where another one was
+
+    def _hold(self) -> None:
         for each in self._unhurried:
             each.begin()
 

@@ -27,7 +27,8 @@ class StartButton(QtWidgets.QWidget):
         start.clicked.connect(lambda *_: root.start())
         self._start = start
         self._unhurried = Unhurried(start)
-        self._focused: QtWidgets.QWidget | None = None  # where the focus of the disabled button went
+        self._had_focus = False  # when it was disabled
+        self._focused: QtWidgets.QWidget | None = None  # where the focus went then
         more = QtWidgets.QToolButton()
         more.setObjectName("nst_start_menu")
         more.setToolTip(tr("More to do with the active layer"))
@@ -51,11 +52,11 @@ class StartButton(QtWidgets.QWidget):
         self.setEnabled(not is_reading)
         self._unhurried.begin()
         self._start.setText(tr("Reading the layer") if is_reading else tr("Start"))
-        # Qt passes the focus on; a painter who uses the keyboard finds it where he left it.
+        # Qt takes the focus away; a painter who uses the keyboard finds it where he left it.
         focused = QtWidgets.QApplication.focusWidget()
         if is_reading:
-            self._focused = focused if had_focus else None
-        elif self._focused is not None and focused is self._focused:
+            self._had_focus, self._focused = had_focus, focused
+        elif self._had_focus and focused is self._focused:
             self._start.setFocus()
 
     def _show_waiting(self) -> None:

@@ -8,12 +8,13 @@ from ..qt import QtCore, QtWidgets
 
 
 def chain(panel: QtWidgets.QWidget) -> list[QtWidgets.QWidget]:
-    """Let Tab go through all that ``panel`` has, hidden or not, from top to bottom and from left to right;
-    returns it in that order.
+    """Let Tab go through all that ``panel`` has, hidden or not, from top to bottom and from left to right,
+    and what has the focus; returns it in that order.
 
     Qt puts what is made later at the end of the window's chain: a job's buttons came after the canvas.
     """
-    stops = [part for part in _parts(panel) if part.focusPolicy() & QtCore.Qt.FocusPolicy.TabFocus]
+    tab = QtCore.Qt.FocusPolicy.TabFocus
+    stops = [part for part in _parts(panel) if part.focusPolicy() & tab or part.hasFocus()]
     for before, after in zip(stops, stops[1:]):
         QtWidgets.QWidget.setTabOrder(before, after)
     return stops

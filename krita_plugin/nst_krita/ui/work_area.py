@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
+from ..model.jobs import Job, JobState
 from ..model.root import Root
 from ..model.row_order import ordered
 from ..qt import QtCore, QtWidgets
@@ -13,10 +15,14 @@ from .job_view import JobView
 from .offers import OffersView
 from .theme import GAP, bind
 
+#: How long it takes at the most, in ms, until a row that has come or changed has its place and height.
+SETTLED_MS = 100
+
 
 class WorkArea(FittedArea):
     """Jobs under way stand first, folded ones last; above them a question about all of them, below them what
-    is offered. These two come only while the pointer is elsewhere: what it points at stays in its place."""
+    is offered. These two come only while the pointer is elsewhere: what it points at stays in its place.
+    While it is, a row whose job has begun or failed is brought into sight."""
 
     def __init__(self, root: Root) -> None:
         inside = QtWidgets.QWidget()
@@ -35,6 +41,11 @@ class WorkArea(FittedArea):
         column.addWidget(self._offers)
         column.addStretch(1)
         self._views: dict[Any, JobView] = {}
+        self._news: Job | None = None
+        self._settled = QtCore.QTimer(self)
+        self._settled.setSingleShot(True)
+        self._settled.setInterval(SETTLED_MS)
+        self._settled.timeout.connect(self._show_news)
         bind(self, root.rows, self._show_jobs, "jobs")
         bind(self, root.rows, self._arrange, "viewed")
         bind(self, root.download, self._ask, "offered")
@@ -62,7 +73,21 @@ class WorkArea(FittedArea):
         for job in [job for job in jobs if job not in self._views]:
             self._views[job] = JobView(self._root, job, self.underMouse)
             bind(self._views[job], job, self._arrange, "is_folded", "state", "position")
+            bind(self._views[job], job, partial(self._look_for_news, job), "state")
         self._arrange()
+
+    def _look_for_news(self, job: Job) -> None:
+        if job.state in (JobState.SENDING, JobState.FAILED) and not job.is_folded:
+            self._news = job
+            self._settled.start()
+
+    def _show_news(self) -> None:
+        view = self._views.get(self._news)
+        if view is None or view.isHidden() or self.underMouse():
+            return
+        bar = self.verticalScrollBar()
+        if not bar.value() <= view.y() <= bar.value() + self.viewport().height() - view.height():
+            bar.setValue(view.y())
 
     def _arrange(self) -> None:
         """Have the rows in their order; folded ones with their document only."""
