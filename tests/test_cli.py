@@ -200,8 +200,8 @@ def test_a_picture_that_finds_no_room_leaves_the_one_before(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["missing.png", "STYLE"], "content: missing.png is not there"),
-        (["STYLE", "missing.png"], "Check its name and folder."),
+        (["missing.png", "STYLE"], "content: missing.png is not there.\n     Check its name and folder."),
+        (["STYLE", "missing.png"], "style: missing.png is not there"),
         (["NOISE", "STYLE"], "is not an image that can be read"),
         (["STYLE", "STYLE", "--strength", "3"], "--strength: 3 is out of range"),
         (["STYLE", "STYLE", "--style-layers", "conv9_9"], "no layer 'conv9_9'"),

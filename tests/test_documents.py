@@ -254,9 +254,7 @@ def test_frames_of_an_animation_that_came_meanwhile_are_all_offered(part: Any) -
     desk.documents.look(a_document(remembered), ())
     kept = [{"sequence": sequence, "final": sequence == 4} for sequence in (1, 2, 3, 4)]
     assert desk.documents.handle(part("backend.wire").events.Event("frames", {"job": "a", "frames": kept}))
-    assert [offer.words for offer in desk.documents.offers] == [
-        "2 frames of Ü → “a” came while this was closed"
-    ]
+    assert [offer.words for offer in desk.documents.offers] == ["2 frames of Ü → “a” came meanwhile"]
 
 
 def test_the_cross_takes_a_waiting_animation_back_first(root: Any) -> None:

@@ -23,7 +23,7 @@ def run_job(
     clock: Clock,
     *,
     seconds: float,
-    pause: bool = False,
+    broken_by: str = "",
     begins: float = 0,
     loads: float = 0,
     coarse_to_fine: bool = True,
@@ -43,7 +43,7 @@ def run_job(
         ("state", {"state": "preparing", "unit": unit}),
     ]
     told += [("state", {"state": "running"}), ("progress", {"iteration": 1})]
-    told += [("state", {"state": "paused"}), ("state", {"state": "running"})] if pause else []
+    told += [("state", {"state": broken_by}), ("state", {"state": "running"})] if broken_by else []
     told += [("progress", {"iteration": iterations}), ("done", done)]
     first = seconds / iterations
     waits = {1: loads + first, iterations: seconds - first}
@@ -73,7 +73,7 @@ def test_no_figure_before_there_is_one(clock: Clock) -> None:
     assert forecast.expect(0, 0).words == "", "no document"
     assert forecast.expect(200, 100).words == unknown, "memory can be told at once"
     run_job(forecast, clock, seconds=20, reason="stopped")
-    run_job(forecast, clock, seconds=20, pause=True)
+    run_job(forecast, clock, seconds=20, broken_by="paused")
     assert forecast.expect(200, 100).words == unknown, "neither a stopped nor a paused job says how long"
 
 

@@ -268,10 +268,27 @@ def test_a_job_that_is_stopped_says_so_until_it_has_ended(root: Any) -> None:
     assert job.words.startswith("stopped at iteration")
 
 
+def test_a_job_that_is_cancelled_says_so_until_it_has_ended(root: Any) -> None:
+    job = root.jobs[0]
+    job.handle("state", {"state": "running"})
+    root.cancel(job)
+    job.handle("progress", {"iteration": 25, "total": 100, "losses": {}, "seconds_left": 9})
+    job.handle("state", {"state": "running"})
+    assert job.words == "cancelling"
+
+
+def test_a_lost_job_whose_frames_wait_keeps_its_row(root: Any, part: Any) -> None:
+    job, document = root.jobs[0], a_document()
+    job.lose("The server is gone.")
+    root.insertion(job).pending, root.insertion(job).is_homeless = 2, False
+    root._returning._bring(root.documents.history(document).jobs["a"], document, Mock())
+    assert root.jobs == (job,) and job.note.startswith("Frames wait")
+
+
 def test_what_the_server_notes_is_told_apart(root: Any) -> None:
     job, notes = root.jobs[0], ["painted at 128 px, and enlarged to 640", "began again after an interruption"]
     job.handle("done", {**FINISHED, "notes": notes})
-    assert job.note == "; ".join(notes)
+    assert job.note == " · ".join(notes)
 
 
 def test_a_job_that_was_lost_is_offered_once_a_server_answers_again(root: Any, part: Any) -> None:

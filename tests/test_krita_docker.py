@@ -272,6 +272,11 @@ def test_a_row_that_comes_or_fails_is_brought_into_sight(docker: Result) -> None
     assert scrolled == [False] * 3, "the docker is too low for all of it"
 
 
+def test_a_row_that_is_dismissed_by_key_scrolls_nothing(docker: Result) -> None:
+    before, after, most = docker["scrolled_by_dismissing"]
+    assert after == min(before, most)
+
+
 def test_start_stays_in_its_place(docker: Result) -> None:
     assert len(set(docker["start_at"])) == 1
 

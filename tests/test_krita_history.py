@@ -83,7 +83,7 @@ def test_frames_that_came_while_the_document_was_closed_are_offered_in_it(histor
     )
     elsewhere, here = history["meanwhile_offered"]
     assert elsewhere == [], "where they do not belong"
-    assert here == ["3 frames of starry → “Background” came while this was closed"], "once, by the document"
+    assert here == ["3 frames of starry → “Background” came meanwhile"], "once, by the document"
     assert history["meanwhile_shown"] == here
     assert history["meanwhile_modified"] is False
 
@@ -210,7 +210,7 @@ def test_a_job_that_went_on_is_offered_by_its_document(
 ) -> None:
     assert reopened["before"] == frames("iteration 1", "iteration 2")
     if not profile.root:
-        assert reopened["offered"] == ["starry → “Background” was being painted when this was closed"]
+        assert reopened["offered"] == ["starry → “Background” was not finished when last heard of"]
         assert reopened["server"] == "server starts when it is needed", "looking starts no server"
     assert reopened["layers"] == frames("iteration 1", "iteration 2", "final")
     assert history["quit_job"] not in [job for job, *_words in reopened["offers"]]

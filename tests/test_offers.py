@@ -63,7 +63,7 @@ def test_an_offer_says_what_the_server_does_with_the_job(
     documents.look(a_document(record()), ())
     told(part, documents, "frames", "a", frames=frames(False, False), **known)
     [offer] = documents.offers
-    assert offer.words == f"2 frames of Ü → “a” came while this was closed{more}"
+    assert offer.words == f"2 frames of Ü → “a” came meanwhile{more}"
     assert offer.is_unfinished == can_be_stopped
     told(part, documents, "frames", "b", frames=frames(False), **known)
     [offer] = earlier.offers

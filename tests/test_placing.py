@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+from random import Random
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,6 +23,9 @@ class Node:
 
     def childNodes(self) -> list[Any]:  # noqa: N802
         return []
+
+    def animated(self) -> bool:
+        return False
 
     def position(self) -> Any:
         return SimpleNamespace(x=lambda: self.at[0], y=lambda: self.at[1])
@@ -132,13 +137,65 @@ def test_an_image_that_is_mirrored_and_painted_on_is_mirrored(image: Image) -> N
 
 def test_a_layer_that_is_painted_on_is_not_mirrored(image: Image) -> None:
     paint = image.source.paint
-    for changed in (
-        [[7] * 200] * 100,
-        [row[:40] + [7] * 160 for row in paint],
-        [[7] * 200] * 40 + paint[40:],
-    ):
+    plain = [[7] * 200] * 100
+    for changed in (plain, [row[:40] + [7] * 160 for row in paint], plain[:40] + paint[40:]):
         image.source.paint = changed
         assert image.offset == (0, 0)
+
+
+def drawing(seed: int) -> list[list[int]]:
+    """A few strokes on plain paper."""
+    random, paint = Random(seed), [[255] * 200 for _ in range(100)]
+    for _ in range(12):
+        x, y, ink = random.randrange(200), random.randrange(100), random.randrange(200)
+        step = random.choice([(1, 0), (0, 1), (1, 1), (1, -1)])
+        for at, thick in product(range(60), range(5)):
+            down, across = y + at * step[1] + thick * step[0], x + at * step[0] + thick * step[1]
+            paint[down % 100][across % 200] = ink
+    return paint
+
+
+def test_a_drawing_on_plain_paper_is_mirrored_and_another_one_is_not(
+    part: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = []
+    for seed in range(20):
+        for change in (drawing(seed + 100), [row[::-1] for row in drawing(seed)]):
+            image = Image(part, monkeypatch)
+            image.source.paint = drawing(seed)
+            image.placing = type(image.placing)(image.document, "source")
+            image.source.paint = change
+            told.append(image.offset is None)
+    assert sum(told[::2]) <= 2 and sum(told[1::2]) >= 18
+
+
+def test_an_image_that_was_mirrored_is_told_after_it_was_resized(image: Image) -> None:
+    before = image.source.paint
+    image.source.paint = [row[::-1] for row in before]
+    assert image.offset is None
+    image.lies(*RESIZED)
+    assert image.offset is None
+    image.source.paint = before
+    assert image.offset == (60, 0)
+
+
+def test_what_the_painter_has_accepted_does_not_hold_once_it_is_undone(image: Image) -> None:
+    before = image.source.paint
+    image.source.paint = before[::-1]
+    assert image.offset is None
+    image.placing.accept()
+    assert image.offset == (0, 0)
+    image.source.paint = before
+    assert image.offset == (0, 0), "as it was at first"
+    image.source.paint = before[::-1]
+    assert image.offset == (0, 0), "redone"
+
+
+def test_nothing_is_mirrored_until_krita_is_done_with_it(image: Image) -> None:
+    image.source.paint, image.is_free = image.source.paint[::-1], False
+    assert image.offset == (0, 0)
+    image.is_free = True
+    assert image.offset is None
 
 
 def test_the_painter_can_have_frames_where_they_came_last(image: Image) -> None:

@@ -20,7 +20,7 @@ from nst_server import device as devices
 from nst_server.engine import memory
 from nst_server.engine.memory import bytes_per_pixel
 from nst_server.engine.state import State
-from nst_server.engine.stylize import Control, Step, stylize
+from nst_server.engine.stylize import Control, Step, _Run, stylize
 from nst_server.executors import local
 from nst_server.jobs import MAX_BEGINNINGS, MAX_STARVED, Job, Jobs
 from nst_server.wire.params import Params
@@ -102,6 +102,20 @@ def test_with_most_of_the_largest_scale_painted_it_ends() -> None:
     assert only.final and (only.iteration, only.scale) == (12, (260, 20))
     assert only.note == "stopped early: not enough memory to go on"
     assert only.image.equal(state.image)
+
+
+def test_what_does_not_even_fit_to_be_ended_goes_on_smaller(monkeypatch: pytest.MonkeyPatch) -> None:
+    state, make, calls = run()[11].state, _Run._new_optimiser, []
+
+    def short_once(*given: Any) -> Any:
+        calls.append(None)
+        if len(calls) == 1:
+            raise MemoryError
+        return make(*given)
+
+    monkeypatch.setattr(_Run, "_new_optimiser", short_once)
+    last = run(1, state)[-1]
+    assert last.final and max(last.scale) < 260
 
 
 def test_stopped_before_it_goes_on_it_ends_with_what_is_painted() -> None:

@@ -145,5 +145,5 @@ def test_after_the_crash_it_is_offered_where_the_file_does_not_know_it(
     kept = [{"sequence": sequence, "final": sequence == 3} for sequence in (1, 2, 3)]
     documents.handle(part("backend.wire").events.Event("frames", {"job": "a", "frames": kept}))
     assert len(earlier.offers) == offers
-    of_document = ["1 frame of Ü → “a” came while this was closed"] if saved == "during the job" else []
+    of_document = ["1 frame of Ü → “a” came meanwhile"] if saved == "during the job" else []
     assert [offer.words for offer in documents.offers] == of_document

@@ -160,7 +160,7 @@ class _Source:
 
 
 def _without_specks(detail: Tensor) -> Tensor:
-    """``detail`` [3, h, w], nowhere further from 0 than 2.5 times its deviation in the patch around."""
+    """``detail`` [3, h, w], in no channel further from 0 than 2.5 times the deviation of all around it."""
     power = pad(detail.square().mean(0)[None, None], [_PATCH // 2] * 4, mode="replicate")
     for window in (_PATCH + 1, 1), (1, _PATCH + 1):
         power = avg_pool2d(power, window, 1)

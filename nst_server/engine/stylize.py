@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -170,6 +170,7 @@ class _Run:
         self._said = [] if resume is None else list(resume.said)
         self._iteration = 0
         self._evaluations = 0
+        self._is_enough = False
         self._curvature: Tensor | None = None
         self._seconds_per_pixel: float | None = None
         self._params = scene.params
@@ -216,7 +217,7 @@ class _Run:
         """Go on smaller from ``resume``; if most of the largest scale is painted, end: more would be lost."""
         if not resume.queue and 2 * resume.left <= resume.asked:
             self._say("stopped early: not enough memory to go on")
-            self._resume = replace(resume, left=0)
+            self._is_enough = True
             return
         self._full, self._tile = self._afford(resume.full, starved, again=True)
         self._fold()
@@ -336,6 +337,8 @@ class _Run:
         own = state.optimiser if state.optimiser.values else None
         self._optimiser = self._new_optimiser(state.image, objective, state.size, own)
         self._evaluations += self._optimiser.evaluations
+        if self._is_enough:
+            self._left = 0
 
     def _new_optimiser(
         self, start: Tensor, objective: Objective, size: Size, resume: Parts | None = None

@@ -127,7 +127,16 @@ def _news(probe, root, docker):
     yield 0.5
     found.append(_is_head_seen(probe, docker, jobs[2]))
     probe.record(news=found)
-    for job in jobs:
+    buttons = docker.findChildren(probe.QtWidgets.QToolButton, "nst_dismiss")
+    done = next(button for button in buttons if button.isVisible())
+    bar.setValue(5)
+    done.setFocus()
+    yield 0.2
+    before = bar.value()
+    done.click()
+    yield 0.5
+    probe.record(scrolled_by_dismissing=[before, bar.value(), bar.maximum()])
+    for job in [job for job in jobs if job in root.rows.jobs]:
         root.rows.dismiss(job)
     docker.setGeometry(20, 30, 330, 860)
     yield 0.3

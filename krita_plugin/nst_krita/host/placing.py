@@ -12,7 +12,7 @@ from .under_way import is_free
 Point = Tuple[int, int]
 Area = Tuple[int, int, int, int]
 #: Rows, and pixels of each, that are looked at in a layer's content; as many where they would be, mirrored.
-_ROWS, _COLUMNS = 4, 16
+_ROWS, _COLUMNS = 8, 16
 
 
 class _Look(NamedTuple):
@@ -41,7 +41,8 @@ class Placing:
 
     Krita moves every paint layer when the canvas is resized or the image cropped, and saves with each how
     far. When the image is scaled, turned or sheared these positions say nothing, but the layer's content is
-    then not what it was, moved. Mirroring leaves no trace but in pixels. ``source_id``: of the layer that the
+    then not what it was, moved. Mirroring leaves no trace but in pixels, of paint layers that are not
+    animated. ``source_id``: of the layer that the
     frames are made from, as it lies now. ``latest``: the offset told last; ``is_lost``: whether it could not
     be told when last asked for.
     """
@@ -78,9 +79,7 @@ class Placing:
             return self.latest
         now = self._document.size, _position(anchor)
         for state in reversed(states):  # an earlier one comes back with undo
-            if state[:2] == now:
-                if _is_mirrored(state.look, _look(anchor, now[0], state.look.area)):
-                    return None
+            if state[:2] == now and not self._is_mirrored_since(state, anchor):
                 states.remove(state)
                 # It may have been painted on since; but while Krita is at it that tells nothing.
                 bounds = _bounds(anchor)
@@ -88,12 +87,19 @@ class Placing:
                 states.append(state._replace(bounds=bounds) if is_changed else state)
                 self._size, self.latest = state.size, state.offset
                 return self.latest
+        if any(state[:2] == now for state in states):
+            return None
         found = _moved(states[-1], anchor, self._document.size)
         # While Krita is at it the layers are neither here nor there.
         if found is None or not is_free(self._document):
             return None
         self._settle(found)
         return self.latest
+
+    def _is_mirrored_since(self, state: _State, node: Any) -> bool:
+        """While Krita is at it, as it was when last asked for."""
+        is_mirrored = _is_mirrored(state.look, _look(node, state.size, state.look.area))
+        return is_mirrored if is_mirrored is self.is_lost or is_free(self._document) else self.is_lost
 
     def accept(self) -> None:
         """Where it could not be told, let the frames lie where they did until then."""
@@ -121,7 +127,11 @@ class Placing:
         self._size, self.latest = self._document.size, offset
         bounds = _bounds(node)
         state = _State(self._size, _position(node), bounds, offset, _look(node, self._size, bounds))
-        others = [known for known in self._known.get(id_of(node), ()) if known[:2] != state[:2]]
+        others = [
+            known
+            for known in self._known.get(id_of(node), ())
+            if known[:2] != state[:2] or _is_mirrored(known.look, _look(node, self._size, known.look.area))
+        ]
         self._known[id_of(node)] = [*others, state]
 
     def _node(self, layer_id: str) -> Any | None:
@@ -138,15 +148,20 @@ def _moved(state: _State, node: Any, size: Point) -> Point | None:
     is_cropped = (x, y) != state.position and bounds == _within(size, meant)
     if bounds != meant and not is_cropped:
         return None
+    if _is_mirrored(state.look, _look(node, state.size, state.look.area, (x - was_x, y - was_y))):
+        return None
     return state.offset[0] + x - was_x, state.offset[1] + y - was_y
 
 
-def _look(node: Any, size: Point, area: Area) -> _Look:
+def _look(node: Any, size: Point, area: Area, moved: Point = (0, 0)) -> _Look:
+    """``size``: of the image, and ``moved``: how far the layer has been since, both in px."""
+    if node.animated():  # it looks otherwise at another time
+        return _Look(area, [])
     x, y, width, height = area
     columns, rows = _places(x, width, size[0], _COLUMNS), _places(y, height, size[1], _ROWS)
     found = []
     for row in rows:
-        line = view(node.pixelData(0, row, size[0], 1))
+        line = view(node.pixelData(moved[0], row + moved[1], size[0], 1))
         step = len(line) // size[0]
         found.append([bytes(line[column * step : (column + 1) * step]) for column in columns])
     return _Look(area, found)
@@ -161,10 +176,20 @@ def _places(start: int, length: int, whole: int, count: int) -> list[int]:
 
 
 def _is_mirrored(was: _Look, now: _Look) -> bool:
-    """Whether most of it is, upright, level or both; some may have been painted on since."""
-    least = max(_same(was.rows, now.rows), 2 * _ROWS * _COLUMNS)
-    level = [row[::-1] for row in now.rows]
-    return any(_same(was.rows, rows) > least for rows in (level, now.rows[::-1], level[::-1]))
+    """Whether most of it is, upright, level or both; some may have been painted on since.
+
+    What looks alike mirrored, such as plain paper, counts for neither.
+    """
+    same, count = _same(was.rows, now.rows), sum(map(len, was.rows))
+    return any(
+        2 * (_same(was.rows, turned) - same) > count - _same(was.rows, own)
+        for turned, own in zip(_mirrored(now.rows), _mirrored(was.rows))
+    )
+
+
+def _mirrored(rows: list[list[bytes]]) -> list[list[list[bytes]]]:
+    level = [row[::-1] for row in rows]
+    return [level, rows[::-1], level[::-1]]
 
 
 def _same(was: list[list[bytes]], now: list[list[bytes]]) -> int:

@@ -233,7 +233,7 @@ class Documents(Observable):
                 missing = _missing(record, self._kept[record.id])
                 offers.append(_offer(record, missing, self.state(record.id)))
             elif record.id in self._silent:
-                words = tr("{} was being painted when this was closed").format(translated(record.title))
+                words = tr("{} was not finished when last heard of").format(translated(record.title))
                 offers.append(Offer(record.id, words, tr("Insert"), bring_hint()))
         self.offers = tuple(offers)
 
@@ -277,9 +277,7 @@ def _offer(record: JobRecord, count: int, state: str) -> Offer:
         }.get(state, tr("{} is still being painted."))
         hint = tr("Show how it stands, pause it or let it go on; its frames come in here.")
         return Offer(record.id, text.format(title), tr("Follow"), hint, is_unfinished=goes_on)
-    text = tr_n(
-        "{} frame of {} came while this was closed", "{} frames of {} came while this was closed", count
-    )
+    text = tr_n("{} frame of {} came meanwhile", "{} frames of {} came meanwhile", count)
     words = " · ".join(filter(None, (text.format(count, title), unfinished_words(state))))
     return Offer(record.id, words, tr("Insert"), bring_hint(), is_unfinished=goes_on)
 

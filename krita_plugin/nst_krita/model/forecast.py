@@ -84,8 +84,8 @@ class Forecast(Observable):
     def watch(self, job: Job, event: Any) -> None:
         """Measure ``job``, which has just followed ``event``."""
         self._watch_startup(job, event)
-        if job.state is JobState.PAUSED:
-            self._running.pop(job.id, None)
+        if event.type == "state" and job.state is not JobState.RUNNING:
+            self._running.pop(job.id, None)  # paused, or begun anew: that time is not the pace of another
         elif event.type == "state" and job.state is JobState.RUNNING and not job.iteration:
             self._running.setdefault(job.id, _Run(time.monotonic()))
         elif event.type == "progress" and job.id in self._running:
@@ -158,7 +158,7 @@ class Forecast(Observable):
 
     @property
     def _usual_startup(self) -> float:
-        """Seconds from being accepted to the first iteration where the server has just been started."""
+        """Seconds from being accepted to running where the server has just been started."""
         known = (known["startup"] for known in self._measured()[::-1] if known["device"] == self._device)
         return next(known, 0.0)
 

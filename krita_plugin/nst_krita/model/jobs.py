@@ -195,7 +195,9 @@ class Job(Observable):
         self.state = state
 
     def _describe(self, state: JobState, fields: Mapping[str, Any]) -> tuple[str, float | None]:
-        if self.wanted == "stop" and state is not JobState.CANCELLING:
+        if self.wanted == "cancel" or state is JobState.CANCELLING:
+            return tr("cancelling"), None
+        if self.wanted == "stop":
             return tr("being stopped"), self._share()
         if state is JobState.QUEUED:
             # One that has been painted on: others have its device since it was paused.
@@ -208,8 +210,6 @@ class Job(Observable):
             return ", ".join(parts), (done / total if total and done is not None else None)
         if state is JobState.PAUSED:
             return self._paused_words(), self._share()
-        if state is JobState.CANCELLING:
-            return tr("cancelling"), None
         return (self._iteration_words() if self.iteration else tr("starting")), self._share()
 
     def _on_progress(self, fields: Mapping[str, Any]) -> None:
@@ -221,10 +221,9 @@ class Job(Observable):
             self.losses = (*self.losses, float(loss))[-MAX_LOSSES:]
         if fields.get("note"):
             self.note = told(fields["note"])
-        if self.state is JobState.PAUSED:
-            self.words = self._paused_words()
-        elif self.wanted != "stop":
-            self.words = self._iteration_words(fields.get("seconds_left"))
+        if not self.wanted:
+            is_paused, left = self.state is JobState.PAUSED, fields.get("seconds_left")
+            self.words = self._paused_words() if is_paused else self._iteration_words(left)
         self.fraction = self._share()
 
     def _on_frame(self, fields: Mapping[str, Any]) -> None:
@@ -243,7 +242,7 @@ class Job(Observable):
             words = tr_n("{} iteration in {}", "{} iterations in {}", self.iteration)
             words = words.format(self.iteration, seconds)
         notes = [told(str(note)) for note in fields["notes"]]
-        self.note = "; ".join(filter(None, (self.note, *(note for note in notes if note != self.note))))
+        self.note = " · ".join(filter(None, (self.note, *(note for note in notes if note != self.note))))
         self.words, self.fraction = " · ".join(filter(None, (words, encoder_name(self.encoder)))), None
         self.state = JobState.DONE
 

@@ -85,6 +85,8 @@ class Returning:
         job = next((known for known in self._rows.jobs if known.id == record.id), None)
         if job is not None and job.has_ended:
             self._rows.dismiss(job)
+            if job in self._rows.jobs:  # its frames wait, and its note says so
+                return
             job = None
         is_sending = job is not None and job.state is JobState.SENDING
         self._documents.add(document, record)
@@ -161,7 +163,7 @@ def _place(record: JobRecord, document: Any, history: History) -> tuple[host.Lay
     if not record.source or record.group in layers:  # of an earlier version; or they have their place already
         return active, ""
     others = [layer for layer in layers.values() if not (layer.is_mask or history.of_layer(layer.id))]
-    if len(others) == 1:  # a file without layers has another id for its only one whenever it is opened
+    if len(others) == 1:  # there is no other place; and in a file without layers it has another id each time
         return others[0], ""
     words = tr("The layer that was painted is not here: its frames lie above “{}”, the active one.")
     return active, words.format(active.name)

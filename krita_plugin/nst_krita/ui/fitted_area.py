@@ -38,6 +38,15 @@ class FittedArea(QtWidgets.QScrollArea):
             content.resize(room, content.height())  # a scroll bar has come
         self._measure()
 
+    def focusNextPrevChild(self, is_next: bool) -> bool:
+        bar = self.verticalScrollBar()
+        place = bar.value()
+        is_done = super().focusNextPrevChild(is_next)
+        focused = self.focusWidget()
+        if is_done and focused is not None and focused.focusPolicy() == QtCore.Qt.FocusPolicy.NoFocus:
+            bar.setValue(place)  # Qt brings the middle into sight of what took the focus of one that went
+        return is_done
+
     def _measure(self) -> None:
         layout = self.widget().layout()
         wrapped = layout.totalHeightForWidth(self.viewport().width()) if layout.hasHeightForWidth() else 0
