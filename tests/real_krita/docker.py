@@ -26,7 +26,8 @@ def take_offer(probe, root, handle, seconds=90):
     dock = find(probe)
     buttons = dock.findChildren(probe.QtWidgets.QPushButton, "nst_take")
     # Hidden ones, of offers shown before, are deleted when Krita's event loop has returned.
-    next(button for button in buttons if button.isVisibleTo(dock)).click()
+    seen = [button for button in buttons if button.isVisibleTo(dock)]
+    min(seen, key=lambda button: button.mapTo(dock, probe.QtCore.QPoint(0, 0)).y()).click()
     yield (lambda: has_final(handle), seconds)
     yield lambda: root.jobs[-1].has_ended
     yield 1.0

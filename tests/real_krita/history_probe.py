@@ -98,7 +98,7 @@ def closed_meanwhile(probe, dock, root):
         meanwhile_saved=saved,
         meanwhile_note=note,
         meanwhile_offered=[elsewhere, [offer.words for offer in root.offers]],
-        meanwhile_shown=[text for text in texts(probe, dock) if "came while" in text],
+        meanwhile_shown=[text for text in texts(probe, dock) if "came meanwhile" in text],
         meanwhile_modified=handle.modified(),
     )
     probe.screenshot("offered")
