@@ -31,9 +31,8 @@ _CPU = torch.device("cpu")
 #: Even white noise has 2.8 times the grain of the "clouds" that are drawn here, 4 times that of the demo's
 #: painting and 6 to 10 times a photograph's; one that has blown up to black and white pixels, 5 and more.
 GRAIN_FLOOR, GRAIN_RATIO = 0.06, 2.0
-#: px; on a shorter side conv3_1, from which a style's strokes come, has one row of features, and what the
-#: layers before it make of the few pixels is grain.
-_TELLING = 8
+#: px; on a shorter side two strokes beside each other are grain, and noise no more than that.
+_TELLING = 4
 # Relative, of losses that are the same but for rounding.
 _ROUNDING = 1e-5
 # And of losses that vanish: they are 1 for a content that nobody has painted on.
