@@ -51,5 +51,6 @@ def test_frames_wait_while_the_image_is_turned(result: Result) -> None:
 
 
 def test_frames_wait_while_the_image_is_mirrored(result: Result) -> None:
+    assert len(result["mirrored"]) == 3
     for found in result["mirrored"].values():
         assert found == [[[], True], [[1], False], [[1], True], [[1, 2], False]]

@@ -144,14 +144,25 @@ def turned(probe, host):
 def mirrored(probe, host):
     """Before the first frame, where only the source tells it, and after it; each undone again."""
     found = {}
-    for action in ("mirrorImageHorizontal", "mirrorImageVertical"):
+    for action, is_group in (
+        ("mirrorImageHorizontal", False),
+        ("mirrorImageVertical", False),
+        ("mirrorImageHorizontal", True),
+    ):
         handle = yield from layered(probe)
         source = handle.activeNode()
         drawn = bytes(at * at % 251 for at in range(SIDE * SIDE * 4))
         source.setPixelData(drawn, 0, 0, SIDE, SIDE)
+        if is_group:
+            group = handle.createGroupLayer("group")
+            handle.rootNode().addChildNode(group, source)
+            group.addChildNode(source.duplicate(), None)
+            handle.setActiveNode(group)
+        handle.refreshProjection()
         handle.waitForDone()
+        yield 0.3
         job = Job(host, Calm())
-        seen = found.setdefault(action, [])
+        seen = found.setdefault(f"{action} of a group" if is_group else action, [])
         for key in (1, 2):
             yield from changed(handle, lambda action=action: probe.trigger(action))
             drawing = host.PixelBlock(drawn, SIDE, SIDE, 0, 0)

@@ -41,10 +41,9 @@ class Placing:
 
     Krita moves every paint layer when the canvas is resized or the image cropped, and saves with each how
     far. When the image is scaled, turned or sheared these positions say nothing, but the layer's content is
-    then not what it was, moved. Mirroring leaves no trace but in pixels, of paint layers that are not
-    animated. ``source_id``: of the layer that the
-    frames are made from, as it lies now. ``latest``: the offset told last; ``is_lost``: whether it could not
-    be told when last asked for.
+    then not what it was, moved. Mirroring leaves no trace but in pixels, of paint layers and groups that are
+    not animated. ``source_id``: of the layer that the frames are made from, as it lies now. ``latest``: the
+    offset told last; ``is_lost``: whether it could not be told when last asked for.
     """
 
     def __init__(self, document: KritaDocument, source_id: str) -> None:
@@ -78,8 +77,9 @@ class Placing:
             self._learn(anchor, _position(anchor) if is_frame else self.latest)
             return self.latest
         now = self._document.size, _position(anchor)
-        for state in reversed(states):  # an earlier one comes back with undo
-            if state[:2] == now and not self._is_mirrored_since(state, anchor):
+        here = [state for state in states if state[:2] == now]
+        for state in reversed(here):  # an earlier one comes back with undo
+            if not self._is_mirrored_since(state, anchor):
                 states.remove(state)
                 # It may have been painted on since; but while Krita is at it that tells nothing.
                 bounds = _bounds(anchor)
@@ -87,7 +87,7 @@ class Placing:
                 states.append(state._replace(bounds=bounds) if is_changed else state)
                 self._size, self.latest = state.size, state.offset
                 return self.latest
-        if any(state[:2] == now for state in states):
+        if here:
             return None
         found = _moved(states[-1], anchor, self._document.size)
         # While Krita is at it the layers are neither here nor there.
