@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -150,6 +151,17 @@ def test_krita_and_qt_stay_in_their_place() -> None:
             if library == "zmq" and part != "vendor":
                 wrong.append(f"{path.relative_to(ROOT)} imports zmq")
     assert not wrong
+
+
+def test_every_text_of_the_docker_is_shown_as_it_is() -> None:
+    """Qt takes what looks like HTML for it: labels and message boxes are made where that is switched off."""
+    folder = ROOT / "krita_plugin/nst_krita/ui"
+    made = {
+        path.name
+        for path in folder.glob("*.py")
+        if re.search(r"\b(QLabel|QMessageBox)\(", path.read_text(encoding="utf-8"))
+    }
+    assert made == {"plain.py"}
 
 
 def test_the_plugin_counts_bytes_of_pixels_as_the_wire_does() -> None:

@@ -318,6 +318,58 @@ def test_a_job_that_is_followed_again_shows_its_picture_as_it_is_now(part: Any) 
     network._client.attach.assert_called_once_with("a", after=3, previews=True)
 
 
+def test_no_more_listings_are_asked_for_at_a_time_than_the_server_keeps_waiting(part: Any) -> None:
+    module = part("backend.network")
+    network, event = module.Network(), module.wire.events.Event
+    network._client, network.happened = (client := Mock(welcome=None)), Mock()
+    jobs = [f"job-{number}" for number in range(20)]
+    network._list_frames(jobs)
+    network._fetch("job-1", [4], 0)
+    network._fetch("job-1", [5, 4], 0)
+    assert not client.frames.called, "nobody listens yet"
+    client.welcome = {}
+    network._report(event("connected", {}))
+    asked = [call.args[0] for call in client.frames.call_args_list]
+    assert asked == jobs[:8] and client.frames.call_args_list[1].kwargs == {"fetch": [4, 5]}
+    network._report(event("frames", {"job": "job-0", "frames": [], "more": True}))
+    assert client.frames.call_count == 8, "that answer is not at its end"
+    network._report(event("frames", {"job": "job-0", "frames": []}))
+    network._report(event("error", {"job": "job-1", "of": "frames", "code": "unknown_job"}))
+    asked = [call.args[0] for call in client.frames.call_args_list]
+    assert asked == jobs[:10]
+    network._report(event("connected", {}))  # once more: what was asked before is not answered any more
+    assert [call.args[0] for call in client.frames.call_args_list] == jobs[:18]
+
+
+def test_the_latest_of_earlier_jobs_is_offered_first(scene: Scene) -> None:
+    for job in ("a", "b", "c"):
+        scene.offer([job, TITLE])
+    assert [offer.job for offer in scene.root.offers] == ["c", "b", "a"]
+
+
+def test_two_kritas_write_down_their_jobs_side_by_side(part: Any) -> None:
+    def a_krita() -> Any:
+        return part("model.earlier").Earlier(
+            part("settings").Settings(), part("model.documents").Documents(Mock())
+        )
+
+    def entry(job: str) -> Any:
+        return part("model.earlier").Entry(job, TITLE)
+
+    def found() -> list[str]:
+        return [entry.job for entry in a_krita()._entries]
+
+    one, other = a_krita(), a_krita()
+    one.keep([entry("a")])
+    other.keep([entry("b")])
+    one.keep([entry("a"), entry("c")])
+    assert sorted(found()) == ["a", "b", "c"]
+    one.keep([])  # its jobs have ended
+    assert found() == ["b"]
+    one.keep([entry(f"job-{number}") for number in range(12)])
+    assert len(found()) == 13, "after a crash each of them is offered"
+
+
 def test_strokes_on_frames_are_remembered_at_once_and_watched_in_the_next_session(
     root: Any, part: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

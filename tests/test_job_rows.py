@@ -237,6 +237,20 @@ def test_rows_stand_in_the_order_of_the_queue_and_those_of_the_document_in_view_
     assert [job.id for job in order.ordered(jobs, "document")][:2] == ["next", "behind it"]
 
 
+def test_what_has_ended_here_stands_above_what_is_paused_elsewhere(part: Any, root: Any) -> None:
+    states = {"ended here": "done", "folded here": "done", "ended there": "done", "paused there": "paused"}
+    jobs = [in_state(part, root, name, name.split()[1], state) for name, state in states.items()]
+    jobs[0].is_folded, jobs[1].is_folded = False, True
+    order = part("model.row_order").ordered
+    assert [job.id for job in order(jobs, "here")] == [
+        "ended here",
+        "paused there",
+        "folded here",
+        "ended there",
+    ]
+    assert order(jobs, "there")[0].id == "paused there"
+
+
 def test_a_job_waits_in_line_behind_those_at_work_but_not_behind_a_paused_one(part: Any, root: Any) -> None:
     order = part("model.row_order")
     first = in_state(part, root, "first", "document", "running")

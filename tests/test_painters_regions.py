@@ -245,3 +245,30 @@ def test_masks_that_no_job_names_go_and_so_do_the_oldest_beyond_the_limit(part: 
     assert [call.args for call in handle.setModified.call_args_list] == [(False,)] * 3
     handle.kept["nst_krita_mask_large"] = b"x" * 21
     assert annotations.read_mask(document, "large") == annotations.read_mask(document, "none") == b""
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_a_document_opened_again_has_the_regions_that_styles_paint(
+    part: Any, monkeypatch: pytest.MonkeyPatch, changed: bool
+) -> None:
+    desk = Desk(part, monkeypatch)
+    first, second = desk.styles.styles
+    first.region = desk.regions.LayerRegion(desk.document, desk.layers["map"])
+    history = module().History()
+    history.settings = desk.in_use.now()
+    if changed:  # since the job
+        second.weight = 3
+    kept = desk.in_use.now()
+
+    def opened(name: str) -> Any:
+        values = {**vars(desk.document), "id": name, "text": history.to_text(10**6)}
+        document = SimpleNamespace(**values)
+        desk.documents.look(document, ())
+        assert desk.in_use.meet(document, False) == ""
+        return first.region
+
+    region = opened("again")
+    assert region.document_id == "again" and region.words == "where “map” has paint"
+    assert second.region is None and desk.in_use.now() == kept
+    monkeypatch.setattr(part("model.settings_in_use").host, "is_known", lambda name: name == "again")
+    assert opened("a copy") is region, "whose document is still open"

@@ -24,6 +24,7 @@ def test_series_is_one_two_five_in_every_decade() -> None:
         ("every:10", [10, 20, 30]),
         ("3,1,7", [1, 3, 7]),
         ("1+every:15", [1, 15, 30]),
+        ("5+1,2+5", [1, 2, 5]),
         ("series+30", [1, 2, 5, 10, 20, 30]),
     ],
 )
@@ -79,6 +80,7 @@ def test_round_trip(params: Params) -> None:
         ({"frames": "sometimes"}, "frames"),
         ({"frames": "every:0"}, "frames"),
         ({"frames": 7}, "frames"),
+        ({"frames": "every:3+every:7"}, "frames"),
         ({"frames": "every:" + "9" * 5000}, "frames"),
         ({"optimiser": "sgd"}, "optimiser"),
         ({"fit": ["cover"]}, "fit"),

@@ -252,7 +252,8 @@ def test_options_start_from_the_protocols_defaults_and_survive_a_settings_file()
 
 @pytest.mark.parametrize("damage", [b"", b"{", b"[]", b"\xff\xfe", b'{"recent": 5, "styles": {}}'])
 def test_a_damaged_settings_file_means_the_defaults(tmp_path: Path, damage: bytes) -> None:
-    (tmp_path / "plugin.json").write_bytes(damage)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/plugin.json").write_bytes(damage)
     settings = part("settings").Settings()
     assert settings.recent == []
     assert settings.get("styles", list) == []
@@ -260,6 +261,23 @@ def test_a_damaged_settings_file_means_the_defaults(tmp_path: Path, damage: byte
     settings.add_recent("/b.png")
     settings.add_recent("/a.png")
     assert part("settings").Settings().recent == ["/a.png", "/b.png"]
+
+
+def test_two_kritas_share_the_settings(tmp_path: Path) -> None:
+    one, other = part("settings").Settings(), part("settings").Settings()
+    one.set("presets", ["of one"])
+    other.set("options", {"strength": 0.4})
+    other.add_recent("/b.png")
+    one.add_recent("/a.png")
+    for each in (one, other, part("settings").Settings()):
+        assert each.get("presets", list) == ["of one"] and each.get("options", dict) == {"strength": 0.4}
+        assert each.recent == ["/a.png", "/b.png"]
+    # Where nothing can be written each goes on with what it has.
+    (tmp_path / "data/plugin.json").unlink()
+    (tmp_path / "data/plugin.json").mkdir()
+    one.set("presets", ["of one", "unwritten"])
+    assert one.get("presets", list) == ["of one", "unwritten"]
+    assert one.recent == ["/a.png", "/b.png"]
 
 
 def test_the_server_line_says_where_it_stands() -> None:

@@ -48,6 +48,18 @@ class Desk:
 # Presets.
 
 
+def test_presets_that_another_krita_saves_are_kept_and_offered() -> None:
+    one, other = Desk("a.png"), Desk("b.png")
+    one.presets.save("of one")
+    other.presets.save("of the other")
+    assert [preset.name for preset in other.presets.saved] == ["of one", "of the other"]
+    assert other.presets.save("of one"), "there is one already"
+    one.presets.rename(one.preset("of one"), "renamed")
+    other.presets.delete(other.preset("of the other"))
+    one.presets.look()
+    assert [preset.name for preset in one.presets.saved] == ["renamed"]
+
+
 def test_built_in_presets_are_jobs_that_the_server_takes_each_with_its_picture() -> None:
     desk = Desk()
     names = [preset.name for preset in desk.presets.built_in]

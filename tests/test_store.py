@@ -14,7 +14,7 @@ from nst_server.broker.answers import summary
 from nst_server.broker.endpoint import Endpoint
 from nst_server.broker.server import Broker
 from nst_server.jobs import MAX_BEGINNINGS, Job, Jobs
-from nst_server.store import KEEP_SECONDS, MIN_FREE, DiskFull, Store
+from nst_server.store import KEEP_SECONDS, MIN_FREE, DiskFull, Part, Store
 from nst_server.wire.connection import private_dir
 from nst_server.wire.messages import Message
 from nst_server.wire.params import Params
@@ -292,6 +292,40 @@ def test_old_jobs_go_with_their_images(tmp_path: Path) -> None:
     assert not any((tmp_path / "blobs").iterdir())
 
 
+def test_an_ending_that_a_full_disk_did_not_take_is_written_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or the job would be painted again, by the next server."""
+    with_frames(tmp_path, ended=False)
+    endpoint = Endpoint(private_dir(tmp_path / "run"))
+    broker = Broker(endpoint, Store(tmp_path), [], worker_domain=b"")
+    write, is_full = store_module._write_json, True
+
+    def may_be_full(path: Path, values: Any) -> None:
+        if is_full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(path, values)
+
+    monkeypatch.setattr(store_module, "_write_json", may_be_full)
+
+    def ready() -> None:
+        nonlocal is_full
+        job = broker._jobs.get("a")
+        assert job is not None
+        broker._jobs.cancel(job)
+        broker._write_endings()
+        assert not (tmp_path / "jobs/a/end.json").exists()
+        is_full = False
+        broker._turn(0.0)
+        assert (tmp_path / "jobs/a/end.json").exists(), "as soon as there is room"
+        broker.stop()
+
+    broker.run(ready)
+    endpoint.close()
+    (again,) = Store(tmp_path).load()
+    assert again.state == "cancelled"
+
+
 def test_old_jobs_go_while_the_server_runs(tmp_path: Path) -> None:
     with_frames(tmp_path)
     endpoint = Endpoint(private_dir(tmp_path / "run"))
@@ -330,6 +364,16 @@ def test_half_received_images_do_not_outlive_the_server(tmp_path: Path) -> None:
     part.write(b"half")
     Store(tmp_path).load()
     assert not any((tmp_path / "blobs").iterdir())
+    part.drop()
+
+
+def test_a_half_received_image_that_cannot_be_removed_raises_nothing(tmp_path: Path) -> None:
+    part = Store(tmp_path).begin_blob("0" * 64)
+    part.path.mkdir()
+    part.drop()
+    part = Part(Path("/dev/full"))
+    part.write(b"half")
+    part.path = tmp_path
     part.drop()
 
 

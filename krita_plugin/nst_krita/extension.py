@@ -74,6 +74,7 @@ class ProblemDocker(DockWidget):
         super().__init__()
         self.setWindowTitle(TITLE)
         label = QtWidgets.QLabel(problem)
+        label.setTextFormat(QtCore.Qt.TextFormat.PlainText)  # it may have the name of a folder in it
         label.setWordWrap(True)
         label.setMargin(8)
         label.setAlignment(QtCore.Qt.AlignmentFlag.AlignTop)

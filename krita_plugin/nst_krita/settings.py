@@ -13,26 +13,34 @@ MAX_RECENT = 12
 
 
 class Settings:
-    """Options, styles and recent pictures as JSON values. A missing or damaged file means the defaults."""
+    """Options, styles and recent pictures as JSON values. A missing or damaged file means the defaults.
+
+    Several Kritas share the file: each value is the one written last, by whichever.
+    """
 
     def __init__(self, path: Path | None = None) -> None:
         self._path = path or wire.connection.data_dir() / "plugin.json"
-        self._values = self._read()
+        self._values: dict[str, Any] = {}
+        self._unwritten: dict[str, Any] = {}
+        self._seen: Any = None  # what tells the file read last from the next one
 
     def get(self, name: str, kind: type) -> Any:
         """The value of ``name`` if it has this type, else an empty one of it."""
+        self._look()
         value = self._values.get(name)
         return value if isinstance(value, kind) else kind()
 
     def set(self, name: str, value: Any) -> None:
         """Keep ``value``, and write the file if that is news. A folder that cannot be written is no error:
         the painter can work without being remembered."""
+        self._look()
         if self._values.get(name) == value:
             return
-        self._values[name] = value
+        self._unwritten[name] = self._values[name] = value
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             write_whole(self._path, json.dumps(self._values, indent=1))
+            self._unwritten.clear()
         except OSError:
             pass
 
@@ -44,6 +52,17 @@ class Settings:
     def add_recent(self, path: str) -> None:
         """Put ``path`` at the head of the recent pictures."""
         self.set("recent", [path, *(known for known in self.recent if known != path)][:MAX_RECENT])
+
+    def _look(self) -> None:
+        """Take over what another Krita has written meanwhile."""
+        try:
+            found = self._path.stat()
+        except OSError:
+            return
+        seen = found.st_mtime_ns, found.st_size, found.st_ino
+        if seen != self._seen:
+            self._seen = seen
+            self._values = {**(self._read() or self._values), **self._unwritten}
 
     def _read(self) -> dict[str, Any]:
         try:

@@ -13,7 +13,7 @@ from nst_server.broker.endpoint import Endpoint
 from nst_server.broker.handlers import Handlers
 from nst_server.broker.sessions import Sessions
 from nst_server.executors import Executor
-from nst_server.jobs import ACCEPTED, FORGOTTEN, FRAME, Change, Jobs
+from nst_server.jobs import ACCEPTED, ENDED, FORGOTTEN, FRAME, Change, Jobs
 from nst_server.store import Store
 
 log = logging.getLogger(__name__)
@@ -26,6 +26,8 @@ _MAX_MESSAGES = 100
 _BYE_SECONDS = 30.0
 #: How long executors may take to write down where their jobs are, in s; systems that shut down wait longer.
 _LEAVE_SECONDS = 8.0
+#: What a full disk did not take is tried again so often, in seconds.
+_WRITE_SECONDS = 5.0
 #: Old jobs are looked for so often, in seconds.
 _PURGE_SECONDS = 24 * 3600.0
 
@@ -56,6 +58,8 @@ class Broker:
         self._handlers = Handlers(self._jobs, store, self._sessions, self._dispatcher)
         self._needed = time.monotonic()
         self._purge_at = self._needed + _PURGE_SECONDS
+        self._unwritten: dict[str, Change] = {}  # endings, by job
+        self._write_at = self._needed
         self._stopping = False
 
     def stop(self) -> None:
@@ -77,6 +81,7 @@ class Broker:
         finally:
             self._leave()
             self._dispatcher.close()
+            self._write_endings()
             for session in self._sessions:
                 self._sessions.close(session.identity)
 
@@ -99,6 +104,9 @@ class Broker:
         now = time.monotonic()
         self._dispatcher.work(now)
         self._handlers.uploads.tick(now)
+        if now > self._write_at:
+            self._write_at = now + _WRITE_SECONDS
+            self._write_endings()
         if now > self._purge_at:
             self._purge_at = now + _PURGE_SECONDS
             self.purge()
@@ -129,6 +137,17 @@ class Broker:
             log.info("job %s is old and is forgotten", job.id)
             self._jobs.forget(job)
 
+    def _write_endings(self) -> None:
+        """Those that there was no room for; without them the jobs would be painted again."""
+        for job, change in list(self._unwritten.items()):
+            if self._jobs.get(job) is not None:
+                try:
+                    self._store.record(change)
+                except OSError:
+                    return
+                log.info("the ending of %s is written down", job)
+            del self._unwritten[job]
+
     def _idle(self) -> bool:
         if not self._idle_exit:
             return False
@@ -152,6 +171,8 @@ class Broker:
             self._store.record(change)
         except OSError as error:
             log.error("%s of %s cannot be written down: %s", change.kind, change.job.id, error)
+            if change.kind == ENDED:
+                self._unwritten[change.job.id] = change
             if change.kind in (ACCEPTED, FRAME):
                 raise
         if change.kind != FORGOTTEN:

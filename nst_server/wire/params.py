@@ -62,7 +62,7 @@ class FrameSchedule:
     def parse(cls, text: str) -> FrameSchedule:
         """Read "series", "none", "every:10", "1,2,5,10" or parts joined by "+".
 
-        Raises InvalidParams for anything else.
+        Raises InvalidParams for anything else, and for two parts "every:".
         """
         hint = 'Write "series", "none", "every:10", or iterations such as "1,2,5,10".'
         schedule = cls(series=False)
@@ -71,10 +71,10 @@ class FrameSchedule:
                 schedule = replace(schedule, series=True)
             elif part == "none":
                 continue
-            elif part.startswith("every:") and _is_iteration(part[6:]):
+            elif part.startswith("every:") and _is_iteration(part[6:]) and not schedule.every:
                 schedule = replace(schedule, every=int(part[6:]))
             elif all(map(_is_iteration, part.split(","))):
-                schedule = replace(schedule, at=tuple(sorted({int(n) for n in part.split(",")})))
+                schedule = replace(schedule, at=tuple(sorted({*schedule.at, *map(int, part.split(","))})))
             else:
                 raise InvalidParams("frames", f"{text!r} is not a choice of frames.", hint)
         return schedule

@@ -23,6 +23,8 @@ MAX_WAITING_BYTES = 256 * 1024 * 1024
 REMOTE_SECONDS = 4.0
 #: What quitting Krita waits for the thread: one unanswered hello (1 s) and a little.
 QUIT_MS = 1500
+#: Jobs whose frames are asked for at a time; the server keeps no more than 16 such answers waiting.
+LISTED_AT_ONCE = 8
 #: What the socket is given to send the last commands: closing it drops what it still holds.
 FLUSH_SECONDS = 0.2
 
@@ -76,7 +78,8 @@ class Network(QtCore.QThread):
         self._problem = ""
         self._jobs: set[str] = set()
         self._used = time.monotonic()
-        self._fetches: dict[str, list[int]] = {}  # what to ask for once connected
+        self._to_list: dict[str, list[int]] = {}  # job → frames to bring; to be asked for, the first first
+        self._listed: set[str] = set()  # jobs whose frames have been asked for
         self._stops: list[str] = []  # what to stop once connected
         self._waiting_bytes = 0
         self._counting = threading.Lock()  # both threads count the bytes
@@ -195,12 +198,13 @@ class Network(QtCore.QThread):
             self._count(len(event.data))
         if event.type == "connected":
             self._has_met = True
-            for job, sequences in self._fetches.items():
-                self._client.frames(job, fetch=sequences)
-            self._fetches.clear()
+            self._listed.clear()
             for job in self._stops:
                 self._client.stop(job)
             self._stops.clear()
+        elif "frames" in (event.type, event.get("of")) and not event.get("more"):
+            self._listed.discard(event.job)
+        self._list_next()
         self.happened.emit(event)
         if event.type == "error" and event["of"] == "hello":
             self._problem = f"{event['message']} {event['hint']}".strip()
@@ -307,21 +311,25 @@ class Network(QtCore.QThread):
         if self._client is None and is_local and wire.load("launch").running_server() is None:
             self._say("not_running")
             return
-        client = self._connect()
+        self._connect()
         for job in jobs:
-            if client.welcome is not None:
-                client.frames(job)
-            else:
-                self._fetches.setdefault(job, [])
+            self._to_list.setdefault(job, [])
+        self._list_next()
 
     def _fetch(self, job: str, sequences: list[int], after: int) -> None:
         if self._client is None:
             # The job is followed as well, so that the connection lasts until its ending has come again.
             self._attach(job, after)
-        if self._client is not None and self._client.welcome is not None:
-            self._client.frames(job, fetch=sequences)
-        else:
-            self._fetches[job] = sequences
+        known = self._to_list.get(job, [])
+        self._to_list[job] = [*known, *(each for each in sequences if each not in known)]
+        self._list_next()
+
+    def _list_next(self) -> None:
+        if self._client is None or self._client.welcome is None:
+            return
+        for job in list(self._to_list)[: LISTED_AT_ONCE - len(self._listed)]:
+            self._client.frames(job, fetch=self._to_list.pop(job))
+            self._listed.add(job)
 
     def _stop_unseen(self, job: str) -> None:
         if self._quitting:
@@ -341,7 +349,7 @@ class Network(QtCore.QThread):
     def _give_up(self, reason: str) -> None:
         self._problem = ""
         self._jobs.clear()
-        self._fetches.clear()
+        self._to_list.clear()
         self._stops.clear()
         self._close()
         self._say("unreachable", reason=reason)

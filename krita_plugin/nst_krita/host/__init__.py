@@ -11,7 +11,16 @@ from .active import AfterUndo
 from .annotations import MAX_BYTES as MAX_ANNOTATION
 from .annotations import MAX_MASK_BYTES, read_annotation, read_mask, write_annotation, write_masks
 from .colour import must_have_colour
-from .document import Colours, Document, KritaDocument, StyleChoice, current, open_documents, styles
+from .document import (
+    Colours,
+    Document,
+    KritaDocument,
+    StyleChoice,
+    current,
+    is_known,
+    open_documents,
+    styles,
+)
 from .edits import EditWatch
 from .errors import HostError
 from .frame_group import Frame
@@ -49,6 +58,7 @@ __all__ = [
     "StyleChoice",
     "current",
     "extent",
+    "is_known",
     "must_have_colour",
     "open_documents",
     "read_alpha",

@@ -228,7 +228,7 @@ class Documents(Observable):
             words = tr("Last painted here: {}").format(_style_names(settings))
             hint = tr("Set styles and settings as they were for the last job here.")
             offers.append(Offer("", words, tr("Use settings"), hint))
-        for record in self._waiting():
+        for record in reversed(self._waiting()):  # what was lost last is missed most
             if record.id in self._kept:
                 missing = _missing(record, self._kept[record.id])
                 offers.append(_offer(record, missing, self.state(record.id)))

@@ -15,8 +15,8 @@ from .properties import Observable, Property
 from .titles import styles_in, translated
 from .words import tr
 
-#: Jobs that are offered again in a later session.
-MAX_EARLIER = 5
+#: Jobs that are offered again in a later session: more than a painter has under way at a time.
+MAX_EARLIER = 20
 
 
 class Entry(NamedTuple):
@@ -40,7 +40,7 @@ class Entry(NamedTuple):
 
 
 class Earlier(Observable):
-    """``offers``: of these jobs, those aside that the document in view offers itself.
+    """``offers``: of these jobs, the latest first, those aside that the document in view offers itself.
 
     A job is offered in its own document only, as long as there is its file; then in any.
     """
@@ -49,7 +49,8 @@ class Earlier(Observable):
 
     def __init__(self, settings: Settings, documents: Documents) -> None:
         self._settings, self._documents = settings, documents
-        self._entries = tuple(filter(None, map(_entry, settings.get("jobs", list))))
+        self._entries = self._written()
+        self._met = {entry.job for entry in self._entries}
         self._viewed = ""  # the file of the document in view
         documents.observe(self._show, "offers", "kept")
 
@@ -81,15 +82,21 @@ class Earlier(Observable):
         self._show()
 
     def keep(self, unfinished: Iterable[Entry]) -> None:
-        """Write them down for a later session, with those that are not finished yet."""
-        entries = {entry.job: entry for entry in (*self._entries, *unfinished)}
+        """Write them down for a later session, with those that are not finished yet and another Krita's."""
+        own = [*self._entries, *unfinished]
+        self._met.update(entry.job for entry in own)
+        others = [entry for entry in self._written() if entry.job not in self._met]
+        entries = {entry.job: entry for entry in (*others, *own)}
         self._settings.set("jobs", [list(entry) for entry in entries.values()][-MAX_EARLIER:])
+
+    def _written(self) -> tuple[Entry, ...]:
+        return tuple(filter(None, map(_entry, self._settings.get("jobs", list))))
 
     def _show(self) -> None:
         offered = {offer.job for offer in self._documents.offers}
         known = (entry for entry in self._entries if not self._documents.is_dropped(entry.job))
         wanted = (entry for entry in known if entry.job not in offered)
-        self.offers = tuple(filter(None, map(self._offer, wanted)))
+        self.offers = tuple(filter(None, map(self._offer, reversed(list(wanted)))))
 
     def _offer(self, entry: Entry) -> Offer | None:
         title = translated(entry.title)

@@ -69,10 +69,14 @@ class Presets(Observable):
     def __init__(self, settings: Settings, options: Options, styles: StyleList) -> None:
         self._settings, self._options, self._styles = settings, options, styles
         self.built_in = built_in()
-        self.saved = tuple(filter(None, map(_read, settings.get("presets", list))))
+        self.look()
         self.chosen = self._known(settings.get("preset", str))
         options.observe(self._compare)
         styles.observe(self._compare)
+
+    def look(self) -> None:
+        """Take over the painter's as they are by now: another Krita may have saved one."""
+        self.saved = tuple(filter(None, map(_read, self._settings.get("presets", list))))
 
     @property
     def all(self) -> tuple[Preset, ...]:
@@ -96,6 +100,7 @@ class Presets(Observable):
 
         Returns why not, or what of them is not kept, or "".
         """
+        self.look()
         name = name.strip()
         if not name:
             return tr("A preset needs a name.")
@@ -113,6 +118,7 @@ class Presets(Observable):
 
     def rename(self, preset: Preset, name: str) -> str:
         """Give one of the painter's another name; returns why not, or ""."""
+        self.look()
         name = name.strip()
         if not name or name == preset.name:
             return ""
@@ -120,7 +126,7 @@ class Presets(Observable):
             return self._taken(name)
         renamed = Preset(name, preset.values, preset.styles)
         was_chosen = self.chosen == preset.id
-        self._keep([renamed if known is preset else known for known in self.saved])
+        self._keep([renamed if known.id == preset.id else known for known in self.saved])
         if was_chosen:
             self._choose(name)
         return ""
@@ -130,7 +136,8 @@ class Presets(Observable):
 
     def delete(self, preset: Preset) -> None:
         """Forget one of the painter's; the settings stay as they are."""
-        self._keep([known for known in self.saved if known is not preset])
+        self.look()
+        self._keep([known for known in self.saved if known.id != preset.id])
         if self.chosen == preset.id:
             self._choose("")
 

@@ -376,8 +376,10 @@ class Root(Observable):
         if event["kept"]:
             self.insertion(job).put(event)
         else:
-            job.preview = (event.pixels.width, event.pixels.height, event.data)
-            self._network.taken(len(event.data))
+            width, height, size = event.pixels.width, event.pixels.height, len(event.data)
+            if size == 4 * width * height:  # with fewer Qt would read beyond them
+                job.preview = width, height, event.data
+            self._network.taken(size)
 
     def _insertion(self, job: Job, document: Any, above: host.Layer, record: JobRecord) -> Insertion:
         def write() -> None:

@@ -12,14 +12,15 @@ def _said(text: str) -> str:
     return text
 
 
-#: Painters know a job by its row: what the server says of one by its name, and what they read instead.
-_NAMED = {
+#: Painters know a job by its row, and not the command line: what the server says, and what they read instead.
+_FOR_PAINTERS = {
     _said("nothing is known of job {}: it went on from the picture alone"): _said(
         "it went on from the picture alone: what had made that is forgotten"
     ),
     _said("job {} painted otherwise: it went on from the picture alone"): _said(
         "it went on from the picture alone: other settings had made that"
     ),
+    _said("Free some space, or forget old jobs (nst forget --ended)."): _said("Free some space."),
 }
 #: What the server says of jobs; {} stands for what differs. A test holds them to its code.
 SAID = (
@@ -35,7 +36,7 @@ SAID = (
     _said("went on from iteration {} after an interruption"),
     _said("began again after an interruption"),
     _said("began again after an interruption: its checkpoint cannot be read, {}"),
-    *_NAMED,
+    *_FOR_PAINTERS,
     _said("{} is not among the style layers: its style loss changes nothing"),
     _said("the encoder is another one now: {}"),
     _said("the layers of the losses are others now"),
@@ -75,7 +76,6 @@ SAID = (
     _said("The queue is full."),
     _said("The limit is {} jobs; try again later."),
     _said("Only {} MB are free in {}, and {} MB are needed."),
-    _said("Free some space, or forget old jobs (nst forget --ended)."),
     _said("The job cannot be written to disk: {}."),
     _said("Free some space."),
     _said("The image cannot be written to disk: {}."),
@@ -109,7 +109,8 @@ SAID = (
     _said("the client"),
 )
 _PATTERNS = [
-    (re.compile(re.escape(text).replace(r"\{\}", "(.+)"), re.DOTALL), _NAMED.get(text, text)) for text in SAID
+    (re.compile(re.escape(text).replace(r"\{\}", "(.+)"), re.DOTALL), _FOR_PAINTERS.get(text, text))
+    for text in SAID
 ]
 
 

@@ -126,14 +126,31 @@ class SettingsInUse:
         """
         history = self._documents.history(document)
         settings = history.settings
-        if not settings or settings == self.now():
+        if not settings:
             return ""
+        lost = self._follow_regions(settings.get("styles", ()), document)
+        if settings == self.now():
+            return sentence(*lost)
         started = self._settings.get("started", list)
         is_own = any(job in started for job in history.jobs)
         if is_own and self._can_be_had_again and self._used == self.now() and not busy:
             return self.use(settings, document)
         self._documents.offer_settings(document)
-        return ""
+        return sentence(*lost)
+
+    def _follow_regions(self, styles: Sequence[Mapping[str, Any]], document: host.Document) -> list[str]:
+        """Have the regions of a document that was closed in ``document``, if this remembers the same: it is
+        that one, opened again. Returns what could not be had."""
+        remembered = {style["path"]: style.get("region") for style in styles}
+        problems = []
+        for style in self._styles.styles:
+            region = style.region
+            if region is None or host.is_known(region.document_id):
+                continue
+            if remembered.get(style.path) == region.to_json():
+                style.region, problem = region_again(document, region.to_json(), style.name)
+                problems.append(problem)
+        return problems
 
     @property
     def _can_be_had_again(self) -> bool:

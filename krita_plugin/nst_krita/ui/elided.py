@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from ..qt import QtCore, QtGui, QtWidgets
+from .plain import PlainLabel, plain
 
 
-class ElidedLabel(QtWidgets.QLabel):
+class ElidedLabel(PlainLabel):
     """A line of text that gives way when the docker is narrow, at its end or in its middle; the whole of it
     is the tooltip."""
 
@@ -19,7 +20,7 @@ class ElidedLabel(QtWidgets.QLabel):
 
     def say(self, text: str) -> None:
         self._whole = text
-        self.setToolTip(text)
+        self.setToolTip(plain(text))
         self.setAccessibleName(text)
         self._fit()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..model.root import Root
 from ..model.words import tr
 from ..qt import QtCore, QtWidgets
+from .plain import PlainLabel
 from .theme import GAP, bind, colour_text, quiet_colour, warning_colour
 
 
@@ -14,14 +15,14 @@ class ExpectationView(QtWidgets.QWidget):
     def __init__(self, root: Root) -> None:
         super().__init__()
         self._root = root
-        self._words = self._label()
+        self._words = PlainLabel(wraps=True)
         self._words.setToolTip(
             tr(
                 "<p>Time as at your last jobs on this device, known after the first; "
                 "memory while it is painted.</p>"
             )
         )
-        self._advice = self._label()
+        self._advice = PlainLabel(wraps=True)
         self._draft = QtWidgets.QPushButton(tr("Begin with a draft"))
         self._draft.setObjectName("nst_draft")
         self._draft.setToolTip(tr("Set Quality to draft: small and soon done; the result is enlarged."))
@@ -34,11 +35,6 @@ class ExpectationView(QtWidgets.QWidget):
         for observable in (root.connection, root.options, root.forecast):
             bind(self, observable, self.refresh)
         bind(self, root.rows, self.refresh, "viewed")
-
-    def _label(self) -> QtWidgets.QLabel:
-        label = QtWidgets.QLabel()
-        label.setWordWrap(True)
-        return label
 
     def refresh(self) -> None:
         """Look at the document in view again."""

@@ -12,6 +12,7 @@ from ..model.words import tr
 from ..qt import QtCore, QtWidgets
 from ..translation import decimal
 from .labels import about, choices, effort_words, help_text
+from .plain import PlainLabel
 from .slider import Slider
 from .theme import GAP, bind
 
@@ -193,7 +194,7 @@ def form(options: Options, names: tuple[str, ...]) -> QtWidgets.QWidget:
         if isinstance(widget, (Slider, QtWidgets.QCheckBox)):
             rows.addRow(widget)
             continue
-        label = QtWidgets.QLabel(LABELS[name])
+        label = PlainLabel(LABELS[name])
         label.setBuddy(widget)
         label.setToolTip(widget.toolTip())
         rows.addRow(label, widget)

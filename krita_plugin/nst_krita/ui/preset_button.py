@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from html import escape
+
 from ..model.presets import Preset
 from ..model.root import Root
 from ..model.words import tr
 from ..qt import QtCore, QtGui, QtWidgets
 from .menus import PictureMenu
+from .plain import message_box
 from .theme import bind
 
 #: Width and height of a preset's picture, in px.
@@ -37,7 +40,7 @@ class PresetButton(QtWidgets.QPushButton):
         else:
             self._whole = current.name
         about = current.about if current is not None else tr("Settings that go well together.")
-        self.setToolTip(f"<p><b>{self._whole}</b><br>{about}</p>")
+        self.setToolTip(f"<p><b>{escape(self._whole)}</b><br>{about}</p>")
         self.setAccessibleDescription(self._whole)
         self._fit()
 
@@ -53,6 +56,7 @@ class PresetButton(QtWidgets.QPushButton):
     def _fill(self) -> None:
         menu, presets = self._menu, self._presets
         menu.clear()
+        presets.look()
         for preset in presets.built_in:
             self._add(preset, preset.picture)
         if presets.saved:
@@ -92,12 +96,9 @@ class PresetButton(QtWidgets.QPushButton):
         self._root.message = self._presets.save(name) if name else ""
 
     def _delete(self, preset: Preset) -> None:
-        box = QtWidgets.QMessageBox(self.window())
-        box.setObjectName("nst_delete")
-        box.setIcon(QtWidgets.QMessageBox.Icon.Question)
-        box.setWindowTitle(tr("Neural Style Transfer"))
-        box.setText(tr("Delete the preset “{}”?").format(preset.name))
-        box.setInformativeText(tr("The settings in the docker stay as they are."))
+        asked = tr("Delete the preset “{}”?").format(preset.name)
+        left = tr("The settings in the docker stay as they are.")
+        box = message_box(self.window(), "nst_delete", asked, left)
         roles = QtWidgets.QMessageBox.ButtonRole
         delete = box.addButton(tr("Delete"), roles.DestructiveRole)
         delete.setObjectName("nst_delete_yes")

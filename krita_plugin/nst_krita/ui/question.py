@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Callable
 
 from ..qt import QtCore, QtGui, QtWidgets
+from .plain import PlainLabel
 from .unhurried import Unhurried
 
 _BESIDE = QtWidgets.QBoxLayout.Direction.LeftToRight
@@ -16,8 +17,7 @@ class Question(QtWidgets.QWidget):
 
     def __init__(self, words: str = "") -> None:
         super().__init__()
-        self._words = QtWidgets.QLabel(words)
-        self._words.setWordWrap(True)
+        self._words = PlainLabel(words, wraps=True)
         self._answers = QtWidgets.QBoxLayout(_BESIDE)
         self._buttons: list[QtWidgets.QPushButton] = []
         self._unhurried: list[Unhurried] = []

@@ -8,6 +8,7 @@ from ..model.jobs import quit_words
 from ..model.root import Root
 from ..model.words import tr
 from ..qt import QtCore, QtGui, QtWidgets
+from .plain import message_box
 
 #: Krita's class of main windows: Krita quits with the last of them.
 MAIN_WINDOW = "KisMainWindow"
@@ -59,12 +60,7 @@ class QuitQuestion(QtCore.QObject):
     def _ask(self, window: Any) -> bool:
         """Whether Krita may quit; and then what becomes of the jobs."""
         words = quit_words(self._root.unfinished)
-        box = QtWidgets.QMessageBox(window)
-        box.setObjectName("nst_quit")
-        box.setIcon(QtWidgets.QMessageBox.Icon.Question)
-        box.setWindowTitle(tr("Neural Style Transfer"))
-        box.setText(words.text)
-        box.setInformativeText(words.more)
+        box = message_box(window, "nst_quit", words.text, words.more)
         roles = QtWidgets.QMessageBox.ButtonRole
         on = box.addButton(words.on, roles.AcceptRole)
         on.setObjectName("nst_quit_on")

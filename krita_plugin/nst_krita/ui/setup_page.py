@@ -10,6 +10,7 @@ from ..model.words import tr
 from ..qt import QtWidgets
 from .elided import ElidedLabel
 from .fields import steady
+from .plain import PlainLabel
 from .server_menu import copy_diagnostics
 from .theme import BAR, GAP, bind, colour_text, warning_colour
 
@@ -29,7 +30,11 @@ class SetupPage(QtWidgets.QFrame):
         self._server, self._setup = server, server.setup
         self.setObjectName("nst_setup")
         self.setFrameShape(QtWidgets.QFrame.Shape.StyledPanel)
-        self._question, self._problem, self._outcome = _text(), _text(), _text()
+        self._question, self._problem, self._outcome = (
+            PlainLabel(wraps=True),
+            PlainLabel(wraps=True),
+            PlainLabel(wraps=True),
+        )
         self._doing = ElidedLabel()
         self._device = steady(QtWidgets.QComboBox())
         self._device.addItems([tr("GPU if there is one"), tr("CPU only")])
@@ -98,12 +103,6 @@ class SetupPage(QtWidgets.QFrame):
 
     def _choose_device(self, index: int) -> None:
         self._setup.cpu_only = bool(index)
-
-
-def _text() -> QtWidgets.QLabel:
-    label = QtWidgets.QLabel()
-    label.setWordWrap(True)
-    return label
 
 
 def _button(name: str, pressed: Callable[[], None], text: str = "") -> QtWidgets.QPushButton:

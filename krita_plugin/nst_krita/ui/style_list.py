@@ -11,6 +11,7 @@ from ..model.styles import KritaStyle, file_patterns
 from ..model.words import tr
 from ..qt import QtCore, QtGui, QtWidgets, is_file
 from .menus import PictureMenu
+from .plain import PlainLabel, plain
 from .style_row import ROW_MIME, StyleRow, is_moving, is_removing
 from .theme import GAP, IconButton, bind
 from .thumbnails import DENSITY
@@ -41,7 +42,7 @@ class StyleListView(QtWidgets.QWidget):
         )
         self._empty.setMenu(self._menu)
         header = QtWidgets.QHBoxLayout()
-        header.addWidget(QtWidgets.QLabel(tr("Styles")), 1)
+        header.addWidget(PlainLabel(tr("Styles")), 1)
         header.addWidget(add)
         self._rows = QtWidgets.QVBoxLayout()
         self._rows.setSpacing(GAP)
@@ -115,7 +116,7 @@ class StyleListView(QtWidgets.QWidget):
         for path in root.settings.recent:
             if is_file(path):
                 entry = recent.add(Path(path).stem, lambda *_, p=path: root.add_file(p), path)
-                entry.setToolTip(path)
+                entry.setToolTip(plain(path))
         recent.setEnabled(not recent.isEmpty())
 
     def _choose_file(self) -> None:

@@ -11,6 +11,7 @@ from ..qt import QtCore, QtGui, QtWidgets
 from .elided import ElidedLabel
 from .fields import percent, times
 from .menus import PictureMenu
+from .plain import PlainLabel, plain
 from .region_menu import add_region_entries
 from .slider import Slider
 from .theme import GAP, THUMBNAIL, IconButton, bind
@@ -58,7 +59,7 @@ class StyleRow(QtWidgets.QWidget):
         self.setFocusPolicy(QtCore.Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName(tr("Style: {}").format(style.name))
         self._thumbnail = QtGui.QPixmap()
-        self._picture = QtWidgets.QLabel()
+        self._picture = PlainLabel()
         self._picture.setFixedSize(THUMBNAIL, THUMBNAIL)
         self._picture.setAlignment(QtCore.Qt.AlignmentFlag.AlignCenter)
         self._picture.setCursor(QtCore.Qt.CursorShape.OpenHandCursor)
@@ -112,12 +113,12 @@ class StyleRow(QtWidgets.QWidget):
         style = self.style_shown
         region = style.region
         self._name.say(f"{style.name} · {region.words}" if region is not None else style.name)
-        self._name.setToolTip(style.path or style.name)
+        self._name.setToolTip(plain(style.path or style.name))
         where = ""
         if region is not None:
             part = f"{region.words} ({region.colour})" if region.colour else region.words
             where = tr("Paints only {}.").format(part)
-        self._picture.setToolTip(where or tr("Drag to change the order."))
+        self._picture.setToolTip(plain(where) or tr("Drag to change the order."))
         self.setAccessibleDescription(where)
         self._show_picture()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Callable
 
 from ..qt import QtCore, QtGui, QtWidgets
+from .plain import plain
 
 ICON = 16
 GAP = 4
@@ -211,7 +212,7 @@ class IconButton(QtWidgets.QToolButton):
         """Change what the button shows and means."""
         self._name = name
         self.setIcon(icon(name, self.palette()))
-        self.setToolTip(text)
+        self.setToolTip(plain(text))
         self.setAccessibleName(text)
 
     def changeEvent(self, event: QtCore.QEvent) -> None:
