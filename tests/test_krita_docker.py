@@ -335,6 +335,10 @@ def test_a_large_picture_on_a_processor_is_one_click_from_a_draft(docker: Result
     assert docker["advice"] == [True, "draft", False]
 
 
+def test_texts_that_look_like_markup_are_shown_as_they_are(usual: Result) -> None:
+    assert usual["markup"] == [True, True, "5 & 6"]
+
+
 @pytest.fixture(scope="module")
 def german(plugin: Path, tmp_path_factory: pytest.TempPathFactory) -> Result:
     return probed(plugin, tmp_path_factory.mktemp("probe"), 100, "de")

@@ -158,7 +158,8 @@ def test_a_selection_limits_the_result(result: Result) -> None:
 
 def test_what_cannot_be_done_is_said_in_words(result: Result) -> None:
     assert "style" in result["without_style"]
-    assert "no such file.png" in result["unreadable_style"]
+    missing, cut_off = result["unreadable_style"]
+    assert "no such file.png" in missing and "“cut off.png” cannot be read as a picture" in cut_off
     assert result["message_cleared"] == ""
     assert "is hidden. Show it" in result["hidden_layer"]
 

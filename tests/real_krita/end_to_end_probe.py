@@ -6,6 +6,7 @@ At the end Krita is killed in the middle of a job; what the next one makes of th
 import os
 import signal
 import time
+from pathlib import Path
 
 from krita import Selection
 from nst_probe import docker
@@ -20,7 +21,13 @@ def steps(probe):
     yield 0.3
     probe.record(without_style=root.message)
     root.add_file(str(probe.work / "no such file.png"))
-    probe.record(unreadable_style=root.message)
+    missing = root.message
+    broken = probe.work / "cut off.png"
+    broken.write_bytes(Path(os.environ["NST_TEST_STYLE"]).read_bytes()[:600])
+    root.add_file(str(broken))
+    yield lambda: "cut off" in root.message
+    probe.record(unreadable_style=[missing, root.message])
+    root.styles.remove(root.styles.styles[0])
     root.add_file(os.environ["NST_TEST_STYLE"])
     for name, value in {"size": 160, "iterations": 20, "encoder": "built-in"}.items():
         root.options[name] = value

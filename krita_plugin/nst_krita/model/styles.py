@@ -37,7 +37,7 @@ class FileStyle(Style):
             raise BadImage(tr("“{}” is not there.").format(Path(path).name), tr("Choose another picture."))
         reader = QtGui.QImageReader(self.path)
         if not reader.canRead():
-            raise _unreadable(self.path, reader.errorString())
+            raise unreadable(self.path, reader.errorString())
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, FileStyle) and other.path == self.path
@@ -103,7 +103,7 @@ def load_picture(path: str) -> host.PixelBlock:
     """A picture file as sRGB, 8 bits, at most MAX_STYLE_SIDE px a side. Raises BadImage; any thread."""
     image = read_file(path, MAX_STYLE_SIDE)
     if image.isNull():
-        raise _unreadable(path, "")
+        raise unreadable(path)
     image = image.convertToFormat(QtGui.QImage.Format.Format_RGBA8888)
     pixels = image.constBits()
     pixels.setsize(image.sizeInBytes())
@@ -140,7 +140,8 @@ def _readable() -> dict[str, tuple[str, ...]]:
     return {name: extensions for name, extensions in _KINDS.items() if read.intersection(extensions)}
 
 
-def _unreadable(path: str, reason: str) -> BadImage:
+def unreadable(path: str, reason: str = "") -> BadImage:
+    """What is said of a file that is no picture, or a damaged one."""
     reason = f" ({reason})" if reason else ""
     return BadImage(
         tr("“{}” cannot be read as a picture{}.").format(Path(path).name, reason),

@@ -6,6 +6,7 @@ from typing import Any
 
 from ..model.root import Root
 from ..model.style_list import MAX_SCALE, MIN_SCALE, Style
+from ..model.styles import unreadable
 from ..model.words import tr
 from ..qt import QtCore, QtGui, QtWidgets
 from .elided import ElidedLabel
@@ -125,6 +126,8 @@ class StyleRow(QtWidgets.QWidget):
     def _take_picture(self, pixmap: QtGui.QPixmap) -> None:
         self._thumbnail = pixmap
         self._show_picture()
+        if pixmap.isNull() and self.style_shown.path:  # so far only its head has been read
+            self._root.message = str(unreadable(self.style_shown.path))
 
     def _show_picture(self) -> None:
         shown = fitted(self._thumbnail, THUMBNAIL, self.devicePixelRatioF())
