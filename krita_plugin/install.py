@@ -18,7 +18,8 @@ from krita_plugin.kritarc import read_entry, remove_entry, write_entry
 from krita_plugin.profiles import Profile, running
 from krita_plugin.replacing import Replacing, exists
 from nst_server.wire.connection import data_dir
-from nst_server.wire.launch import INSTALLED, running_server
+from nst_server.wire.launch import INSTALLED
+from nst_server.wire.lock import holder, lock_file
 
 GROUP, KEY = "python", "enable_nst_krita"
 
@@ -53,7 +54,8 @@ def install(profiles: Sequence[Profile], pyzmq: package.Pyzmq, *, link: bool = F
                 lines.append(f"{_verb(profile.kritarc, 'changed')} {profile.kritarc} ([{GROUP}] {KEY}=true)")
                 replacing.write(profile.kritarc, write_entry(settings, GROUP, KEY, "true"))
         lines.append(f"{_verb(record_path())} {record_path()} (how Krita starts the server)")
-        record = {"command": command, "data_dir": str(data_dir().absolute())}
+        # The rest stays: the environment that the docker made may be in use, and is removed by what it says.
+        record.update(command=command, data_dir=str(data_dir().absolute()))
         record.update(version=nst_server.__version__, profiles=list(earlier.values()))
         replacing.write(record_path(), json.dumps(record, indent=1).encode() + b"\n")
     return lines
@@ -197,10 +199,10 @@ def _refuse_purge() -> None:
             f"NST_DATA_DIR names {data_dir()}, and what else lies there is not known here.",
             "Remove that folder by hand, or unset NST_DATA_DIR to purge the ordinary one.",
         )
-    if running_server() is not None:
+    if holder(lock_file()) is not None:
         raise SetupError(
             "The server is running and uses the folder that is to be removed.",
-            "Stop it (it ends by itself ten minutes after its last job), then run this again.",
+            "End it with nst serve --stop, then run this again.",
         )
 
 

@@ -59,7 +59,7 @@ _AS_THEY_ARE = (
 )
 #: What the files of a job raise where they are damaged, missing, or somebody has edited them. Any other
 #: OSError proves nothing: the disk may be read the next time.
-_DAMAGED = (
+DAMAGED = (
     *(FileNotFoundError, NotADirectoryError, IsADirectoryError),
     *(ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError),
 )
@@ -98,9 +98,11 @@ class Part:
         self.path.replace(path)
 
     def drop(self) -> None:
-        """Throw away what has arrived."""
-        self._close()
-        self.path.unlink(missing_ok=True)
+        """Throw away what has arrived; what cannot be removed goes at the server's next start."""
+        with contextlib.suppress(OSError):
+            self._close()
+        with contextlib.suppress(OSError):
+            self.path.unlink(missing_ok=True)
 
     def _close(self) -> None:
         if self._file is not None:
@@ -119,7 +121,8 @@ class Store:
         self._frames = FrameLog(self._jobs)
         self._trash: deque[Path] = deque()
         for folder in (root, self._blobs, self._jobs):
-            private_dir(folder)
+            # Each may be a link, to another disk for instance.
+            private_dir(folder.resolve())
 
     # -- jobs
 
@@ -136,7 +139,7 @@ class Store:
                 continue
             try:
                 job = self._load(folder)
-            except _DAMAGED as error:
+            except DAMAGED as error:
                 log.warning("job %s cannot be read: %s", folder.name, error)
                 if _is_older(folder):
                     self._trash.append(folder)
@@ -218,7 +221,7 @@ class Store:
 
     def _kept_iteration(self, job: Job) -> int:
         """That of its latest kept frame; a damaged record costs the job nothing else."""
-        with contextlib.suppress(OSError, *_DAMAGED):
+        with contextlib.suppress(OSError, *DAMAGED):
             return int(self.frame(job.id, job.kept_frames)["iteration"])
         return 0
 

@@ -68,6 +68,7 @@ def test_everything_but_hello_waits_for_hello(server: ServerProcess) -> None:
         ([b'{"type": "hello", "protocol": [1, 0], "client": "\\ud800"}'], ""),
         ([b" " * (HEADER_BYTES + 1)], ""),
         ([b"[" * 5000], ""),
+        ([b'{"type": "status", "x": ' + b"[" * 900 + b"]" * 900 + b"}"], ""),
         ([b"{}", b"", b""], ""),
     ],
 )
@@ -394,6 +395,27 @@ def test_the_same_submission_attaches_and_another_one_is_refused(client: RawClie
     assert client.expect("rejected", job=job)["field"] == "job"
     client.send("cancel", job=job)
     client.expect("cancelled", job=job)
+
+
+@pytest.mark.parametrize("name", ["{}.", "con", "NUL.{}", "com1.x", "lpt9"])
+def test_an_id_that_no_folder_can_have_everywhere_is_refused(client: RawClient, name: str) -> None:
+    name = name.format(new_job())
+    client.submit(name)
+    rejected = client.expect("rejected", job=name)
+    assert (rejected["field"], rejected["hint"]) == ("job", "Choose another id.")
+
+
+def test_an_id_that_differs_in_upper_and_lower_case_alone_is_refused(client: RawClient) -> None:
+    known, arriving = new_job(), new_job()
+    client.submit(known, iterations=1)
+    client.expect("done", job=known)
+    lacking = {**client.image(), "digest": secrets.token_hex(32)}
+    client.submit(arriving, more={"content": lacking})
+    for job in (known, arriving):
+        client.submit(job.title())
+        assert job in client.expect("rejected", job=job.title())["message"]
+    client.submit(known, iterations=1)
+    client.expect("done", job=known)
 
 
 def test_one_client_cannot_fill_the_queue(server: ServerProcess, client: RawClient) -> None:

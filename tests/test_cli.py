@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import errno
 import os
 import re
@@ -21,6 +20,7 @@ from server_process import SCRIPT, ServerProcess
 
 from nst_server import raster
 from nst_server.cli import build_parser, main, outputs, pictures
+from nst_server.cli.stylize import _go_on
 from nst_server.wire.connection import Connection
 from nst_server.wire.params import FIELDS
 
@@ -217,7 +217,7 @@ def test_a_picture_that_finds_no_room_leaves_the_one_before(
         (["STYLE", "STYLE", "--style-masks", "none.png"], "style mask: none.png is not there"),
         (["STYLE", "STYLE", "--style-masks", "BLACK"], "is black everywhere"),
         (["STYLE", "STYLE", "-o", "no/such/folder/out.png"], "the folder no/such/folder is not there"),
-        (["STYLE", "STYLE", "-o", "out"], "no ending of a known format"),
+        (["STYLE", "STYLE", "-o", "no-ending"], "no ending of a known format"),
         (["STYLE", "STYLE", "-o", "o.gif"], "Use one of .png, .jpg"),
         (["STYLE", "STYLE", "--style-masks", ""], "--style-masks: no file is named"),
         (["STYLE", "STYLE", "--frames-dir", "NOISE"], "--frames-dir: "),
@@ -229,6 +229,10 @@ def test_a_picture_that_finds_no_room_leaves_the_one_before(
         (["CONTENT", "STYLE", "--mask", "BLACK", "-o", "BLACK"], "is a file that this reads"),
         (["STYLE", "STYLE", "-o", "."], "--output: . is a folder"),
         (["STYLE", "STYLE", "--strenght", "0.5"], "unknown: --strenght 0.5. Did you mean --strength?"),
+        (["STYLE", "STYLE", "--resume"], "unknown: --resume.\n"),
+        (["STYLE", "STYLE", "--tiled", "2"], "unknown: --tiled 2.\n"),
+        (["STYLE", *["STYLE"] * 17], "STYLE: 17 images are named.\n     Name 1 to 16."),
+        (["CUT", "STYLE"], "cut.png is damaged: "),
     ],
 )
 def test_wrong_input_is_one_sentence(
@@ -239,44 +243,14 @@ def test_wrong_input_is_one_sentence(
     Image.new("L", (9, 9)).save(tmp_path / "black.png")
     places = {"CONTENT": str(images[0]), "STYLE": str(images[1]), "NOISE": str(noise)}
     places["BLACK"] = str(tmp_path / "black.png")
+    cut = tmp_path / "cut.png"
+    cut.write_bytes(images[0].read_bytes()[:2000])
+    places["CUT"] = str(cut)
     run = nst(server, "stylize", "-o", tmp_path / "o.png", *(places.get(a, a) for a in arguments))
     assert run.returncode == 2
     assert words in run.stderr
     assert "Traceback" not in run.stderr
     assert len(run.stderr.strip().splitlines()) <= 3
-
-
-def commands_of(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
-    nested = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
-    for action in nested:
-        for command in action.choices.values():
-            yield from commands_of(command)
-    if not nested:
-        yield parser
-
-
-def test_an_american_spelling_is_answered_with_the_british_one(capsys: pytest.CaptureFixture[str]) -> None:
-    seen = set()
-    for command in commands_of(build_parser()):
-        needed = [(action.option_strings or [""])[0] for action in command._actions if action.required]
-        values = [word for option in needed for word in (option, "x") if word]
-        for option in command._option_string_actions:
-            american = re.sub(r"is(?=e\b|er|ation)", "iz", option.replace("our", "or"))
-            if american == option or not option.startswith("--"):
-                continue
-            seen.add(option)
-            with pytest.raises(SystemExit):
-                main([*command.prog.split()[1:], *values, f"{american}=x"])
-            assert capsys.readouterr().err.startswith(
-                f"{command.prog}: unknown: {american}=x. Did you mean {option}?\n"
-            )
-    assert seen >= {"--keep-colours", "--optimiser", "--normalise-gradients", "--no-normalise-gradients"}
-
-
-def test_a_value_is_not_taken_for_a_misspelt_option(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        main(["update", "job", "--keep-colors", "luminance"])
-    assert "Did you mean --keep-colours?\n" in capsys.readouterr().err
 
 
 def test_attach_says_where_frames_cannot_go(server: ServerProcess, images: tuple[Path, Path]) -> None:
@@ -287,8 +261,8 @@ def test_attach_says_where_frames_cannot_go(server: ServerProcess, images: tuple
 
 def interrupted(
     server: ServerProcess, images: tuple[Path, Path], out: Path, *options: str, after: list[str]
-) -> tuple[int, str]:
-    """Exit code and standard output of ``nst stylize``, interrupted at each of these lines."""
+) -> tuple[int, str, str]:
+    """Exit code, standard output and the rest of the other, of ``nst stylize`` interrupted at these lines."""
     command = [sys.executable, "-m", "nst_server", "stylize", *map(str, images), "-o", str(out)]
     command += ["--iterations", "1000000", "--size", "32", "--encoder", "built-in", *options]
     environment = {**os.environ, "NST_DATA_DIR": str(server.data)}
@@ -299,20 +273,40 @@ def interrupted(
             for awaited in after:
                 assert any(line.startswith(awaited) for line in process.stderr)
                 process.send_signal(signal.SIGINT)
-            output, _ = process.communicate(timeout=15)
+            output, told = process.communicate(timeout=15)
         finally:
             process.kill()
-        return process.returncode, output
+        return process.returncode, output, told
 
 
 def test_an_interruption_keeps_the_picture(
     server: ServerProcess, images: tuple[Path, Path], tmp_path: Path
 ) -> None:
     out = tmp_path / "o.png"
-    code, output = interrupted(server, images, out, "--frames", "1", after=["frame of iteration"])
+    code, output, told = interrupted(server, images, out, "--frames", "1", after=["frame of iteration"])
     assert (code, "stopped after" in output) == (130, True)
     with Image.open(out) as picture:
         assert picture.size == (50, 40)
+    way = re.search("^Go on with it: (.*), at once", told, re.MULTILINE)
+    assert way, "later the job is not known any more"
+    more = ("--iterations", "1", "--size", "32", "--encoder", "built-in", *way[1].split())
+    run = nst(server, "stylize", *images, "-o", out, *more)
+    assert (run.returncode, "note: " in run.stdout) == (0, False), run.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "way"),
+    [
+        ([], " --continues job, at once (later only with --keep-job)"),
+        (["--keep-job"], " --continues job"),
+        (["--device", "cpu"], ""),
+    ],
+)
+def test_only_of_a_job_that_is_known_it_is_said_that_it_can_be_continued(
+    options: list[str], way: str
+) -> None:
+    arguments = build_parser().parse_args(["stylize", "a.png", "b.png", "-o", "out.png", *options])
+    assert _go_on(arguments, "job") == f"--start out.png{way}"
 
 
 def test_a_second_interruption_cancels(images: tuple[Path, Path], tmp_path: Path) -> None:
@@ -320,7 +314,7 @@ def test_a_second_interruption_cancels(images: tuple[Path, Path], tmp_path: Path
     with ServerProcess(tmp_path, worker=SCRIPT) as server:
         # The script's worker with this seed hangs: it does not obey the first one.
         after = ["running", "Stopping; the best picture so far is kept. Ctrl-C again discards it."]
-        assert interrupted(server, images, out, "--seed", "1", after=after) == (130, "")
+        assert interrupted(server, images, out, "--seed", "1", after=after)[:2] == (130, "")
         assert nst(server, "jobs").stdout.endswith("no jobs\n"), "nor is the job kept"
     assert not out.exists()
 
@@ -411,6 +405,7 @@ def test_help_shows_every_parameter_with_its_default(server: ServerProcess) -> N
     for name in FIELDS:
         assert "--" + name.replace("_", "-") in text
     assert "(default: 300)" in text
+    assert not re.findall(r"[a-z]_[a-z]+", text)
 
 
 def test_doctor_looks_at_everything(server: ServerProcess) -> None:
@@ -424,6 +419,7 @@ def test_doctor_looks_at_everything(server: ServerProcess) -> None:
         f"pid {server.process.pid if server.process else 0}",
     ):
         assert word in run.stdout
+    assert "vgg16: not on this machine; only jobs with --encoder vgg16 need it" in run.stdout
 
 
 def test_demo_in_krita_needs_a_display(server: ServerProcess, tmp_path: Path) -> None:

@@ -137,9 +137,25 @@ def test_what_is_forgotten_or_ended_is_named_whole(
         code, _, said = nst(command, begun)
         assert (code, said.splitlines()[0]) == (2, f"nst: {begun} is only the beginning of {job}.")
         assert "whole id" in said
-    assert nst("forget", "sketch-9", "never-was")[2].startswith("nst: There is no job never-was.")
+    said = nst("forget", "sketch-9", "never-was")[2]
+    assert said.startswith("nst: There is no job never-was.")
+    assert "`nst jobs` lists those that there are." in said
     assert nst("resume", "photo-2")[:2] == (0, "photo-2: running\n")
     assert nst("forget", "sketch-9")[0] == 1, "that has been done"
+
+
+def test_attach_says_how_to_get_the_frames_and_one_is_no_plural(
+    server: ServerProcess, nst: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    client = server.client()
+    client.submit("short", iterations=1)
+    client.expect("done")
+    assert "  1 frame  " in nst("jobs")[1]
+    code, told, said = nst("attach", "short")
+    assert (code, told) == (0, "short: completed after 1 iteration\n")
+    command = said.splitlines()[-1].removeprefix("Its frames, while the server keeps it: nst ")
+    code, _, said = nst(*command.replace("DIR", str(tmp_path / "f")).split())
+    assert (code, "Its frames" in said, len(list((tmp_path / "f").iterdir()))) == (0, False, 1)
 
 
 def test_of_many_jobs_that_an_id_could_mean_some_are_named(

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 import zmq
 from PIL import Image
 
-from nst_server.cli import main
+from nst_server.cli import main, outputs, pictures
 from nst_server.cli.jobs import KEPT
 from nst_server.cli.options import in_options
 from nst_server.device import DeviceError
@@ -67,6 +68,27 @@ def test_what_cannot_be_painted_is_told_with_options_and_without_a_server(
     assert hint in told
 
 
+def test_what_cannot_change_is_told_with_options(picture: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["update", "job", "--optimiser", "adam"]) == 2
+    told = "nst: --optimiser: cannot change while the job runs.\n     These can: --strength, --style-weight"
+    assert capsys.readouterr().err.startswith(told)
+
+
+def test_what_a_file_cannot_hold_of_floats_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    numbers = np.full((10, 10, 3), 0.5, np.float32)
+    numbers[:3, :, 1] = 2
+    numbers[3:] = 1.001
+    tifffile.imwrite(tmp_path / "bright.tif", numbers, photometric="rgb")
+    picture = pictures.read(tmp_path / "bright.tif", "content")
+    for name, depth, told in (("a.png", 16, 30), ("b.tif", 16, 30), ("c.tif", 32, 0)):
+        outputs.write(tmp_path / name, picture, depth)
+        file = tmp_path / name
+        lost = f"note: {file}: what is brighter than white, in {told} % of the pixels, is cut off; "
+        assert capsys.readouterr().err == (f"{lost}a .tif of 32 bits keeps it.\n" if told else "")
+
+
 def test_a_loss_that_is_none_is_answered_as_an_option_is_written(
     picture: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -80,6 +102,10 @@ def test_a_loss_that_is_none_is_answered_as_an_option_is_written(
 
 def test_only_names_of_parameters_become_options() -> None:
     assert in_options("`scale_step` and `other` of size") == "--scale-step and `other` of size"
+    assert (
+        in_options("`size`: tv, as style_loss says, not style_lossy")
+        == "--size: tv, as --style-loss says, not style_lossy"
+    )
 
 
 @pytest.mark.parametrize(
@@ -137,6 +163,7 @@ def test_frames_beyond_the_last_iteration_are_told(picture: str, capsys: pytest.
         ),
         ("--size 512 --scale-step 1.5 --start PICTURE:1+noise:2", ""),
         ("--scale-step 1.5 --start PICTURE --continues job", ""),
+        ("--start PICTURE:1+noise:2 --continues job", "--continues changes nothing where --start is a blend"),
         (
             "--fit stretch --mask PICTURE",
             "--fit changes nothing without --style-masks or a start from an image",

@@ -111,6 +111,23 @@ def test_a_worker_that_cannot_start_fails_its_jobs_with_the_reason(tmp_path: Pat
         client.expect("status")
 
 
+@pytest.mark.parametrize("missing", ["log", "folder"])
+def test_a_log_or_a_socket_that_cannot_be_made_fails_the_job_alone(tmp_path: Path, missing: str) -> None:
+    log = tmp_path / "worker.log"
+    if missing == "log":
+        log.mkdir()
+    folder = tmp_path / missing if missing == "folder" else tmp_path
+    executor = LocalExecutor(zmq.Context.instance(), ["true"], "cpu", folder, log)
+    executor.run("job", {})
+    reports = [report for now in range(100) for report in executor.reports(float(now))]
+    assert [(report.type, report["job"], report["code"]) for report in reports] == [
+        ("failed", "job", "no_worker")
+    ]
+    reason = "Is a directory" if missing == "log" else "No such file or directory"
+    assert reason in reports[0]["message"]
+    executor.close()
+
+
 def test_what_a_job_is_told_while_its_process_starts_is_in_its_task(tmp_path: Path) -> None:
     executor = LocalExecutor(zmq.Context.instance(), [], "cpu", tmp_path, tmp_path / "worker.log")
     task = {"stop": False, "paused": True, "release": False, "previews": False, "revision": 0, "params": {}}

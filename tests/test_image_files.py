@@ -179,15 +179,22 @@ def test_deep_lab_is_refused_and_nothing_else_is_said(
     assert not capsys.readouterr().err
 
 
-def test_an_image_of_too_many_pixels_is_too_large(tmp_path: Path) -> None:
+def test_as_many_pixels_are_read_as_the_server_takes(tmp_path: Path) -> None:
     import struct
     import zlib
 
-    file = raster.png(np.zeros((1, 1, 3), np.uint8))
-    size = b"IHDR" + struct.pack(">II", 100_000, 100_000) + file[24:29]
-    (tmp_path / "huge.png").write_bytes(file[:12] + size + struct.pack(">I", zlib.crc32(size)) + file[33:])
-    with pytest.raises(CliError, match=r"content: .*huge\.png is too large: more than 178 million pixels"):
-        read(tmp_path / "huge.png", "content")
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    for side, said in ((14_000, "is damaged: "), (16_385, "is too large: more than 268 million pixels")):
+        parts = chunk(b"IHDR", struct.pack(">II5B", side, side, 8, 0, 0, 0, 0)), chunk(b"IDAT", b"x")
+        (tmp_path / "large.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(parts))
+        with pytest.raises(CliError, match=said):
+            read(tmp_path / "large.png", "content")
+    too_many = tifffile.memmap(tmp_path / "large.tif", shape=(16_385, 16_385), dtype=np.uint16)
+    del too_many
+    with pytest.raises(CliError, match="more than 268 million"):
+        read(tmp_path / "large.tif", "content")
 
 
 @pytest.mark.parametrize("layout", ["contig", "separate"])

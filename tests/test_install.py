@@ -305,10 +305,10 @@ def test_purge_also_removes_the_data_folder(
     install.install(find_profiles(), pyzmq)
     (data_dir() / "jobs").mkdir()
     (data_dir() / "jobs/frame").write_bytes(b"frame")
-    monkeypatch.setattr(install, "running_server", object)
+    monkeypatch.setattr(install, "holder", lambda _: 4242)
     with pytest.raises(SetupError, match="server is running"):
         install.uninstall([], purge=True)
-    monkeypatch.setattr(install, "running_server", lambda: None)
+    monkeypatch.setattr(install, "holder", lambda _: None)
     monkeypatch.setenv("NST_DATA_DIR", str(home))
     with pytest.raises(SetupError, match="NST_DATA_DIR"):
         install.uninstall([], purge=True)

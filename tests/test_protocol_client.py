@@ -19,19 +19,25 @@ def test_the_documented_client(tmp_path: Path) -> None:
         .split("```")[0]
     )
     script = tmp_path / "client.py"
-    script.write_text(code, encoding="utf-8")
-    with ServerProcess(tmp_path) as server:
+
+    def run(text: str) -> list[str]:
+        script.write_text(text, encoding="utf-8")
         # -I: nothing of this project can be imported by accident.
-        run = subprocess.run(
+        ended = subprocess.run(
             [sys.executable, "-I", str(script), str(server.file)],
             capture_output=True,
             text=True,
             timeout=120,
             check=False,
         )
-    assert run.returncode == 0, run.stderr
-    lines = run.stdout.splitlines()
+        assert ended.returncode == 0, ended.stderr
+        return ended.stdout.splitlines()
+
+    with ServerProcess(tmp_path) as server:
+        lines = run(code)
+        refused = run(code.replace('"iterations": 10', '"stages": 10'))
     # Before or after the last frame, which waits for credit as ``done`` does not.
     assert any(line.startswith("done") for line in lines)
     assert any(line.startswith("iteration 10 of 10") for line in lines)
     assert any("iteration 10, by the encoder built-in" in line for line in lines)
+    assert refused[0].startswith("rejected params.stages is not a parameter.")

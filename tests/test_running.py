@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +15,7 @@ import pytest
 from plugin_parts import part
 from server_process import SCRIPT, ServerProcess
 
+from nst_server.wire.connection import Connection
 from nst_server.wire.launch import running_server
 
 pytestmark = pytest.mark.usefixtures("plugin")
@@ -52,6 +57,45 @@ def test_silence_is_not_taken_for_idleness(server: ServerProcess, monkeypatch: p
     with pytest.raises(running.Untold, match="does not answer"):
         running.retire(threading.Event(), lambda _: None)
     assert running_server() is not None
+
+
+def test_a_server_that_hangs_is_not_taken_for_ended(
+    server: ServerProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = part("backend.running")
+    monkeypatch.setattr(running, "ANSWER_SECONDS", 1.0)
+    monkeypatch.setattr(running.wire.load("lock").end_holder, "__defaults__", (None, 1.0))
+    assert server.process is not None
+    server.process.send_signal(signal.SIGSTOP)
+    with pytest.raises(running.Untold, match="does not answer"):
+        running.retire(threading.Event(), lambda _: None)
+    assert server.process.poll() is None
+    running.retire(threading.Event(), lambda _: None, anyway=True)
+    assert server.process.wait(5) == -signal.SIGKILL
+
+
+def test_the_process_that_a_copied_connection_file_names_is_left_alone(
+    server: ServerProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running, copy = part("backend.running"), tmp_path / "copy.json"
+    monkeypatch.setattr(running, "ANSWER_SECONDS", 1.0)
+    with (
+        ServerProcess(tmp_path, worker=SCRIPT, data=tmp_path / "another") as another,
+        subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as bystander,
+    ):
+        replace(Connection.read(another.file), pid=bystander.pid).write(copy)
+        monkeypatch.setenv("NST_CONNECTION_FILE", str(copy))
+        assert running_server() is not None
+        # The jobs of that one say nothing of those that would end with this one.
+        with pytest.raises(running.Untold, match="does not answer"):
+            running.unfinished_jobs()
+        running.stop()
+        assert server.process is not None and server.process.wait(5) == 0
+        assert running.unfinished_jobs() is None
+        running.stop()
+        assert bystander.poll() is None
+        another.client()
+        bystander.communicate(b"\n")
 
 
 def test_a_server_at_work_is_waited_for(server: ServerProcess) -> None:

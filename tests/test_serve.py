@@ -332,6 +332,31 @@ def test_a_folder_that_cannot_be_written_is_said_to_be_so(tmp_path: Path) -> Non
         1,
         f"nst: The server cannot write in {tmp_path / 'run'}: Is a directory.",
     )
+    place = tmp_path / "file" / "server.json"
+    code, words = nst(tmp_path, "serve", "--connection-file", str(place))
+    assert (code, words.splitlines()) == (
+        1,
+        [
+            f"nst: The server cannot write in {place.parent}: File exists.",
+            "     Make room there, or choose another place for the connection file.",
+        ],
+    )
+    (tmp_path / "jobs").rmdir()
+    (tmp_path / "jobs").touch()
+    code, words = nst(tmp_path, "serve")
+    assert (code, words.splitlines()[0]) == (1, f"nst: The server cannot write in {tmp_path}: File exists.")
+
+
+def test_folders_of_the_data_may_be_links(tmp_path: Path) -> None:
+    for name in ("another disk", "a third one"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "another disk" / "jobs").symlink_to(tmp_path / "a third one")
+    (tmp_path / "data").symlink_to(tmp_path / "another disk")
+    with ServerProcess(tmp_path, worker=SCRIPT) as server:
+        client = server.client()
+        client.submit("job", iterations=1)
+        client.expect("done")
+        assert (tmp_path / "a third one" / "job" / "end.json").exists()
 
 
 def test_a_server_that_hangs_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -18,7 +19,7 @@ import pytest
 import standin
 from plugin_parts import part
 
-from krita_plugin import wheels
+from krita_plugin import install, package, wheels
 from nst_server.wire.connection import Connection
 from nst_server.wire.launch import installed_command
 
@@ -122,6 +123,21 @@ def test_an_update_that_fails_leaves_the_server_that_works(tmp_path: Path, fails
     assert installation.installed() == record
     assert files and {path: path.read_bytes() for path in old.rglob("nst_server/*.py")} == files
     assert list((tmp_path / "data" / "server").glob("env-*")) == [old]
+
+
+def test_the_installer_of_the_terminal_leaves_the_environment_to_the_running_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installation = part("backend.installation")
+    new_installation(standin.server_wheel(tmp_path)).run(lambda _: None)
+    old = installation.own_environment()
+    monkeypatch.setattr(install, "running", list)
+    install.install([], package.Pyzmq(wheels.installed()))
+    assert installation.installed()["command"] == install.server_command()
+    seen: list[bool] = []
+    work = new_installation(standin.server_wheel(tmp_path), retire=lambda *_: seen.append(old.is_dir()))
+    work.run(lambda _: None)
+    assert (seen, old.exists()) == ([True], False)
 
 
 def test_an_environment_is_known_by_another_way_to_it(
@@ -371,13 +387,14 @@ def test_a_server_that_tells_nothing_is_ended_at_the_second_press(
 
 def test_the_file_of_a_server_that_is_gone_is_no_server(setup: Any, tmp_path: Path) -> None:
     need = part("model.server_setup").Need
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    gone.wait()
     file = tmp_path / "data" / "run" / "server.json"
-    for pid, expected in ((gone.pid, need.INSTALL), (os.getpid(), need.NOTHING)):
-        Connection("ipc:///nowhere", pid=pid).write(file)
-        setup.look()
-        assert setup.need is expected
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "ipc"))
+        server.listen()
+        for endpoint, expected in ((tmp_path / "gone", need.INSTALL), (tmp_path / "ipc", need.NOTHING)):
+            Connection(f"ipc://{endpoint}").write(file)
+            setup.look()
+            assert setup.need is expected
     file.write_text("{")
     setup.look()
     assert setup.need is need.INSTALL

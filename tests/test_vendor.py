@@ -140,6 +140,31 @@ def test_on_windows_it_is_loaded_from_a_copy(
     assert vendor.activate(folder.parent) not in (copy, None), "a new version gets a copy of its own"
 
 
+@pytest.mark.parametrize(
+    "error", [OSError(28, "No space left"), shutil.Error([("from", "to", "No space left"), ("", "", "")])]
+)
+def test_a_copy_that_cannot_be_made_is_said_in_a_sentence(
+    vendor: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: OSError
+) -> None:
+    (tmp_path / "vendor" / "pyzmq-27.3.0-win-amd64").mkdir(parents=True)
+    monkeypatch.delitem(sys.modules, "zmq", raising=False)
+    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "local"))
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr(vendor, "choose", lambda *_: tmp_path / "vendor" / "pyzmq-27.3.0-win-amd64")
+    monkeypatch.setattr(sys, "path", list(sys.path))
+
+    def copytree(_: str, target: str, **__: object) -> None:
+        Path(target).mkdir(parents=True)
+        raise error
+
+    monkeypatch.setattr(shutil, "copytree", copytree)
+    copies = tmp_path / "local" / "nst-krita" / "pyzmq"
+    with pytest.raises(vendor.NoPyzmq) as caught:
+        vendor.activate(tmp_path)
+    assert str(caught.value).startswith(f"pyzmq cannot be copied to {copies} (No space left). Make room")
+    assert list(copies.iterdir()) == [], "half a copy takes no room"
+
+
 def test_two_kritas_copying_at_once_share_one_copy(
     vendor: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

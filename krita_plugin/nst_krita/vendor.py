@@ -65,8 +65,8 @@ def copy_once(folder: Path, parent: Path) -> Path:
         return copy
     unfinished = parent / f"{copy.name}.{os.getpid()}"
     shutil.rmtree(str(unfinished), ignore_errors=True)
-    shutil.copytree(str(folder), str(unfinished), ignore=shutil.ignore_patterns("__pycache__"))
     try:
+        shutil.copytree(str(folder), str(unfinished), ignore=shutil.ignore_patterns("__pycache__"))
         unfinished.rename(copy)
     except OSError:
         # Another Krita that started with this one may have been first; its copy is as good.
@@ -76,11 +76,18 @@ def copy_once(folder: Path, parent: Path) -> Path:
     return copy
 
 
+def _reason(error: OSError) -> str:
+    """Why copying failed; ``shutil`` gathers what it met, file by file."""
+    if isinstance(error, shutil.Error):
+        return str(error.args[0][0][2])
+    return error.strerror or str(error)
+
+
 def activate(vendor: Path = VENDOR, tr: Callable[[str], str] = str) -> Path | None:
     """Make ``import zmq`` find the vendored pyzmq; returns its folder, or None where another one serves.
 
     Raises NoPyzmq, in the language of ``tr``, if there is none for this Python and platform, vendored or
-    installed.
+    installed, or it cannot be copied where that is needed.
     """
     if "zmq" in sys.modules:  # Another plugin was first, and two of them in one process do not go together.
         return None
@@ -96,6 +103,13 @@ def activate(vendor: Path = VENDOR, tr: Callable[[str], str] = str) -> Path | No
         raise NoPyzmq(words.format(f"{version[0]}.{version[1]}", platform))
     if sys.platform == "win32":
         local = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
-        folder = copy_once(folder, Path(local) / "nst-krita" / "pyzmq")
+        copies = Path(local) / "nst-krita" / "pyzmq"
+        try:
+            folder = copy_once(folder, copies)
+        except OSError as error:
+            words = tr(
+                "pyzmq cannot be copied to {} ({}). Make room there, or allow it, then start Krita again."
+            )
+            raise NoPyzmq(words.format(copies, _reason(error))) from error
     sys.path.insert(0, str(folder))
     return folder

@@ -8,12 +8,15 @@ from typing import Any
 
 from nst_server.broker.submission import culprit
 from nst_server.jobs import Job
+from nst_server.wire.codec import is_too_deep
 from nst_server.wire.messages import (
     FROM_CLIENT,
+    FROM_SERVER,
     HEADER_BYTES,
     QUEUED,
     BadMessage,
     Message,
+    check,
     clipped,
     is_job,
 )
@@ -28,7 +31,8 @@ def unreadable(parts: Sequence[bytes], problem: BadMessage) -> Message:
     kind, job = header.get("type"), header.get("job")
     of = Message(str(kind) if kind in FROM_CLIENT else "", {"job": job} if is_job(job) else {})
     if kind == "submit" and isinstance(job, str) and is_job(job):
-        field, message, hint = culprit(header) or (problem.field, problem.problem, problem.hint)
+        found = None if is_too_deep(header) else culprit(header)
+        field, message, hint = found or (problem.field, problem.problem, problem.hint)
         return rejection(job, field, message, hint)
     return error_about(of, "bad_message", problem.field, problem.problem, problem.hint)
 
@@ -42,6 +46,21 @@ def error_about(of: Message, code: str, field: str, message: str, hint: str) -> 
     """``error`` about the message ``of``, its texts within the protocol's limit."""
     fields = {"of": of.type, "code": code, **_clipped(field=field, message=message, hint=hint)}
     return Message("error", {**fields, "job": of["job"]} if "job" in of.fields else fields)
+
+
+def frame_of(record: Mapping[str, Any]) -> Message:
+    """``frame`` with what was written down of a kept frame. Raises ``store.DAMAGED``."""
+    fields = dict(record)
+    del fields["file"]
+    return check(Message("frame", fields), FROM_SERVER)
+
+
+def frame_lost(job: str, sequence: int) -> Message:
+    """``error`` that says of a kept frame that it will not come."""
+    text = f"Frame {sequence} is no longer in the data folder."
+    hint = "Its file was removed or cannot be read; see the server's log."
+    about = error_about(Message("frame", {"job": job}), "frame_lost", "sequence", text, hint)
+    return Message(about.type, {**about.fields, "sequence": sequence})
 
 
 def _clipped(**texts: str) -> dict[str, str]:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import sys
 import tempfile
-import time
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import zmq
 from zmq.utils import z85
@@ -28,69 +26,6 @@ _ZAP_ENDPOINT = "inproc://zeromq.zap.01"
 
 class EndpointError(Exception):
     """An endpoint that cannot be used; the message says why and what to do."""
-
-
-class AlreadyRunning(Exception):
-    """Another server of this user holds the lock. ``pid``: its process, 0 before it has said so."""
-
-    def __init__(self, pid: int) -> None:
-        super().__init__(f"already running (pid {pid})")
-        self.pid = pid
-
-
-class Lock:
-    """One server for each data folder. The system lets go of it whatever way the process ends.
-
-    Raises AlreadyRunning, and OSError where the folder cannot be written or its file system has no locks.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._file: IO[str] = path.open("a+", encoding="ascii")
-        try:
-            _lock(self._file)
-        except (BlockingIOError, PermissionError):
-            self._file.seek(0)
-            text = self._file.read().strip()
-            self._file.close()
-            raise AlreadyRunning(int(text) if text.isdecimal() else 0) from None
-        except OSError:
-            self._file.close()
-            raise
-        self._file.seek(0)
-        self._file.truncate()
-        self._file.write(str(os.getpid()))
-        self._file.flush()
-
-    def release(self) -> None:
-        """Let another server start."""
-        self._file.close()
-
-    @classmethod
-    def holder(cls, path: Path) -> int | None:
-        """The process that holds the lock at ``path``, None where nobody does. Raises OSError."""
-        while path.exists():
-            try:
-                cls(path).release()
-            except AlreadyRunning as running:
-                if running.pid:
-                    return running.pid
-                time.sleep(0.01)  # it is writing that down
-            else:
-                break
-        return None
-
-
-def _lock(file: IO[str]) -> None:
-    if sys.platform == "win32":
-        import msvcrt
-
-        # Beyond the text, which others may read: a Windows lock forbids reading too.
-        file.seek(1000)
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-    else:
-        import fcntl
-
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def runtime_dir(data: Path) -> Path:

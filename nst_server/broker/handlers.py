@@ -6,13 +6,14 @@ import logging
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from nst_server import __version__
-from nst_server.broker.answers import error_about, pages, rejection, summary, unreadable
+from nst_server.broker.answers import error_about, frame_of, pages, rejection, summary, unreadable
 from nst_server.broker.dispatch import Dispatcher
-from nst_server.broker.sessions import MAX_LISTINGS, Session, Sessions
-from nst_server.broker.submission import MAX_PIXELS, Rejected, job_of, request_of
+from nst_server.broker.sessions import MAX_LISTINGS, MAX_REPLIES, MAX_SESSIONS, Session, Sessions
+from nst_server.broker.submission import MAX_PIXELS, Rejected, check_name, job_of, request_of
 from nst_server.broker.uploads import (
     FREE_SPACE,
     LENGTH_HINT,
@@ -24,7 +25,7 @@ from nst_server.broker.uploads import (
     WrongLength,
 )
 from nst_server.jobs import Job, Jobs
-from nst_server.store import DiskFull, Store
+from nst_server.store import DAMAGED, DiskFull, Store
 from nst_server.wire.checks import InvalidParams
 from nst_server.wire.codec import decode
 from nst_server.wire.messages import (
@@ -63,12 +64,23 @@ class Handlers:
 
     def receive(self, identity: bytes, parts: Sequence[bytes]) -> None:
         """Handle one message of the connection ``identity``."""
-        session = self._sessions.get(identity)
+        message = Message("")
         try:
-            message = decode(parts, FROM_CLIENT)
-        except BadMessage as error:
-            self._answer(identity, unreadable(parts, error))
-            return
+            try:
+                message = decode(parts, FROM_CLIENT)
+            except BadMessage as error:
+                self._answer(identity, unreadable(parts, error))
+            else:
+                self._handle(identity, message)
+        except Exception:  # one message must not end everybody's jobs
+            session = self._sessions.get(identity)
+            log.exception("%s of client %r", message.type, session and session.client)
+            hint = "Please report it with the server's log."
+            text = "Something went wrong inside the server."
+            self._answer(identity, error_about(message, "internal", "", text, hint))
+
+    def _handle(self, identity: bytes, message: Message) -> None:
+        session = self._sessions.get(identity)
         if message.type == "hello":
             self._hello(identity, message)
         elif session is None:
@@ -78,13 +90,7 @@ class Handlers:
             )
         else:
             session.heard = time.monotonic()
-            try:
-                self._handlers[message.type](session, message)
-            except Exception:  # one message must not end everybody's jobs
-                log.exception("%s of client %r", message.type, session.client)
-                hint = "Please report it with the server's log."
-                text = "Something went wrong inside the server."
-                self._answer(identity, error_about(message, "internal", "", text, hint))
+            self._handlers[message.type](session, message)
 
     # -- the connection
 
@@ -112,6 +118,9 @@ class Handlers:
                 "jobs_per_client": JOBS_PER_CLIENT,
                 "jobs_total": JOBS_TOTAL,
                 "outstanding_needs": MAX_NEEDS,
+                "replies": MAX_REPLIES,
+                "listings": MAX_LISTINGS,
+                "sessions": MAX_SESSIONS,
             },
         }
         self._sessions.send(session, Message("welcome", fields))
@@ -153,9 +162,11 @@ class Handlers:
                 self._attach_to(session, known, kept, previews, 0)
             elif pending is not None:
                 if pending.session is not session:
-                    self.uploads.renew(pending, session)
+                    self.uploads.renew(pending, session, time.monotonic())
             else:
                 self._check_limits(session)
+                jobs = chain(self._jobs, (waiting.job for waiting in self.uploads))
+                check_name(name, (job.id for job in jobs))
                 job = job_of(message, request, session.client, self._jobs, self._store)
                 self.uploads.add(Pending(job, session, kept, previews), time.monotonic())
         except Rejected as error:
@@ -222,7 +233,7 @@ class Handlers:
             if bool(params.strength) is not bool(job.params.strength):  # other layers count then
                 check_layers(params)
             if len(params.style_weights) not in (0, len(job.styles)):
-                hint = f"There are {len(job.styles)}; give as many numbers, or none."
+                hint = f"Styles of the job: {len(job.styles)}. Give as many numbers, or none."
                 raise InvalidParams("style_weights", "must be one for each style.", hint)
         except InvalidParams as error:
             self._sessions.send(
@@ -299,11 +310,13 @@ class Handlers:
     def _header(self, job: Job, sequence: int) -> dict[str, Any] | None:
         try:
             record = self._store.frame(job.id, sequence)
-        except (OSError, KeyError, ValueError) as error:
-            log.warning("the record of frame %d of %s cannot be read: %s", sequence, job.id, error)
+            header = frame_of(record)
+            # One whose file is gone would be fetched in vain, each time it is listed.
+            self._store.frame_path(job.id, record).stat()
+            return dict(header.fields)
+        except (OSError, *DAMAGED) as error:
+            log.warning("frame %d of %s cannot be read: %s", sequence, job.id, error)
             return None
-        record.pop("file")
-        return record
 
     def _forget(self, session: Session, message: Message) -> None:
         job = self._known(session, message)

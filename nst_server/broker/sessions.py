@@ -10,13 +10,15 @@ import logging
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import zmq
 
+from nst_server.broker.answers import frame_lost, frame_of
 from nst_server.jobs import ENDED, FORGOTTEN, FRAME, PREVIEW, PROGRESS, STATE, Change, Job, Jobs
-from nst_server.store import Store
+from nst_server.store import DAMAGED, Store
 from nst_server.wire.codec import encode
 from nst_server.wire.messages import CANCELLED, CANCELLING, CHUNK_BYTES, Message
 
@@ -268,6 +270,9 @@ class Sessions:
             del session.replies[key]
         if session.transfer is None and session.credit > 0:
             session.transfer = self._next_transfer(session)
+            if session.replies:
+                # One is lost: that is told before the next one comes.
+                return now
         if session.transfer is not None and session.credit > 0:
             self._write_chunk(session, session.transfer)
             return now
@@ -285,10 +290,9 @@ class Sessions:
     def _next_transfer(self, session: Session) -> Transfer | None:
         """The next frame for this client: kept ones in sequence, then previews."""
         for follow in list(session.behind):
-            while sequence := _next_sequence(follow):
-                transfer = self._open_frame(session, follow.job, sequence)
-                if transfer is not None:
-                    return transfer
+            sequence = _next_sequence(follow)
+            if sequence:
+                return self._open_frame(session, follow.job, sequence)
         for follow in list(session.behind):
             preview = follow.job.preview
             if follow.previews and preview is not None and preview is not follow.preview:
@@ -301,38 +305,54 @@ class Sessions:
     def _open_frame(self, session: Session, job: Job, sequence: int) -> Transfer | None:
         try:
             record = self._store.frame(job.id, sequence)
+            header = frame_of(record)
             file = self._store.frame_path(job.id, record).open("rb")
-        except (OSError, KeyError, ValueError) as error:
-            log.warning("frame %d of %s cannot be read: %s", sequence, job.id, error)
-            self.send(session, _lost(job, sequence))
+        except (OSError, *DAMAGED) as error:
+            self._lose(session, job, sequence, error)
             return None
-        record.pop("file")
-        return Transfer(job, Message("frame", record), record["pixels"]["bytes"], file)
+        return Transfer(job, header, header["pixels"]["bytes"], file)
+
+    def _lose(self, session: Session, job: Job, sequence: int, error: object) -> None:
+        log.warning("frame %d of %s cannot be read: %s", sequence, job.id, error)
+        self.send(session, frame_lost(job.id, sequence))
 
     def _write_chunk(self, session: Session, transfer: Transfer) -> None:
-        if not transfer.announced:
-            self._write(session, transfer.header)
-            transfer.announced = True
         length = min(CHUNK_BYTES, session.credit, transfer.size - transfer.offset)
         start = transfer.offset
         if isinstance(transfer.source, bytes):
             chunk = transfer.source[start : start + length]
         else:
-            transfer.source.seek(start)
-            chunk = transfer.source.read(length)
+            chunk = self._read(session, transfer, length)
+        if not chunk:
+            self._end_transfer(session)
+            return
+        if not transfer.announced:
+            self._write(session, transfer.header)
+            transfer.announced = True
         frame = transfer.header
         fields = {"job": transfer.job.id, "sequence": frame["sequence"], "digest": frame["pixels"]["digest"]}
         self._write(session, Message("blob", {**fields, "offset": start}, chunk))
         session.credit -= len(chunk)
         transfer.offset += len(chunk)
-        if not chunk:
-            self.send(session, _lost(transfer.job, frame["sequence"]))
-        if transfer.offset >= transfer.size or not chunk:
+        if transfer.offset >= transfer.size:
             self._end_transfer(session)
+
+    def _read(self, session: Session, transfer: Transfer, length: int) -> bytes:
+        """The next bytes of a kept frame; none where they cannot be had, which the client is told."""
+        try:
+            transfer.source.seek(transfer.offset)
+            chunk: bytes = transfer.source.read(length)
+            error: object = "its file is too short"
+        except OSError as failure:
+            chunk, error = b"", failure
+        if not chunk:
+            self._lose(session, transfer.job, transfer.header["sequence"], error)
+        return chunk
 
     def _end_transfer(self, session: Session) -> None:
         if session.transfer is not None and not isinstance(session.transfer.source, bytes):
-            session.transfer.source.close()
+            with suppress(OSError):
+                session.transfer.source.close()
         session.transfer = None
 
     def _write(self, session: Session, message: Message) -> None:
@@ -352,17 +372,3 @@ def _next_sequence(follow: Follow) -> int:
         follow.cursor += 1
         return follow.cursor
     return 0
-
-
-def _lost(job: Job, sequence: int) -> Message:
-    return Message(
-        "error",
-        {
-            "of": "frame",
-            "code": "frame_lost",
-            "field": "sequence",
-            "message": f"Frame {sequence} is no longer in the data folder.",
-            "hint": "Its file was removed or cannot be read; see the server's log.",
-            "job": job.id,
-        },
-    )

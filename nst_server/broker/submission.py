@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +18,8 @@ from nst_server.wire.scales import check_usable
 
 #: The most pixels of one image: 16384 × 16384.
 MAX_PIXELS = 2**28
+#: What Windows takes for a device, whatever follows a dot.
+_DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 
 
 class Rejected(Exception):
@@ -26,6 +29,16 @@ class Rejected(Exception):
         super().__init__(message)
         self.field = field
         self.hint = hint
+
+
+def check_name(name: str, others: Iterable[str]) -> None:
+    """Raise Rejected for a new job id whose folder another of ``others`` would share on some system."""
+    if name.endswith(".") or _DEVICES.fullmatch(name):
+        raise Rejected("job", f"{name} cannot be the name of a folder on Windows.", "Choose another id.")
+    same = next((other for other in others if other.casefold() == name.casefold()), None)
+    if same is not None:
+        problem = f"{name} differs from the id of another job, {same}, in upper and lower case alone."
+        raise Rejected("job", problem, "Choose a new id for every job.")
 
 
 def request_of(message: Message) -> dict[str, Any]:

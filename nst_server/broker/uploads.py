@@ -25,9 +25,10 @@ MAX_PROFILE = 8 * 1024 * 1024
 #: Chunks of a wrong length that a client may send of one image; one that goes on would never end.
 MAX_WRONG_LENGTHS = 3
 LENGTH_HINT = 'Answer each "need" with as many bytes as it names.'
-#: After this silence the chunks are asked for again, of another client that has them if there is one.
+#: After this silence the chunks are asked for again, of another client that has them if there is one; then
+#: after twice as long, and so on: over a slow line what is asked for twice is sent twice.
 STALL_SECONDS = 10.0
-#: After this silence the submissions that wait are dropped.
+#: A submission is dropped when no chunk of its client, nor of the image, has come for so long.
 EXPIRE_SECONDS = 600.0
 #: What to do about a full disk.
 FREE_SPACE = "Free some space, or forget old jobs (nst forget --ended)."
@@ -61,6 +62,7 @@ class _Upload:
     waiting: list[Pending]
     source: Session
     nudged: float = 0.0
+    patience: float = STALL_SECONDS
     asked: dict[Session, set[int]] = field(default_factory=dict)
     senders: set[Session] = field(default_factory=set)
     next: int = 0
@@ -90,6 +92,8 @@ class Uploads:
         self._pending: dict[str, Pending] = {}
         #: Of each client: the needs (digest, offset) that it has not answered, whoever sends the image first.
         self._open: WeakKeyDictionary[Session, Counter[tuple[str, int]]] = WeakKeyDictionary()
+        #: Of each client: when its latest chunk came, or the submission that it is to send images for.
+        self._heard: WeakKeyDictionary[Session, float] = WeakKeyDictionary()
 
     def __len__(self) -> int:
         return len(self._pending)
@@ -104,6 +108,7 @@ class Uploads:
     def add(self, pending: Pending, now: float) -> None:
         """Ask for the images that a submission lacks; completes it at once if there are none."""
         job = pending.job
+        self._heard[pending.session] = now
         self._store.hold(job)
         sizes: dict[str, int | None] = {image.icc: None for image in job.images.values() if image.icc}
         sizes.update({image.digest: image.bytes for image in job.images.values()})
@@ -136,9 +141,10 @@ class Uploads:
         else:
             self._finish(pending)
 
-    def renew(self, pending: Pending, session: Session) -> None:
+    def renew(self, pending: Pending, session: Session, now: float) -> None:
         """The client of a waiting submission has come back on another connection."""
         pending.session = session
+        self._heard[session] = now
         for upload in self._uploads.values():
             if pending in upload.waiting:
                 self._prefer(upload, session)
@@ -178,6 +184,8 @@ class Uploads:
                 return
             self._draw_from(upload, session)
             raise Unexpected(f"Bytes {upload.part.offset} to {offset} of {digest[:12]}… are still missing.")
+        # Not above: who mixes them up again and again has to come to an end.
+        self._heard[session] = now
         upload.asked.get(session, set()).discard(offset)
         # A chunk that is here already was asked of two clients, or twice of a slow one.
         if offset == upload.part.offset:
@@ -187,16 +195,27 @@ class Uploads:
     def tick(self, now: float) -> None:
         """Ask again where nothing arrives, give up where nothing comes for long."""
         for upload in list(self._uploads.values()):
-            if now - upload.heard > EXPIRE_SECONDS:
-                for pending in list(upload.waiting):
+            for pending in list(upload.waiting):
+                # Images are sent one after the other: this one may wait for its turn.
+                if now - max(upload.heard, self._heard[pending.session]) > EXPIRE_SECONDS:
                     self._give_up(
                         pending, upload.digest, "The image did not arrive.", "Send the submission again."
                     )
-            elif now - max(upload.heard, upload.nudged) > STALL_SECONDS:
-                upload.nudged = now
-                others = [p.session for p in upload.waiting if p.session is not upload.source]
-                self._draw_from(upload, others[0] if others else upload.source)
-                self.ask(upload.source)
+            if upload.waiting:
+                self._nudge(upload, now)
+
+    def _nudge(self, upload: _Upload, now: float) -> None:
+        """Ask for an image again where nothing of it arrives."""
+        is_asked = bool(upload.asked.get(upload.source))
+        heard = max(upload.heard, self._heard[upload.source]) if is_asked else upload.heard
+        if now - max(heard, upload.nudged) <= upload.patience:
+            return
+        upload.nudged = now
+        if is_asked:
+            upload.patience *= 2
+        others = [p.session for p in upload.waiting if p.session is not upload.source]
+        self._draw_from(upload, others[0] if others else upload.source)
+        self.ask(upload.source)
 
     def _append(self, upload: _Upload, session: Session, offset: int, chunk: bytes, now: float) -> None:
         expected = len(chunk) if upload.size is None else min(CHUNK_BYTES, upload.size - offset)

@@ -7,7 +7,7 @@ import importlib
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import Any, NoReturn
 
@@ -23,6 +23,8 @@ COMMANDS = (
 _MODULES = dict.fromkeys(("pause", "resume", "update", "stop", "cancel"), "control")
 
 EXIT_DONE, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
+#: From which likeness on, 1 for the same, another word may be meant.
+_NEAR = 0.7
 
 
 class Parser(argparse.ArgumentParser):
@@ -33,17 +35,23 @@ class Parser(argparse.ArgumentParser):
         found, unknown = super().parse_known_args(args, namespace)
         if unknown:
             words = [word.partition("=")[0] for word in unknown if word.startswith("--")]
-            near = [get_close_matches(word, self._option_string_actions, 1) for word in words]
-            meant = ", ".join(dict.fromkeys(option for options in near for option in options))
-            self.error(f"unknown: {' '.join(unknown)}." + (f" Did you mean {meant}?" if meant else ""))
+            self.unknown(" ".join(unknown), words, self._option_string_actions)
         return found, unknown
+
+    def unknown(self, text: str, words: Iterable[str], known: Iterable[str]) -> NoReturn:
+        """End as ``error`` does, with what of ``known`` is near to ``words``."""
+        # Dashes, which all options share, make none of them nearer.
+        names = {name.lstrip("-"): name for name in known if len(name) > 2}
+        near = [get_close_matches(word.lstrip("-"), names, 1, _NEAR) for word in words]
+        meant = ", ".join(dict.fromkeys(names[name] for found in near for name in found))
+        self.error(f"unknown: {text}." + (f" Did you mean {meant}?" if meant else ""))
 
     def error(self, message: str) -> NoReturn:
         """End with exit code 2 and ``message``."""
         self.exit(EXIT_USAGE, f"{self.prog}: {message}\n{' ' * len(self.prog)}  See {self.prog} --help\n")
 
 
-def build_parser(names: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
+def build_parser(names: Sequence[str] = COMMANDS) -> Parser:
     """The parser of these subcommands; the module of each adds its own part."""
     parser = Parser(
         prog="nst",
@@ -77,7 +85,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(argv: Sequence[str]) -> int:
     # The server must answer within a second of its start: it does not load what the others need.
     names = argv[:1] if argv[:1] and argv[0] in COMMANDS else COMMANDS
-    arguments = build_parser(names).parse_args(argv)
+    parser = build_parser(names)
+    if not argv:
+        parser.print_help()
+        return EXIT_USAGE
+    if argv[0] not in COMMANDS and not argv[0].startswith("-"):
+        parser.unknown(argv[0], argv[:1], COMMANDS)
+    arguments = parser.parse_args(argv)
     try:
         command = importlib.import_module(_module_of(arguments.command))
         return int(command.run(arguments))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import Any
 
 from nst_server.cli import EXIT_INTERRUPTED, outputs
@@ -10,7 +11,7 @@ from nst_server.cli.following import follow
 from nst_server.cli.jobs import JOB_HELP, named
 from nst_server.cli.pictures import Picture
 from nst_server.cli.server import add_connection, running
-from nst_server.cli.terminal import Progress
+from nst_server.cli.terminal import Progress, counted
 from nst_server.wire.events import Event
 
 
@@ -45,5 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
             return EXIT_INTERRUPTED
     if unknown:
         print("note: the frames are in a profile that only the job's own client has; assign it to them.")
-    print(f"{job}: {done['reason']} after {done['iteration']} iterations")
+    print(f"{job}: {done['reason']} after {counted(done['iteration'], 'iteration')}")
+    if done["kept_frames"] and not folder:
+        print(f"Its frames, while the server keeps it: nst attach {job} --frames-dir DIR", file=sys.stderr)
     return 0

@@ -8,14 +8,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from nst_server.cli.errors import CliError
-from nst_server.cli.jobs import JOB_HELP, WHOLE, named, whole
-from nst_server.cli.options import add_changes, given_in, option_of
+from nst_server.cli.jobs import JOB_HELP, WHOLE, named, refused, whole
+from nst_server.cli.options import add_changes, given_in, option_of, unusable
 from nst_server.cli.server import add_connection, running
+from nst_server.cli.terminal import counted
 from nst_server.wire.checks import InvalidParams
 from nst_server.wire.client import Client
 from nst_server.wire.events import Event
 from nst_server.wire.messages import CANCELLED, CANCELLING, DONE, ENDINGS, FAILED
-from nst_server.wire.params import DEFAULTS
+from nst_server.wire.params import DEFAULTS, FIELDS
 
 ANSWER_SECONDS = 5.0
 #: Each loses to another program's only if that comes within a few milliseconds.
@@ -65,10 +66,15 @@ def _changes(arguments: argparse.Namespace) -> dict[str, Any]:
     changes = given_in(arguments)
     if not changes:
         raise CliError("There is nothing to change.", "Give an option, such as --strength 0.7.")
+    live = [name for name, meta in FIELDS.items() if meta.get("live")]
+    for name in changes:
+        if name not in live:
+            hint = f"These can: {', '.join(map(option_of, live))}."
+            raise CliError(f"{option_of(name)}: cannot change while the job runs.", hint)
     try:
         DEFAULTS.updated(changes)
     except InvalidParams as error:
-        raise CliError(f"{option_of(error.field)}: {error.problem}", error.hint) from error
+        raise unusable(error) from error
     return changes
 
 
@@ -90,10 +96,10 @@ def _end(client: Client, job: str, command: str) -> str:
     getattr(client, command)(job)
     for event in client.follow(job, silence=CANCEL_SECONDS):
         if event.type in (FAILED, "error"):
-            raise CliError(event["message"], event["hint"], code=1)
+            raise refused(event)
         if event.type == DONE:
             # One that was cancelled can have been done just before.
-            return f"{event['reason']} after {event['iteration']} iterations"
+            return f"{event['reason']} after {counted(event['iteration'], 'iteration')}"
         if event.type == CANCELLED:
             return CANCELLED
     raise CliError(f"The server did not say what became of {job}.", "See `nst jobs`.", code=1)
@@ -136,7 +142,7 @@ def _answer(client: Client, job: str, awaited: str) -> Event:
     while time.monotonic() < deadline:
         for event in client.poll(0.2):
             if event.type == "error":
-                raise CliError(f"{_about(event)}{event['message']}", event["hint"], code=1)
+                raise refused(event, _about(event))
             if event.job != job:
                 continue
             if event.type == awaited:

@@ -98,8 +98,13 @@ def _weights() -> Iterator[Finding]:
             except weights.WeightsError as error:
                 yield BROKEN, str(error), f"Delete {file}, then: nst weights fetch {name}"
         else:
-            text = f"{name}: not on this machine; the built-in encoder paints instead"
-            yield MINOR, text, f"nst weights fetch {name}, or nst weights import FILE"
+            auto = "where it cannot be downloaded, --encoder auto takes the built-in one"
+            needed = auto if name == "vgg19" else f"only jobs with --encoder {name} need it"
+            yield (
+                MINOR,
+                f"{name}: not on this machine; {needed}",
+                f"nst weights fetch {name}, or nst weights import FILE",
+            )
 
 
 def _disk() -> Iterator[Finding]:

@@ -10,6 +10,7 @@ from typing import Any, NoReturn, Protocol
 
 from nst_server.cli.errors import CliError
 from nst_server.cli.forget import forgotten
+from nst_server.cli.jobs import refused
 from nst_server.cli.options import in_options, option_of
 from nst_server.wire.client import Client
 from nst_server.wire.events import Event
@@ -48,7 +49,8 @@ def follow(
     far; a second one cancels it, a third does not wait for that. Raises CliError where it was rejected,
     failed or was cancelled, and KeyboardInterrupt where the user's interruption left no picture, or the job
     is not ``ours`` to stop. Unless the server ``keeps`` it, one that leaves no picture is forgotten, except
-    where it has failed with kept frames: somebody may go on from one.
+    where it has failed with kept frames: somebody may go on from one. A kept frame that the server has lost
+    is noted, the final one too.
     """
     interruptions = _Interruptions(client, job, progress)
     try:
@@ -66,6 +68,8 @@ def follow(
                 elif event.type == "frame":
                     on_frame(event)
                     client.ack(job, event["sequence"])
+                elif event.get("code") == "frame_lost" and event.get("sequence"):
+                    progress.note(f"note: {event['message']}")
                 elif event.type == "cancelled" and interruptions.count:
                     raise KeyboardInterrupt
                 elif event.type in ("rejected", "failed", "cancelled", "error"):
@@ -153,4 +157,4 @@ def _raise(event: Event) -> None:
         if field.startswith("params.") or field == "continues":
             field = option_of(field.removeprefix("params."))
         raise CliError(f"{field}: {in_options(event['message'])}", in_options(event["hint"]), code=2)
-    raise CliError(event["message"], event["hint"], code=1)
+    raise refused(event)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from nst_server.cli.errors import CliError
-from nst_server.cli.jobs import answer, listing, whole
+from nst_server.cli.jobs import answer, listing, refused, whole
 from nst_server.cli.server import add_connection, running
 from nst_server.wire.client import Client
 from nst_server.wire.events import Event
@@ -50,4 +49,4 @@ def forgotten(client: Client, job: str) -> None:
     client.forget(job)
     said = answer(client, is_it)
     if said.type == "error":
-        raise CliError(said["message"], said["hint"], code=1)
+        raise refused(said)

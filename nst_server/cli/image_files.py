@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from nst_server import raster
+from nst_server.broker.submission import MAX_PIXELS
 from nst_server.cli.errors import CliError
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 # Nor does tifffile warn of damages where nobody has asked for its log.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
+
+# Pillow refuses images of more than twice as many.
+Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2
 
 _HINT = "Use a PNG, JPEG, TIFF or WebP file."
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -58,17 +62,25 @@ def numbers_of(path: Path, role: str) -> tuple[raster.Numbers, bytes | None]:
     except IsADirectoryError:
         raise CliError(f"{role}: {path} is a folder.", "Name an image file.") from None
     except Image.DecompressionBombError as error:
-        most = 2 * (Image.MAX_IMAGE_PIXELS or 0) // 10**6
-        problem = f"{role}: {path} is too large: more than {most} million pixels."
-        raise CliError(problem, "Scale the image down.") from error
+        raise _too_large(role, path) from error
     except (UnidentifiedImageError, SyntaxError) as error:
         raise CliError(f"{role}: {path} is not an image that can be read.", _HINT) from error
     except MemoryError:
         raise CliError(f"{role}: {path} says that it is larger than the memory.", _HINT) from None
     except LookupError as error:  # its text would be a bare number
         raise CliError(f"{role}: {path} is damaged.", _HINT) from error
-    except (OSError, ValueError, RuntimeError, struct.error) as error:
+    except OSError as error:
+        if error.errno is None:  # as Pillow says of damages
+            problem = f"{role}: {path} is damaged: {error}."
+            raise CliError(problem, "Save it anew, or take another copy.") from error
+        raise CliError(f"{role}: {path} cannot be read: {error.strerror}.") from error
+    except (ValueError, RuntimeError, struct.error) as error:
         raise CliError(f"{role}: {path} cannot be read: {error}.", _HINT) from error
+
+
+def _too_large(role: str, path: Path) -> CliError:
+    problem = f"{role}: {path} is too large: more than {MAX_PIXELS // 10**6} million pixels."
+    return CliError(problem, "Scale the image down.")
 
 
 def tell(role: str, path: Path, text: str) -> None:
@@ -153,6 +165,8 @@ def _deep_tiff(path: Path, role: str) -> tuple[raster.Numbers, bytes | None] | N
                 raise CliError(f"{role}: {path} has {bits}.", "Save it as RGB.")
             if is_ink and is_deep:
                 tell(role, path, f"is not grey or RGB: 8 of its {page.bitspersample} bits are used")
+            if page.imagewidth * page.imagelength > MAX_PIXELS:
+                raise _too_large(role, path)
             numbers = page.asarray()
             if page.axes.startswith("S"):
                 numbers = np.moveaxis(numbers, 0, -1)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from nst_server.cli.errors import CliError
+from nst_server.cli.options import in_options
 from nst_server.cli.server import NoServer, add_connection, running
 from nst_server.cli.terminal import in_one_line
 from nst_server.store import KEEP_SECONDS
@@ -60,7 +61,8 @@ def run(arguments: argparse.Namespace) -> int:
         place = f" (behind {job['position']})" if job["state"] == "queued" and job["position"] else ""
         print(
             f"{job['job']:34} {job['state'] + place:20} {job['iteration']:>5}/{job['total']:<5}"
-            f" {job['kept_frames']:>3} frames  {in_one_line(job['title'])}"
+            f" {job['kept_frames']:>3} {'frame' if job['kept_frames'] == 1 else 'frames':6}"
+            f"  {in_one_line(job['title'])}"
         )
     ended = sum(job["state"] in ENDINGS for job in jobs)
     if ended:
@@ -107,6 +109,12 @@ def whole(client: Client, text: str) -> str:
         problem = f"{text} is only the beginning of {_listed(ids)}."
         raise CliError(problem, "What ends or deletes a job wants its whole id.")
     return text
+
+
+def refused(error: Event, about: str = "") -> CliError:
+    """What is said of a request that the server has refused; ``about``: of which option, and a colon."""
+    more = " `nst jobs` lists those that there are." if error.get("code") == "unknown_job" else ""
+    return CliError(about + in_options(error["message"]), in_options(error["hint"]) + more, code=1)
 
 
 def _begun_by(client: Client, text: str) -> list[Any]:

@@ -81,6 +81,10 @@ _IDLE: tuple[tuple[Collection[str], Callable[[Params, argparse.Namespace, Size],
     (("style_weights",), lambda _, job, __: len(getattr(job, "styles", ("",))) == 1, "with one style"),
 )
 
+_NAMES = re.compile(
+    rf"`({'|'.join(FIELDS)})`|(?<![\w-])({'|'.join(name for name in FIELDS if '_' in name)})(?!\w)"
+)
+
 _LISTS = {
     "style_weights": "W,…",
     "style_scales": "X,…",
@@ -134,8 +138,8 @@ def unusable(error: InvalidParams) -> CliError:
 
 
 def in_options(text: str) -> str:
-    """``text`` of the server with the options of the parameters that it names `so`."""
-    return re.sub(f"`({'|'.join(FIELDS)})`", lambda match: option_of(match[1]), text)
+    """``text`` with the options of the parameters that it names `so`, or that an _ tells from words."""
+    return _NAMES.sub(lambda match: option_of(match[1] or match[2]), text)
 
 
 def _add(group: Any, name: str, text: str) -> None:
@@ -172,6 +176,9 @@ def tell_idle(arguments: argparse.Namespace, params: Params, size: Size) -> None
 
     ``size`` is the content's.
     """
+    if getattr(arguments, "continues", None) and params.start != "image":
+        why = "where --start is a blend: it is only begun from"
+        print(f"note: --continues changes nothing {why}.", file=sys.stderr)
     given = dict.fromkeys(given_in(arguments))
     for names, is_so, why in _IDLE:
         idle = [_as_given(name, arguments) for name in given if name in names]
@@ -189,7 +196,7 @@ def _metavar(name: str, meta: Mapping[str, Any]) -> str:
 
 
 def _help(meta: Mapping[str, Any], default: Any) -> str:
-    text = meta["help"].replace("%", "%%")
+    text = in_options(meta["help"]).replace("%", "%%")
     shown = "" if default in ((), {}) else f" (default: {default})"
     return f"{text}{shown}"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import tempfile
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -27,6 +28,8 @@ DEPTHS = {
 }
 # Of JPEG and lossy WebP files. At Pillow's own 75 blocks show in flat paint.
 _QUALITY = 95
+# Of floats, what 8 bits round to white.
+_WHITE = 1 + 0.5 / 255
 
 
 def check_writable(option: str, file: Path, endings: Collection[str] = ()) -> None:
@@ -124,12 +127,26 @@ def write(file: Path, picture: Picture, depth: int) -> None:
 
     Raises OSError; what was there stays then.
     """
+    if depth < 32 == picture.depth:
+        _tell_cut_off(file, picture)
     draft = _draft(file)
     try:
         _write(draft, picture, depth)
         draft.replace(file.resolve())
     finally:
         draft.unlink(missing_ok=True)
+
+
+def _tell_cut_off(file: Path, picture: Picture) -> None:
+    """Say on standard error how much of floats is brighter than what ``file`` holds."""
+    numbers = picture.numbers()
+    seen = numbers[..., -1] > 0 if picture.pixels.has_alpha else numbers[..., 0] > -1
+    colours = numbers[..., :-1] if picture.pixels.has_alpha else numbers
+    brighter = (colours > _WHITE).any(axis=-1) & seen
+    if brighter.any():
+        share = max(round(100 * float(brighter.mean())), 1)
+        lost = f"what is brighter than white, in {share} % of the pixels, is cut off"
+        print(f"note: {file}: {lost}; a .tif of 32 bits keeps it.", file=sys.stderr)
 
 
 def _draft(file: Path) -> Path:

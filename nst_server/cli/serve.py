@@ -5,24 +5,20 @@ from __future__ import annotations
 import argparse
 import logging
 import logging.handlers
-import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nst_server.cli.errors import CliError
 from nst_server.cli.server import add_connection, add_worker, devices_of, weights_option
-from nst_server.wire.launch import module_command
-
-if TYPE_CHECKING:
-    from nst_server.broker.endpoint import AlreadyRunning, Lock
+from nst_server.wire.launch import module_command, running_server
+from nst_server.wire.lock import END_SECONDS, AlreadyRunning, Lock, end_holder, holder, lock_file
 
 IDLE_SECONDS = 600.0
-#: A server that ends lets its workers write down where their jobs are first: that may take 8 s.
-END_SECONDS = 15.0
 #: Files and connections that may be open at once; shells allow 1024, or 256 on macOS.
 CONNECTIONS = 65_536
 
@@ -60,21 +56,16 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the subcommand; returns the exit code."""
     # Imported here: the other commands need none of it.
-    from nst_server.broker.endpoint import (
-        AlreadyRunning,
-        Endpoint,
-        EndpointError,
-        runtime_dir,
-    )
+    from nst_server.broker.endpoint import Endpoint, EndpointError, runtime_dir
     from nst_server.broker.server import Broker
     from nst_server.executors.local import WORKER_DOMAIN, LocalExecutor
     from nst_server.store import Store
     from nst_server.wire.connection import (
-        Connection,
         NoConnection,
         connection_file,
         data_dir,
         private_dir,
+        withdraw,
     )
 
     if arguments.stop:
@@ -86,8 +77,10 @@ def run(arguments: argparse.Namespace) -> int:
     file = arguments.connection_file or connection_file()
     try:
         logs = private_dir(data / "logs")
-        lock = _lock(private_dir(data / "run") / "lock", file)
+        private_dir(data / "run")
+        lock = _lock(lock_file(), file)
         run_dir = runtime_dir(data)
+        store = Store(data)
     except AlreadyRunning as running:
         return _left_to(running, arguments)
     except NoConnection as error:
@@ -110,18 +103,14 @@ def run(arguments: argparse.Namespace) -> int:
         )
         for index, device in enumerate(devices)
     ]
-    broker = Broker(
-        endpoint, Store(data), executors, worker_domain=WORKER_DOMAIN, idle_exit=arguments.idle_exit
-    )
-    for name in ("SIGTERM", "SIGINT", "SIGHUP", "SIGBREAK"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), lambda *_: broker.stop())
+    broker = Broker(endpoint, store, executors, worker_domain=WORKER_DOMAIN, idle_exit=arguments.idle_exit)
+    _end_on_signals(broker.stop)
 
     def ready() -> None:
         try:
             endpoint.connection.write(file)
         except OSError as error:
-            raise _unwritable(file.parent, error) from error
+            raise _unwritable(file.parent, error, own=file.parent == data / "run") from error
         logging.info("serving at %s, data in %s", endpoint.connection.endpoint, data)
         idle = f", or until nobody has needed it for {arguments.idle_exit:g} s" if arguments.idle_exit else ""
         print(
@@ -132,13 +121,17 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         broker.run(ready)
     finally:
-        with suppress(NoConnection):
-            if Connection.read(file).pid == endpoint.connection.pid:
-                file.unlink()
+        withdraw(file, endpoint.connection.pid)
         endpoint.close()
         lock.release()
         logging.info("ended")
     return 0
+
+
+def _end_on_signals(end: Callable[[], None]) -> None:
+    for name in ("SIGTERM", "SIGINT", "SIGHUP", "SIGBREAK"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), lambda *_: end())
 
 
 def _left_to(running: AlreadyRunning, arguments: argparse.Namespace) -> int:
@@ -150,8 +143,9 @@ def _left_to(running: AlreadyRunning, arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _unwritable(folder: Path, error: OSError) -> CliError:
-    hint = "Make room there, or set NST_DATA_DIR to another folder."
+def _unwritable(folder: Path, error: OSError, own: bool = True) -> CliError:
+    way_out = "set NST_DATA_DIR to another folder" if own else "choose another place for the connection file"
+    hint = f"Make room there, or {way_out}."
     return CliError(f"The server cannot write in {folder}: {error.strerror}.", hint, 1)
 
 
@@ -174,9 +168,6 @@ def _allow_connections() -> None:
 
 def _lock(path: Path, file: Path) -> Lock:
     """The lock, once a server that is ending has let go of it. Raises AlreadyRunning where one stays."""
-    from nst_server.broker.endpoint import AlreadyRunning, Lock
-    from nst_server.wire.launch import running_server
-
     deadline = time.monotonic() + END_SECONDS
     while True:
         try:
@@ -190,7 +181,6 @@ def _lock(path: Path, file: Path) -> Lock:
 
 def _stop(arguments: argparse.Namespace) -> int:
     """End the server of this user, if one runs. Raises CliError where it cannot be ended."""
-    from nst_server.broker.endpoint import Lock
     from nst_server.cli.jobs import listing
     from nst_server.cli.server import running
     from nst_server.wire.connection import Connection, NoConnection, data_dir
@@ -198,8 +188,7 @@ def _stop(arguments: argparse.Namespace) -> int:
 
     # The lock says for certain which process it is: a connection file may be a copy, or left by one that
     # was killed, and its process id another program's by now.
-    lock = data_dir() / "run" / "lock"
-    pid = Lock.holder(lock)
+    pid = holder(lock_file())
     if arguments.connection_file is not None:
         try:
             named = Connection.read(arguments.connection_file).pid
@@ -214,21 +203,12 @@ def _stop(arguments: argparse.Namespace) -> int:
     unfinished = 0
     with suppress(CliError), running(arguments, "nst serve --stop") as client:
         unfinished = sum(job["state"] not in ENDINGS for job in listing(client)[1])
-    # What hangs is killed: a job goes on from its last checkpoint whatever way its server ends.
-    for how in (signal.SIGTERM, getattr(signal, "SIGKILL", signal.SIGTERM)):
-        try:
-            os.kill(pid, how)
-        except ProcessLookupError:
-            pass  # it has ended meanwhile
-        except OSError as error:
-            raise CliError(f"The server (pid {pid}) cannot be ended: {error.strerror}.", code=1) from error
-        deadline = time.monotonic() + END_SECONDS
-        while Lock.holder(lock) == pid and time.monotonic() < deadline:
-            time.sleep(0.05)
-        if Lock.holder(lock) != pid:
-            break
-    else:
-        raise CliError(f"The server (pid {pid}) does not end.", "End that process by hand.", 1)
+    try:
+        end_holder(lock_file(), pid, arguments.connection_file, END_SECONDS)
+    except TimeoutError:
+        raise CliError(f"The server (pid {pid}) does not end.", "End that process by hand.", 1) from None
+    except OSError as error:
+        raise CliError(f"The server (pid {pid}) cannot be ended: {error.strerror}.", code=1) from error
     more = f"; unfinished jobs that go on when one is started again: {unfinished}" if unfinished else ""
     print(f"The server (pid {pid}) has ended{more}.")
     return 0

@@ -6,7 +6,7 @@ import argparse
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +125,7 @@ def _client(file: Path, name: str) -> Iterator[Client]:
     try:
         known = Connection.read(file)  # without one there is nobody to wait for
         hint = "It may be hung: end it with nst serve --stop, then try again."
-        if not _has_ended(known):
+        if not has_ended(known):
             client.wait_connected(5)
             yield client
             return
@@ -140,24 +140,18 @@ def _find(file: Path, known: Connection) -> Connection:
     """Where the server is now. Raises CliError where the one that is ``known`` has ended for good."""
     try:
         found = Connection.read(file)
-        if not _has_ended(found):
+        if not has_ended(found):
             return found
     except NoConnection:
-        if not _has_ended(known):
+        if not has_ended(known):
             raise
+    tunnel = ", or the tunnel to it" if known.endpoint.startswith("tcp://") else ""
     raise CliError(
-        "The server has ended while it was computing.",
-        "The job goes on with the next server: run `nst serve`, then `nst jobs` names it for `nst attach`.",
+        f"The server has ended while it was computing{tunnel}.",
+        "The job goes on with the next server: run `nst serve`; `nst jobs` names it, and "
+        "`nst attach JOB --frames-dir DIR` follows it and writes its pictures.",
         code=1,
     )
-
-
-def _has_ended(connection: Connection) -> bool:
-    if os.name == "posix" and connection.pid > 0:
-        # One that this command started counts as there until its exit status has been taken.
-        with suppress(ChildProcessError):
-            os.waitpid(connection.pid, os.WNOHANG)
-    return has_ended(connection)
 
 
 @contextmanager

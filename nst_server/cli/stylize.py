@@ -6,6 +6,7 @@ import argparse
 import os
 import secrets
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,10 @@ from nst_server.cli.following import follow, forget
 from nst_server.cli.jobs import KEPT, named
 from nst_server.cli.options import add_params, must_be_usable, params_of, tell_idle
 from nst_server.cli.server import add_connection, add_server, for_call, is_private
-from nst_server.cli.terminal import Progress
+from nst_server.cli.terminal import Progress, counted
 from nst_server.wire.client import Image
 from nst_server.wire.events import Event
-from nst_server.wire.params import Params
+from nst_server.wire.params import MAX_STYLES, Params
 from nst_server.wire.starts import EXAMPLE, STARTS
 
 
@@ -70,15 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.frames_dir and not hasattr(arguments, "frames"):
         arguments.frames = "series"
     params, start = _params_and_start(arguments)
-    if not params.iterations and params.start != "image":
-        problem = "--iterations: 0 only give a finished picture other colours."
-        raise CliError(problem, "Name it alone with --start FILE, or use nst recolour.")
-    if arguments.continues and not start:
-        raise CliError("--continues: there is no picture to go on from.", "Name it with --start.")
-    if arguments.keep_job and (arguments.device or arguments.weights):
-        problem = "--keep-job: the server that --device or --weights starts ends with the call."
-        raise CliError(problem, "Leave one out, or start a server of its own: nst serve --device …")
-    _check_apart(arguments)
+    _check(arguments, params, start)
     content = pictures.read(arguments.content, "content")
     must_be_usable(params, content.size, len(arguments.styles))
     styles = [pictures.read(path, "style") for path in arguments.styles]
@@ -121,26 +114,57 @@ def run(arguments: argparse.Namespace) -> int:
         keeps = arguments.keep_job or is_private(arguments)
         done, interrupted = follow(client, job, Progress(), keep, keeps=keeps)
         # Not before the end: the job may still be cancelled, and the picture of an earlier run stays then.
-        for picture in final:
-            outputs.write(arguments.output, picture, depth)
+        _write(arguments.output, final, depth)
         if not arguments.keep_job:
             forget(client, job)
     _tell_notes(done, params)
-    stopped = f"stopped after {done['iteration']} iterations; " if done["reason"] == "stopped" else ""
+    count = counted(done["iteration"], "iteration")
+    stopped = f"stopped after {count}; " if done["reason"] == "stopped" else ""
     encoder = done["encoder"] or "recoloured"
     print(f"{arguments.output} ({stopped}{encoder} on {done['device']}, {done['seconds']:.0f} s)")
     if arguments.keep_job and has_frames and not arguments.frames_dir:
         print(f"The server keeps the frames: nst attach {job} --frames-dir DIR", file=sys.stderr)
     if interrupted:
-        print(f"Go on with it: --start {arguments.output} --continues {job}", file=sys.stderr)
+        print(f"Go on with it: {_go_on(arguments, job)}", file=sys.stderr)
     return EXIT_INTERRUPTED if interrupted else EXIT_DONE
 
 
-def _check_apart(arguments: argparse.Namespace) -> None:
-    """Raise CliError where the output would take the place of what is read; that of --start it may."""
+def _check(arguments: argparse.Namespace, params: Params, start: Path | None) -> None:
+    """Raise CliError for what is refused whatever the images are.
+
+    The output must not take the place of what is read; that of --start it may.
+    """
+    if not params.iterations and params.start != "image":
+        problem = "--iterations: 0 only give a finished picture other colours."
+        raise CliError(problem, "Name it alone with --start FILE, or use nst recolour.")
+    if arguments.continues and not start:
+        raise CliError("--continues: there is no picture to go on from.", "Name it with --start.")
+    if arguments.keep_job and (arguments.device or arguments.weights):
+        problem = "--keep-job: the server that --device or --weights starts ends with the call."
+        raise CliError(problem, "Leave one out, or start a server of its own: nst serve --device …")
+    if len(arguments.styles) > MAX_STYLES:
+        raise CliError(f"STYLE: {len(arguments.styles)} images are named.", f"Name 1 to {MAX_STYLES}.")
     masks = [Path(name.strip()) for name in (arguments.style_masks or "").split(",") if name.strip()]
     read = (arguments.content, *arguments.styles, arguments.mask, *masks, arguments.weights)
     outputs.check_apart("--output", arguments.output, read)
+
+
+def _write(file: Path, final: Sequence[pictures.Picture], depth: int) -> None:
+    """Write the final picture. Raises CliError where none has come, and OSError."""
+    if not final:
+        hint = "Its log says why. Paint it again."
+        raise CliError("The server has lost the final picture.", hint, code=1)
+    outputs.write(file, final[0], depth)
+
+
+def _go_on(arguments: argparse.Namespace, job: str) -> str:
+    """The options that go on from the output, and how long they do."""
+    start = f"--start {arguments.output}"
+    if is_private(arguments):
+        return start  # nobody knows the job any more
+    # What a forgotten job has learnt is remembered by the process that has painted it, until its next job.
+    limit = "" if arguments.keep_job else ", at once (later only with --keep-job)"
+    return f"{start} --continues {job}{limit}"
 
 
 def _tell_notes(done: Event, params: Params) -> None:
@@ -163,11 +187,12 @@ def _tell_of_frames(arguments: argparse.Namespace, params: Params) -> bool:
     if str(params.frames) == "none":
         return False
     if not any(map(params.frames.keeps, range(1, params.iterations + 1))):
-        problem = f"--frames {params.frames} names none of {params.iterations} iterations"
+        problem = f"--frames {params.frames} names none of {counted(params.iterations, 'iteration')}"
         print(f"note: {problem}: only the last is kept.", file=sys.stderr)
     elif beyond := [n for n in params.frames.at if n > params.iterations]:
         names = ", ".join(map(str, beyond))
-        print(f"note: --frames: of {params.iterations} iterations none is {names}.", file=sys.stderr)
+        count = counted(params.iterations, "iteration")
+        print(f"note: --frames: of {count} none is {names}.", file=sys.stderr)
     if not (arguments.frames_dir or arguments.keep_job):
         or_kept = "" if arguments.device or arguments.weights else ", or --keep-job"
         hint = f"To have them: --frames-dir DIR{or_kept}."

@@ -192,13 +192,18 @@ def state_line(
     if state == QUEUED:
         if not position:
             return "next in line"
-        return f"waiting behind {position} job{'s' if position > 1 else ''}"
+        return f"waiting behind {counted(position, 'job')}"
     if state == PREPARING:
         text = what or "preparing"
         if done is not None and total:
             text += f", {done:g} of {total:g}{f' {unit}' if unit else ''}"
         return text
     return {RUNNING: "running", PAUSED: "paused", CANCELLING: "cancelling"}.get(state, state)
+
+
+def counted(number: int, noun: str) -> str:
+    """The number with its noun: 1 iteration, 2 iterations."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def bar(fraction: float, width: int, unicode: bool = True) -> str:

@@ -199,10 +199,10 @@ class LocalExecutor(Executor):
     # -- the process
 
     def _start(self, now: float) -> Iterator[Message]:
-        self._connect()
         self._started = now
         self._deadline = now + START_SECONDS
         try:
+            self._connect()
             with self._log_file.open("wb") as output:
                 self._process = subprocess.Popen(
                     [*self._command, self._endpoint],
@@ -212,10 +212,9 @@ class LocalExecutor(Executor):
                     env=self._environment(),
                     creationflags=_FLAGS,
                 )
-        except OSError as error:
+        except (OSError, zmq.ZMQError) as error:
             log.error("the worker cannot be started: %s", error)
-            self._log_file.write_text(f"{error}\n", "utf-8")
-            yield from self._died(now)
+            yield from self._died(now, str(error))
             return
         log.info("worker %d started for %s", self._process.pid, self._device["id"])
 
@@ -223,7 +222,8 @@ class LocalExecutor(Executor):
         private = {"NST_WORKER_KEY": self._key, "NST_SERVER_PID": str(os.getpid())}
         return {**_SURROUNDINGS, **os.environ, **private}
 
-    def _died(self, now: float) -> Iterator[Message]:
+    def _died(self, now: float, unstarted: str = "") -> Iterator[Message]:
+        """It has ended, or is ``unstarted`` for that reason."""
         if self._killed:
             self._process, self._killed, self._leaving, self._start_at = None, False, False, now
             return
@@ -244,7 +244,7 @@ class LocalExecutor(Executor):
             return
         self._failures = min(MAX_FAILURES, self._failures + (GIVEN_UP if given_up else 1))
         self._start_at = now + RETRY_SECONDS * 2 ** (self._failures - 1)
-        reason, hint = self._last_words(code)
+        reason, hint = (unstarted, "") if unstarted else self._last_words(code)
         log.error("the worker ended: %s (%d in a row)", reason, self._failures)
         if current is not None and (current.sent or self._failures >= MAX_FAILURES):
             self._current = None

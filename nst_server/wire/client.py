@@ -66,6 +66,7 @@ class _Followed:
     previews: bool
     blobs: dict[str, bytes] = field(default_factory=dict)
     received: int = 0
+    settled: set[int] = field(default_factory=set)
     ending: Message | None = None
     ended: bool = False
 
@@ -191,7 +192,7 @@ class Client:
         self._send(Message("status"))
 
     def bye(self) -> None:
-        """Say that nobody is left here: the server may end soon if it has nothing to do. Its jobs go on."""
+        """Say that nobody is left here. Jobs go on, but not those whose images are still being sent."""
         self._send(Message("bye"))
 
     # -- what it hears -----------------------------------------------------------------------------
@@ -200,6 +201,7 @@ class Client:
         """Events that have arrived; waits up to ``seconds`` for the first.
 
         Beside the server's messages: "connected" (the welcome's fields) and "disconnected" (``reason``).
+        A kept frame that the server has lost is an "error" with code "frame_lost" and its ``sequence``.
         """
         deadline = time.monotonic() + seconds
         while True:
@@ -353,7 +355,8 @@ class Client:
             return self._lose("The server was started again.")
         followed = self._jobs.get(str(message.get("job")))
         if message.type in ENDINGS and followed is not None:
-            return self._end(message, followed)
+            followed.ending = message
+            return self._end(followed)
         handler = {
             "welcome": self._welcomed,
             "need": self._upload,
@@ -362,6 +365,9 @@ class Client:
         }.get(message.type)
         if handler is not None:
             return handler(message)
+        if followed is not None and message.get("code") == "frame_lost":
+            self._partial.pop((message["job"], message.get("sequence")), None)
+            return [Event(message.type, message.fields), *self._settle(message, followed)]
         if followed is not None and message.type == "accepted":
             followed.submit, followed.blobs = None, {}
         elif followed is not None and message.type == "rejected":
@@ -409,19 +415,22 @@ class Client:
         return self._completed(fields, bytes(data))
 
     def _completed(self, fields: Mapping[str, Any], data: bytes) -> list[Event]:
-        events = [Event("frame", fields, data)]
-        followed = self._jobs.get(fields["job"])
-        if followed is not None and fields["kept"]:
-            # One that was fetched out of turn says nothing about those before it.
-            if fields["sequence"] == followed.received + 1:
-                followed.received += 1
-            if followed.ending is not None and not followed.ended:
-                events += self._end(followed.ending, followed)
-        return events
+        event = Event("frame", fields, data)
+        followed = self._jobs.get(fields["job"]) if fields["kept"] else None
+        return [event, *(self._settle(event, followed) if followed is not None else [])]
 
-    def _end(self, message: Message, followed: _Followed) -> list[Event]:
-        """The ending of a job, held back until the frames before it are here."""
-        followed.ending = message
+    def _settle(self, message: Message, followed: _Followed) -> list[Event]:
+        """A kept frame is here, or is lost; the ending comes if it was the last one awaited."""
+        followed.settled.add(message.get("sequence", 0))  # an older server does not say which is lost
+        while followed.received + 1 in followed.settled:
+            followed.received += 1
+        return [] if followed.ended else self._end(followed)
+
+    def _end(self, followed: _Followed) -> list[Event]:
+        """The ending of a job, if there is one: held back until the frames before it are here."""
+        message = followed.ending
+        if message is None:
+            return []
         if message.type == CANCELLED:
             self._partial = {key: value for key, value in self._partial.items() if key[0] != message["job"]}
         elif followed.kept and followed.received < message["kept_frames"]:

@@ -6,9 +6,14 @@ import json
 import os
 import stat
 import sys
+import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+#: How long a connection file that cannot be replaced is tried again: reading it takes milliseconds.
+REPLACE_SECONDS = 1.0
 
 
 class NoConnection(Exception):
@@ -69,14 +74,21 @@ class Connection:
     client_secret: str | None = None
 
     def write(self, path: Path) -> None:
-        """Write the connection file, readable by this user only; it appears whole or not at all."""
-        private_dir(path.parent)
+        """Write the connection file, readable by this user only; it appears whole or not at all.
+
+        A folder that is there stays as it is: it may be anybody's. Raises OSError.
+        """
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         temporary = path.with_name(f"{path.name}.{os.getpid()}")
         temporary.unlink(missing_ok=True)
         handle = os.open(str(temporary), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(asdict(self), file, indent=1)
-        temporary.replace(path)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                json.dump(asdict(self), file, indent=1)
+            _replace(temporary, path)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
 
     @classmethod
     def read(cls, path: Path) -> Connection:
@@ -106,3 +118,23 @@ class Connection:
             and isinstance(self.version, str)
             and (keys == (None, None, None) or all(isinstance(key, str) and len(key) == 40 for key in keys))
         )
+
+
+def withdraw(path: Path, pid: int) -> None:
+    """Remove the connection file of the process ``pid``, which ends or was killed; another's stays."""
+    with suppress(NoConnection, OSError):
+        if Connection.read(path).pid == pid:
+            path.unlink()
+
+
+def _replace(new: Path, path: Path) -> None:
+    """Give ``new`` the name ``path``, also where Windows refuses that while a client reads what is there."""
+    deadline = time.monotonic() + REPLACE_SECONDS
+    while True:
+        try:
+            new.replace(path)
+            return
+        except PermissionError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -22,6 +23,8 @@ from .messages import FROM_SERVER, PROTOCOL_VERSION, BadMessage, Message
 Command = Union[Sequence[str], Callable[[], Sequence[str]]]
 #: What ``nst krita install`` records for the plugin, in the data folder: {"command": [...]}.
 INSTALLED = "installed.json"
+#: What this computer is given to say that nobody listens at an endpoint, in seconds.
+LISTENS_SECONDS = 0.25
 
 
 def installed_command() -> list[str]:
@@ -48,13 +51,13 @@ def answers(connection: Connection, seconds: float = 1.0) -> bool:
         return False
     context = zmq.Context()
     try:
-        socket = open_socket(context, connection)
-        socket.send_multipart(
+        dealer = open_socket(context, connection)
+        dealer.send_multipart(
             encode(Message("hello", {"protocol": list(PROTOCOL_VERSION), "client": "launcher"}))
         )
-        if not socket.poll(int(1000 * seconds)):
+        if not dealer.poll(int(1000 * seconds)):
             return False
-        reply = decode(socket.recv_multipart(), FROM_SERVER)
+        reply = decode(dealer.recv_multipart(), FROM_SERVER)
         return reply.type == "welcome" or reply.get("code") == "version"
     except (zmq.ZMQError, ValueError, BadMessage):
         return False
@@ -63,11 +66,31 @@ def answers(connection: Connection, seconds: float = 1.0) -> bool:
 
 
 def has_ended(connection: Connection) -> bool:
-    """Whether it names a process of this computer that is gone, as after a power failure.
+    """Whether nobody listens at an endpoint of this computer any more, as after a power failure.
 
-    Where that cannot be known (outside of POSIX, inside a Flatpak's box) it counts as there.
+    No process id tells that: a connection file may be a copy from another computer, whose server is reached
+    from here through a tunnel. Where it cannot be known at once (outside of POSIX) it counts as there.
     """
-    return _is_local(connection) and bool(connection.pid) and not _is_alive(connection.pid)
+    scheme, _, place = connection.endpoint.partition("://")
+    host, _, port = place.rpartition(":")
+    address: Any
+    if os.name != "posix":
+        return False
+    if scheme == "ipc":
+        family, address = socket.AF_UNIX, place
+    elif scheme == "tcp" and host == "127.0.0.1" and port.isdecimal():
+        family, address = socket.AF_INET, (host, int(port))
+    else:
+        return False
+    with socket.socket(family) as asking:
+        asking.settimeout(LISTENS_SECONDS)
+        try:
+            asking.connect(address)
+        except (ConnectionRefusedError, FileNotFoundError):
+            return True
+        except (OSError, ValueError, OverflowError):
+            pass  # it is not known
+    return False
 
 
 def running_server(file: Path | None = None) -> Connection | None:
@@ -153,7 +176,7 @@ def start_server(
                 if os.name == "posix":
                     raise
                 # Some Windows programs hold what they start in a job object that it may not leave.
-                return subprocess.Popen(list(command), **options)
+                return subprocess.Popen(list(command), **options, **_detached(leaves_job=False))
     except OSError as error:
         raise NoConnection(f"{command[0]} cannot be started: {error.strerror}.") from error
 
@@ -172,32 +195,11 @@ def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
     return {**kept, **{name: str(Path(kept[name]).absolute()) for name in folders if kept.get(name)}}
 
 
-def _detached() -> dict[str, Any]:
+def _detached(leaves_job: bool = True) -> dict[str, Any]:
     if sys.platform == "win32":
-        flags = (
-            subprocess.CREATE_NO_WINDOW
-            | subprocess.CREATE_NEW_PROCESS_GROUP
-            | subprocess.CREATE_BREAKAWAY_FROM_JOB
-        )
-        return {"creationflags": flags}
+        flags = subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP
+        return {"creationflags": flags | (subprocess.CREATE_BREAKAWAY_FROM_JOB if leaves_job else 0)}
     return {"start_new_session": True}
-
-
-def _is_local(connection: Connection) -> bool:
-    return connection.endpoint.startswith(("ipc://", "tcp://127.0.0.1"))
-
-
-def _is_alive(pid: int) -> bool:
-    # Processes outside of a Flatpak's box have other ids inside.
-    if os.name != "posix" or Path("/.flatpak-info").exists():
-        return True
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
 
 
 def _last_line(log: Path) -> str:

@@ -215,6 +215,7 @@ FROM_SERVER: Mapping[str, Mapping[str, Field]] = {
         "message": _required("text"),
         "hint": _required("text"),
         "job": _optional("text"),
+        "sequence": _optional("count"),
     },
 }
 

@@ -1,8 +1,8 @@
 """Installing the server from inside Krita: an environment of its own in the user's data folder, made by uv.
 
-Knows neither Qt nor Krita. Nothing that exists is changed before the new environment has been made and
-tried, by an update as well: the last step writes ``installed.json``, which tells the plugin how to start
-the server. Then the earlier environment is removed.
+Knows neither Qt nor Krita. What earlier tries left is removed first. Nothing that is in use is changed
+before the new environment has been made and tried, by an update as well: the last step writes
+``installed.json``, which tells the plugin how to start the server. Then the earlier environment is removed.
 """
 
 from __future__ import annotations

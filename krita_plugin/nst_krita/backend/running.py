@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
 import time
 from pathlib import Path
@@ -18,8 +16,6 @@ from .uv_process import Cancelled
 ASK_SECONDS = 2.0
 #: What it is given to answer, in seconds: it promises a second, on a machine that is at work as well.
 ANSWER_SECONDS = 3.0
-#: What it is given to end: it stops its workers first.
-END_SECONDS = 10.0
 
 
 class StillNeeded(Exception):
@@ -62,13 +58,10 @@ def unfinished_jobs(anyway: bool = False) -> int | None:
 
     Raises Untold where it speaks another protocol or does not answer in time; ``anyway``: that counts as 0.
     """
-    try:
-        found = wire.connection.Connection.read(wire.connection.connection_file())
-    except wire.connection.NoConnection:
+    pid = _process()
+    if pid is None:
         return None
-    if not wire.load("launch").answers(found, ANSWER_SECONDS):
-        return None
-    client = wire.load("client").Client(lambda: found, name="Krita (before a restart)")
+    client = wire.load("client").Client(lambda: _connection(pid), name="Krita (before a restart)")
     try:
         client.wait_connected(ANSWER_SECONDS)
         client.status()
@@ -84,6 +77,8 @@ def unfinished_jobs(anyway: bool = False) -> int | None:
         reason = str(error)
     finally:
         client.close()
+    if _process() is None:  # it was ending
+        return None
     if anyway:
         return 0
     raise Untold(
@@ -95,24 +90,38 @@ def stop() -> None:
     """End the local server. Raises StillNeeded if it does not end, or is not of this place."""
     if Path("/.flatpak-info").exists():
         raise StillNeeded(tr("The server runs outside of Krita's box. End it where it was started."))
-    launch = wire.load("launch")
-    found = launch.running_server()
-    if found is None or not found.pid:
+    pid = _process()
+    if pid is None:
         return
+    lock = wire.load("lock")
     try:
-        os.kill(found.pid, signal.SIGTERM)
-        deadline = time.monotonic() + END_SECONDS
-        while time.monotonic() < deadline:
-            if launch.running_server() is None:
-                return
-            time.sleep(0.1)
-    except ProcessLookupError:
-        return
+        lock.end_holder(lock.lock_file(), pid)
+    except TimeoutError:
+        words = tr("The server (process {}) does not end. End it in the task manager.")
+        raise StillNeeded(words.format(pid)) from None
     except OSError as error:
         words = tr("The server (process {}) cannot be ended: {}.")
-        raise StillNeeded(words.format(found.pid, error.strerror)) from error
-    words = tr("The server (process {}) does not end. End it in the task manager.")
-    raise StillNeeded(words.format(found.pid))
+        raise StillNeeded(words.format(pid, error.strerror)) from error
+
+
+def _process() -> int | None:
+    """The local server's process, None where none runs. Raises StillNeeded where that cannot be told.
+
+    A connection file does not tell it: that may be a copy, or be left by one that was killed.
+    """
+    lock = wire.load("lock")
+    try:
+        return lock.holder(lock.lock_file())
+    except OSError as error:
+        raise StillNeeded(f"{lock.lock_file()}: {error.strerror}.") from error
+
+
+def _connection(pid: int) -> Any:
+    """How the server of that process is reached. Raises NoConnection."""
+    found = wire.connection.Connection.read(wire.connection.connection_file())
+    if found.pid != pid:
+        raise wire.connection.NoConnection(tr("It does not answer."))
+    return found
 
 
 def _is_unfinished(job: Any) -> bool:

@@ -133,7 +133,7 @@ def _lines_of(process: subprocess.Popen[str]) -> queue.Queue[str | None]:
 
 
 def _end(process: subprocess.Popen[str]) -> None:
-    """End the program and what it started, if it has not ended."""
+    """End the program, if it has not ended; except on Windows also what it started."""
     if process.poll() is not None:
         return
     if os.name == "nt":

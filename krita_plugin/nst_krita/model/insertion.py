@@ -117,6 +117,14 @@ class Insertion:
         self._inserter.put(host.Frame(sequence, name, block, final=asked_for))
         self._tell()
 
+    def lose(self, sequence: int) -> None:
+        """The server has that frame no longer: nobody is offered it any more."""
+        self._fetched.discard(sequence)
+        self._job.left_out = tuple(known for known in self._job.left_out if known != sequence)
+        if sequence not in self.record.seen:
+            self.record.seen.append(sequence)
+        self._write()
+
     def fetch(self, which: Sequence[int] | None = None) -> None:
         """Ask the server for these of the frames that are left out, or all; they are so until they come."""
         if not self._wanted(which):

@@ -363,6 +363,8 @@ class Root(Observable):
     def _refused(self, job: Job, event: Any) -> None:
         if event.get("code") != "unknown_job":
             self.message = _refusal(event)
+            if event.get("code") == "frame_lost" and event.get("sequence"):  # servers of 1.1 do not name it
+                self.insertion(job).lose(event["sequence"])
             return
         if job.lost(event.fields):
             job.lose(tr("The server no longer knows this job."), tr("Press Start to begin anew."))

@@ -63,6 +63,8 @@ SAID = (
     _said("Start it again."),
     _said("Something went wrong inside the server: {}"),
     _said("Please report it with worker.log from the server's logs folder."),
+    _said("Frame {} is no longer in the data folder."),
+    _said("Its file was removed or cannot be read; see the server's log."),
     _said("{}×{} pixels are too many."),
     _said("The limit is {} pixels; scale the image down."),
     _said("all are 0."),
