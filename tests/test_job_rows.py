@@ -326,3 +326,19 @@ def test_a_paused_job_that_is_stopped_says_so_while_others_have_its_device(root:
     assert job.words == "being stopped"
     job.handle("state", {"state": "paused", "position": 1})
     assert (job.words, job.fraction) == ("being stopped", 0.25)
+
+
+def test_the_losses_go_on_where_a_server_goes_on_that_was_ended(root: Any) -> None:
+    job = root.jobs[0]
+
+    def painted(*iterations: int) -> None:
+        for iteration in iterations:
+            losses = {"total": 100 / iteration}
+            job.handle("progress", {"iteration": iteration, "total": 9, "losses": losses, "scale": [48, 32]})
+
+    painted(1, 2, 3, 4)
+    job.handle("accepted", {"state": "running", "revision": 0, "iteration": 2})
+    painted(3)
+    assert [tuple(loss) for loss in job.losses[1:]] == [(2, 50.0, (48, 32)), (3, 100 / 3, (48, 32))]
+    painted(4, 4)
+    assert [loss.iteration for loss in job.losses] == [1, 2, 3, 4]

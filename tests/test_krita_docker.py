@@ -34,9 +34,13 @@ LOOKS = (
     "steady_every",
     "steady_newest",
     "steady_usual",
+    "steady_low",
     "ended_every",
     "ended_newest",
     "ended_usual",
+    "ended_low",
+    "low_running",
+    "low_enlarged",
     "failed",
     "question",
     "in_line",
@@ -200,6 +204,10 @@ def test_the_scrubber_runs_over_all_kept_frames(docker: Result) -> None:
         ["Frame shown", "iteration 20"],
         ["Frame shown", "iteration 5, not a layer yet"],
     ]
+    small, large = scrub["curves"]
+    ends = [[part[0][1], part[-1][1]] for part in (small, large)]
+    assert ends == [[0.0, 1.0], [0.0, 1.0]], "each size by itself"
+    assert [x for x, _ in (*small, *large)] == [0.0, 0.25, 0.5, 0.75, 1.0]
     assert docker["pictures"] == [1, 2, 5], "of frames that are layers, once"
     assert scrub["renewed"] == [[1, 5], [1, 2, 5]], "each once, after what could not be had as well"
 
@@ -254,8 +262,8 @@ def test_running_jobs_stay_in_sight_and_ended_ones_fold(docker: Result) -> None:
     rows = docker["rows"]
     assert rows["folded"] == [True, False, False]
     assert rows["unfolded"] == [False, 1], "its frames are looked up again"
-    open_title, folded_title = rows["titles"]
-    assert folded_title.startswith(f"{open_title} · "), "with the time when it ended"
+    open_title, folded_title, begun = rows["titles"]
+    assert folded_title == f"{open_title} · {begun}", "one of an earlier session: when it began"
     assert rows["larger"], "the preview, when it is clicked"
     assert rows["in_sight"], "also in a low docker"
     assert rows["of_another_document"] == 1
@@ -286,7 +294,7 @@ def test_a_click_meant_for_what_was_there_before_presses_nothing_else(docker: Re
     assert docker["rows"]["cross"] == [False, True], "cancels a job, and dismisses one that has ended"
 
 
-@pytest.mark.parametrize("kind", ["every", "newest", "usual"])
+@pytest.mark.parametrize("kind", ["every", "newest", "usual", "low"])
 def test_a_rows_buttons_stay_in_their_place(docker: Result, kind: str) -> None:
     found = docker["steady"][kind]
     assert all(place == found["places"][0] for place in found["places"]), found["places"]
@@ -296,6 +304,27 @@ def test_a_rows_buttons_stay_in_their_place(docker: Result, kind: str) -> None:
     assert found["asked"] == [False, True], "only while the pointer is elsewhere"
     with_pointer, without = found["heights"]
     assert without < with_pointer, "what has ended needs less room"
+    title, folded = found["folded"]
+    assert folded.startswith(f"{title} · ") and ":" in folded, "with the time when it ended"
+
+
+def test_in_a_low_docker_one_sees_a_job_and_what_moves_it(docker: Result) -> None:
+    low = docker["low"]
+    seen = low["seen"]
+    assert all(seen["whole"].values()), seen["whole"]
+    preparing, running = seen["heights"]
+    assert abs(running - preparing) <= 2, "nothing moves under the hand"
+    assert seen["named"] == [False, True], "the document, where it is not the one in view"
+    little, large = seen["enlarged"]
+    assert large > 1.5 * little
+    assert low["pointed_at"] == low["focused"] == [0], "the settings stay as they are under the hand"
+    assert low["added"], "a style that has just come"
+
+
+def test_an_ended_job_that_has_no_preview_shows_no_empty_room(docker: Result) -> None:
+    fetched, _, _, is_curve_seen = docker["without_pictures"]
+    assert fetched < 20, "its frames are in sight"
+    assert not is_curve_seen, "of one that is cancelled nothing is left"
 
 
 def test_rows_stand_as_in_the_queue_and_say_what_they_wait_for(docker: Result) -> None:

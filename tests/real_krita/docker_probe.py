@@ -173,6 +173,20 @@ def wheel(probe, docker):
     probe.record(wheel=found)
 
 
+def markup(probe):
+    """Texts that look like markup, with a picture of 64 px or more: whether it is opened; what is read."""
+    from nst_krita.qt import QtGui
+    from nst_krita.ui.elided import ElidedLabel
+    from nst_krita.ui.plain import PlainLabel
+
+    text = '<img src="{}">\n5 < 6 & more'.format(os.environ["NST_TEST_STYLE_0"])
+    tip = ElidedLabel(text).toolTip()
+    read = QtGui.QTextDocument()
+    read.setHtml(tip)
+    height = PlainLabel(text).sizeHint().height()
+    probe.record(markup=[height < 64, read.toPlainText() == text, ElidedLabel("5 & 6").toolTip()])
+
+
 def value_of(field):
     return field.value() if hasattr(field, "value") else field.currentIndex()
 
@@ -293,6 +307,7 @@ def layer_drag(probe, root, docker, handle):
 
 def file_drag(probe, root, docker):
     """A picture file, as a file manager lets it be dragged, onto the styles."""
+    markup(probe)
     style = root.styles.styles[0]
     root.styles.remove(style)
 

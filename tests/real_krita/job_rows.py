@@ -1,5 +1,7 @@
 """Runs inside Krita, for probes: the docker's rows of jobs, with a stand-in for the server and the layers."""
 
+from types import SimpleNamespace
+
 from nst_probe.docker import key
 from nst_probe.looking import looks
 
@@ -11,6 +13,7 @@ class Frames:
     """Stands in for a job's frames on their way into the document: writes down what it is asked for."""
 
     pending, is_homeless, is_animating, newest_is_hidden = 0, False, False, False
+    record = SimpleNamespace(begun=1_000_000_000)
 
     def __init__(self, probe):
         self._probe = probe
@@ -53,7 +56,9 @@ def a_job(root, title, document, styles=(), layers=None):
 
 def running(job):
     """Let it be in the middle of its work."""
-    job.losses = tuple(1 / (1 + i) for i in range(40))
+    from nst_krita.model.jobs import Loss
+
+    job.losses = tuple(Loss(i, 1 / (1 + i), (96, 64)) for i in range(19))
     job.handle("state", {"state": "running", "device": "CPU", "encoder": "built-in"})
     fields = {"iteration": 20, "total": 300, "losses": {"total": 0.02}, "seconds_left": 95.0}
     job.handle("progress", fields)
@@ -72,6 +77,7 @@ def scrubbing(probe, root, docker):
     looks(probe, docker, "job")
     film = docker.findChild(probe.QtWidgets.QSlider, "nst_scrub")
     found = {"range": [film.minimum(), film.maximum()], "newest": film.value(), "names": [name_of(film)]}
+    found["curves"] = curves_of_sizes()
     yield from repainted(job, frames, found)
     film.setValue(1)
     film.setValue(2)
@@ -93,6 +99,15 @@ def scrubbing(probe, root, docker):
     probe.record(scrub=found, pictures=sorted(frames.pictures[:3]))
     docker.setGeometry(20, 30, 330, 860)
     yield from several_jobs(probe, root, docker, job, frames)
+
+
+def curves_of_sizes():
+    """What is drawn of a job that has painted a small picture and paints a larger one."""
+    from nst_krita.model.jobs import Loss
+    from nst_krita.ui.loss_curve import curves
+
+    losses = [*(Loss(i, 100 / i, (48, 32)) for i in (1, 2, 3)), *(Loss(i, 1 / i, (96, 64)) for i in (4, 5))]
+    return curves(losses)
 
 
 def repainted(job, frames, found):
@@ -141,7 +156,9 @@ def several_jobs(probe, root, docker, ended, frames):
     row = next(w for w in docker.findChildren(probe.QtWidgets.QFrame) if getattr(w, "_job", None) is ended)
     folded_title = row._title.toolTip()
     fold.click()
-    found["titles"] = [row._title.toolTip(), folded_title]
+    from nst_krita.qt import local_time
+
+    found["titles"] = [row._title.toolTip(), folded_title, local_time(Frames.record.begun)]
     preview = next(
         b for b in docker.findChildren(probe.QtWidgets.QToolButton, "nst_preview") if b.isVisible()
     )

@@ -1,5 +1,6 @@
 """Runs inside Krita, for probes: a row's buttons stay in their place from Start to its end."""
 
+from nst_probe.docker import style_rows
 from nst_probe.job_rows import DONE, Frames, a_job, running
 from nst_probe.looking import looks
 
@@ -9,19 +10,23 @@ def steady(probe, root, docker):
     from nst_krita.model.options import Layers
 
     found = {}
-    for name, layers, width in (
-        ("every", Layers.EVERY, 330),
-        ("newest", Layers.NEWEST, 330),
-        ("usual", Layers.EVERY, 262),
+    for name, layers, width, height in (
+        ("every", Layers.EVERY, 330, 640),
+        ("newest", Layers.NEWEST, 330, 640),
+        ("usual", Layers.EVERY, 262, 640),
+        ("low", Layers.EVERY, 262, 330),
     ):
-        docker.setGeometry(20, 30, width, 640)
-        job = a_job(root, "swirls and a second, long name → “Background”", root.rows.viewed, layers=layers)
+        docker.setGeometry(20, 30, width, height)
+        title = "swirls and a second, long name → “Background”"
+        job = a_job(root, title, root.rows.viewed, root.styles.styles, layers)
         root.rows.add(job, Frames(probe))
         yield 0.5
         row = next(w for w in docker.findChildren(probe.QtWidgets.QFrame) if getattr(w, "_job", None) is job)
         found[name] = yield from _life(probe, root, docker, job, row)
         looks(probe, docker, f"steady_{name}")
         found[name].update((yield from _end(probe, root, docker, job, row, name)))
+    yield from _low(probe, root, docker)
+    yield from _without_pictures(probe, root, docker)
     yield from _failing(probe, root, docker)
     yield from _news(probe, root, docker)
     probe.record(steady=found)
@@ -64,7 +69,7 @@ def _end(probe, root, docker, job, row, name):
     yield 0.5
     asked.append(_is_asked(probe, docker))
     root.download.offered = ""
-    job.left_out, job.keeps_redo = (), 0
+    job.left_out, job.keeps_redo, job.frames_note = (), 0, ""
     probe.QtGui.QCursor.setPos(row.mapToGlobal(row.rect().center()))
     yield 0.5
     job.handle("done", DONE)
@@ -76,9 +81,106 @@ def _end(probe, root, docker, job, row, name):
     yield 0.5
     found["heights"].append(row.height())
     looks(probe, docker, f"ended_{name}")
+    root.rows.fold(job)
+    found["folded"] = [job.title, row._title.toolTip()]
     root.rows.dismiss(job)
     yield 0.3
     return found
+
+
+def _low(probe, root, docker):
+    """In a docker as low as on a small screen: what is seen of what a job shows, and of what moves it."""
+    form = docker.findChild(probe.QtWidgets.QScrollArea, "nst_form")
+    bar = form.verticalScrollBar()
+    docker.setGeometry(20, 30, 262, 317)
+    found = {}
+    inside, outside = form.rect().center(), probe.QtCore.QPoint(500, 20)
+    for name, place, focused in (
+        ("pointed_at", inside, ""),
+        ("focused", outside, "nst_field_layers"),
+        ("seen", outside, "nst_presets"),
+    ):
+        if focused:
+            docker.widget().take_focus()
+            docker.findChild(probe.QtWidgets.QWidget, focused).setFocus()
+        bar.setValue(0)
+        probe.QtGui.QCursor.setPos(form.mapToGlobal(place))
+        yield 0.5
+        job = a_job(root, "swirls → “Background”", root.rows.viewed, root.styles.styles)
+        root.rows.add(job, Frames(probe))
+        yield 0.5
+        found[name] = [bar.value()]
+        if name == "seen":
+            found[name] = yield from _seen(probe, root, docker, job)
+        job.handle("done", DONE)
+        root.rows.dismiss(job)
+        yield 0.2
+    bar.setValue(bar.maximum())
+    style = root.styles.styles[-1]
+    root.styles.remove(style)
+    root.styles.add(style)
+    yield 0.5
+    found["added"] = is_whole(style_rows(probe, docker)[-1])
+    probe.record(low=found)
+
+
+def _without_pictures(probe, root, docker):
+    """With the pointer on it, what is kept for preview and curve: of a job that has been fetched, and of one
+    that is cancelled."""
+    docker.setGeometry(20, 30, 330, 640)
+    found = []
+    for styles, kind, fields in (((), "done", DONE), (root.styles.styles, "cancelled", {})):
+        job = a_job(root, "swirls → “Background”", root.rows.viewed, styles)
+        root.rows.add(job, Frames(probe))
+        yield 0.5
+        row = next(w for w in docker.findChildren(probe.QtWidgets.QFrame) if getattr(w, "_job", None) is job)
+        probe.QtGui.QCursor.setPos(row.mapToGlobal(row.rect().center()))
+        if styles:
+            running(job)
+        yield 0.5
+        job.handle(kind, fields)
+        yield 0.5
+        found += [row._body._pictures.height(), row._body._curve.isVisible()]
+        probe.QtGui.QCursor.setPos(docker.mapToGlobal(probe.QtCore.QPoint(500, 20)))
+        root.rows.dismiss(job)
+        yield 0.3
+    probe.record(without_pictures=found)
+
+
+def _seen(probe, root, docker, job):
+    """Which parts are seen whole, as the job is prepared and as it paints; and how high the row is."""
+    row = next(w for w in docker.findChildren(probe.QtWidgets.QFrame) if getattr(w, "_job", None) is job)
+    names = "nst_field_strength", "nst_field_keep_colours", "nst_pause", "nst_preview", "nst_scrub"
+    parts = [docker.findChild(probe.QtWidgets.QWidget, name) for name in names[:2]]
+    parts += [row.findChild(probe.QtWidgets.QWidget, name) for name in names[2:]]
+    job.handle("accepted", {"state": "preparing", "position": 0, "revision": 0})
+    yield 0.3
+    heights = [row.height()]
+    running(job)
+    job.preview, job.inserted = (96, 64, bytes([200, 150, 90, 255]) * 96 * 64), (1, 2, 5)
+    job.document_name = "portrait"
+    yield 0.5
+    looks(probe, docker, "low_running")
+    heights.append(row.height())
+    is_named = [row._body._document.isVisible()]
+    job.document_id, job.document_name = "elsewhere", "portrait"
+    row.look_around()
+    is_named.append(row._body._document.isVisible())
+    job.document_id, job.document_name = root.rows.viewed, ""
+    yield 0.2
+    whole = {name: is_whole(part) for name, part in zip(names, parts)}
+    preview = row._body._preview
+    widths = [preview.iconSize().width()]
+    preview.click()
+    yield 0.3
+    looks(probe, docker, "low_enlarged")
+    widths.append(preview.iconSize().width())
+    return {"whole": whole, "heights": heights, "named": is_named, "enlarged": widths}
+
+
+def is_whole(widget):
+    """Whether all of it is seen."""
+    return widget.visibleRegion().boundingRect() == widget.rect()
 
 
 def _failing(probe, root, docker):
@@ -108,7 +210,7 @@ def _news(probe, root, docker):
     """In a low docker: whether one sees each of three rows when it comes, the second after one that has ended
     and was scrolled, and the last when it fails, which puts it below the second."""
     found = []
-    docker.setGeometry(20, 30, 260, 310)
+    docker.setGeometry(20, 30, 260, 240)
     probe.QtGui.QCursor.setPos(docker.mapToGlobal(probe.QtCore.QPoint(500, 20)))
     jobs = [a_job(root, f"{name} → “Background”", root.rows.viewed) for name in ("first", "second", "third")]
     bar = docker.findChild(probe.QtWidgets.QScrollArea, "nst_work").verticalScrollBar()
@@ -118,6 +220,7 @@ def _news(probe, root, docker):
         found.append(_is_head_seen(probe, docker, job))
         running(job)
         job.preview, job.inserted = (96, 64, bytes([200, 150, 90, 255]) * 96 * 64), (1, 2, 5)
+        job.note = "The device has not enough memory: painted at half the size, then enlarged."
         if job is jobs[0]:
             job.handle("done", DONE)
         yield 0.5
@@ -145,7 +248,7 @@ def _news(probe, root, docker):
 def _is_head_seen(probe, docker, job):
     """Whether the title and the words of that job's row are seen whole."""
     row = next(w for w in docker.findChildren(probe.QtWidgets.QFrame) if getattr(w, "_job", None) is job)
-    return all(part.visibleRegion().boundingRect() == part.rect() for part in (row._title, row._body._words))
+    return all(is_whole(part) for part in (row._title, row._body._words))
 
 
 def question_in_a_low_docker(probe, root, docker):
@@ -160,7 +263,7 @@ def question_in_a_low_docker(probe, root, docker):
     looks(probe, docker, "question")
     answer = docker.findChild(probe.QtWidgets.QPushButton, "nst_download")
     buttons = answer.parent().findChildren(probe.QtWidgets.QPushButton)
-    probe.record(answers=[button.visibleRegion().boundingRect() == button.rect() for button in buttons])
+    probe.record(answers=[is_whole(button) for button in buttons])
     root.download.offered = ""
     root.rows.dismiss(job)
     docker.setGeometry(20, 30, 330, 860)

@@ -36,10 +36,18 @@ class JobState(Enum):
         return self in (JobState.DONE, JobState.CANCELLED, JobState.FAILED)
 
 
+class Loss(NamedTuple):
+    """The total loss at an iteration, of a picture of that width and height in px."""
+
+    iteration: int
+    total: float
+    scale: tuple[int, ...]
+
+
 class Job(Observable):
     """A job: what it was started with, fixed; and how it stands, observable.
 
-    ``fraction``: 0 to 1 of the work at hand, None when it is unknown. ``losses``: the total loss at the
+    ``fraction``: 0 to 1 of the work at hand, None when it is unknown. ``losses``: a Loss for each of the
     latest iterations. ``inserted``: sequences of the frames that are layers now; ``left_out``: of those
     that are kept on the server only. ``wanted``: the command ("stop" or "cancel") that ends it, once given;
     ``is_lost``: whether it was given up here, while a server may have more of it.
@@ -218,7 +226,10 @@ class Job(Observable):
         self.revision = max(self.revision, fields.get("revision", 0))
         loss = fields["losses"].get("total")
         if isinstance(loss, (int, float)):
-            self.losses = (*self.losses, float(loss))[-MAX_LOSSES:]
+            # A server that was ended goes on from its last checkpoint.
+            before = [known for known in self.losses if known.iteration < self.iteration]
+            latest = Loss(self.iteration, float(loss), tuple(fields.get("scale") or ()))
+            self.losses = (*before, latest)[-MAX_LOSSES:]
         if fields.get("note"):
             self.note = told(fields["note"])
         if not self.wanted:

@@ -10,6 +10,8 @@ from .thumbnails import fitted, picture_html
 
 #: Of a picture, in px.
 WIDTH, HEIGHT = 46, 40
+#: Its height where the docker is low.
+LOW = 26
 CELL = WIDTH + GAP
 #: Longest side of a picture that is enlarged, in px.
 LARGE = 180
@@ -39,6 +41,7 @@ class FilmStrip(QtWidgets.QSlider):
     def __init__(self, maker: Maker) -> None:
         super().__init__(QtCore.Qt.Orientation.Horizontal)
         self._maker = maker
+        self._height = HEIGHT
         self._cells: tuple[Cell, ...] = ()
         self._first = 0  # the one at the left edge
         self._pictures: dict[int, QtGui.QPixmap] = {}
@@ -63,6 +66,12 @@ class FilmStrip(QtWidgets.QSlider):
         self.blockSignals(blocked)
         self._keep_in_view()
 
+    def be_low(self, is_low: bool) -> None:
+        """Whether to have pictures of less height."""
+        self._height = LOW if is_low else HEIGHT
+        self.updateGeometry()
+        self.update()
+
     def renew(self) -> None:
         """Take all pictures anew, those in sight first; until then the earlier ones are shown."""
         self._stale = set(self._pictures)
@@ -73,7 +82,7 @@ class FilmStrip(QtWidgets.QSlider):
         self._loading.start(LOADING_MS)
 
     def sizeHint(self) -> QtCore.QSize:
-        return QtCore.QSize(2 * CELL, HEIGHT + self.fontMetrics().height() + 4)
+        return QtCore.QSize(2 * CELL, self._height + self.fontMetrics().height() + 4)
 
     def minimumSizeHint(self) -> QtCore.QSize:
         return self.sizeHint()
@@ -134,7 +143,7 @@ class FilmStrip(QtWidgets.QSlider):
         self._paint_ends(painter)
 
     def _box(self, index: int) -> QtCore.QRect:
-        return QtCore.QRect(1 + CELL * (index - self._first), 1, WIDTH, HEIGHT)
+        return QtCore.QRect(1 + CELL * (index - self._first), 1, WIDTH, self._height)
 
     def _paint_cell(self, painter: QtGui.QPainter, index: int) -> None:
         cell, box = self._cells[index], self._box(index)
@@ -142,9 +151,9 @@ class FilmStrip(QtWidgets.QSlider):
         painter.fillRect(box, palette.color(role.Base))
         picture = self._pictures.get(cell.key)
         if picture is not None:
-            shown = fitted(picture, WIDTH, self.devicePixelRatioF(), HEIGHT)
+            shown = fitted(picture, WIDTH, self.devicePixelRatioF(), self._height)
             ratio = shown.devicePixelRatioF()
-            left, top = (WIDTH - shown.width() / ratio) / 2, (HEIGHT - shown.height() / ratio) / 2
+            left, top = (WIDTH - shown.width() / ratio) / 2, (self._height - shown.height() / ratio) / 2
             painter.drawPixmap(QtCore.QPointF(box.left() + left, box.top() + top), shown)
         elif not cell.has_picture:
             _draw_arrow(painter, box.center(), quiet_colour(palette))
@@ -167,7 +176,7 @@ class FilmStrip(QtWidgets.QSlider):
         painter.setPen(QtCore.Qt.PenStyle.NoPen)
         for is_more, x, inward in more:
             if is_more:
-                middle = 1 + HEIGHT // 2
+                middle = 1 + self._height // 2
                 points = ((x, middle), (x + 5 * inward, middle - 6), (x + 5 * inward, middle + 6))
                 painter.drawPolygon(QtGui.QPolygonF([QtCore.QPointF(*point) for point in points]))
 

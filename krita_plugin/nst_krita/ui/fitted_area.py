@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..qt import QtCore, QtGui, QtWidgets, Signal
+from .theme import GAP
 
 
 class FittedArea(QtWidgets.QScrollArea):
@@ -25,6 +26,23 @@ class FittedArea(QtWidgets.QScrollArea):
     def needed(self) -> int:
         """The height of all of it, in px."""
         return self._needed
+
+    @property
+    def is_used(self) -> bool:
+        """Whether the pointer is in it, or the keyboard changes something there, so that nothing is to move.
+
+        A button that has been clicked keeps the focus, until something else is clicked that takes it.
+        """
+        focused = QtWidgets.QApplication.focusWidget()
+        if self.underMouse() or focused is None or not self.isAncestorOf(focused):
+            return self.underMouse()
+        is_passive = focused.focusPolicy() == QtCore.Qt.FocusPolicy.NoFocus
+        return not (is_passive or isinstance(focused, QtWidgets.QAbstractButton))
+
+    def begin_with(self, widget: QtWidgets.QWidget) -> None:
+        """Scroll so that ``widget``, a part of the content, is the first that is seen."""
+        top = widget.mapTo(self.widget(), QtCore.QPoint(0, 0)).y()
+        self.verticalScrollBar().setValue(top - GAP)
 
     def eventFilter(self, watched: QtCore.QObject, event: QtCore.QEvent) -> bool:
         if event.type() == QtCore.QEvent.Type.LayoutRequest:

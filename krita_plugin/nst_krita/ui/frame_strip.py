@@ -102,9 +102,10 @@ class FrameStrip(QtWidgets.QWidget):
         else:
             insertion.insert_now()
 
-    def keep_room(self, keeps: bool) -> None:
-        """Whether to be as high as it will be, before there is anything to show."""
+    def keep_room(self, keeps: bool, is_low: bool) -> None:
+        """Whether to be as high as it will be, before there is anything to show; and in a low docker."""
         job = self._job
+        self._film.be_low(is_low)
         film = job.layers.has_all and job.params.iterations
         room = (self._film if film else self._insert).sizeHint().height()
         self._keeps_room = keeps

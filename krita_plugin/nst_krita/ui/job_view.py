@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from typing import Callable
 
 from ..model.jobs import Job, JobState
 from ..model.root import Root
 from ..model.row_order import is_in_line
 from ..model.words import tr
-from ..qt import QtCore, QtGui, QtWidgets
+from ..qt import QtCore, QtGui, QtWidgets, local_time
 from .elided import ElidedLabel
 from .frame_strip import FrameStrip
 from .loss_curve import LossCurve
+from .plain import PlainLabel
 from .theme import BAR, GAP, PREVIEW, IconButton, bind, colour_text, quiet_colour, warning_colour
 from .unhurried import Unhurried
 
@@ -40,7 +42,7 @@ class JobView(QtWidgets.QFrame):
         self._cancel.clicked.connect(self._cancel_or_dismiss)
         self._unhurried = Unhurried(self._cancel)
         self._was_busy = self._pressed_busy = not job.has_ended
-        self._ended_at = ""
+        self._when = "" if self._was_busy else self._begun_at()
         self._body = _Body(root, job, is_pointed_at)
         self._lay_out()
         bind(self, job, self._refresh, "state", "is_folded")
@@ -71,8 +73,12 @@ class JobView(QtWidgets.QFrame):
         column.addWidget(self._body)
 
     def look_around(self) -> None:
-        """Another job stands differently, or the pointer has gone elsewhere."""
+        """Another job or document stands differently, or the pointer has gone elsewhere."""
         self._body.refresh()
+
+    def be_low(self, is_low: bool) -> None:
+        """Whether the docker is low, so that the row has to do with less height."""
+        self._body.be_low(is_low)
 
     def _refresh(self) -> None:
         job = self._job
@@ -90,11 +96,18 @@ class JobView(QtWidgets.QFrame):
         if busy is not self._was_busy:
             self._was_busy = busy
             self._unhurried.begin()
-            now = QtCore.QLocale().toString(QtCore.QTime.currentTime(), QtCore.QLocale.FormatType.ShortFormat)
-            self._ended_at = "" if busy else now
+            self._when = "" if busy else self._ended_at()
         # So are rows of the same styles and layer told apart, of which there is nothing else to see.
-        more = (_ENDINGS.get(job.state, ""), self._ended_at) if job.is_folded else ()
+        more = (_ENDINGS.get(job.state, ""), self._when) if job.is_folded else ()
         self._title.say(" · ".join(filter(None, (job.title, *more))))
+
+    def _ended_at(self) -> str:
+        """When it ended, just now; of one that was fetched nobody knows."""
+        return short_time(int(time.time())) if self._job.styles else self._begun_at()
+
+    def _begun_at(self) -> str:
+        begun = self._root.insertion(self._job).record.begun
+        return short_time(begun) if begun else ""
 
     def _show_eye(self) -> None:
         shown = self._job.is_shown
@@ -126,12 +139,12 @@ class _Body(QtWidgets.QWidget):
     def __init__(self, root: Root, job: Job, is_pointed_at: Callable[[], bool]) -> None:
         super().__init__()
         self._root, self._job, self._is_pointed_at = root, job, is_pointed_at
-        self._is_large = False
+        self._is_large = self._is_low = self._had_pictures = False
+        self._frames_note = ""
         self._is_new = not job.has_ended  # it was not painted in an earlier session, nor folded since
         self._preview = QtWidgets.QToolButton()
         self._preview.setObjectName("nst_preview")
         self._preview.setAutoRaise(True)
-        self._preview.setMinimumWidth(PREVIEW)  # enlarged, it is no reason to keep the docker wide
         self._preview.setFocusPolicy(QtCore.Qt.FocusPolicy.TabFocus)
         self._preview.setAccessibleName(tr("Preview"))
         self._preview.clicked.connect(self._enlarge)
@@ -151,20 +164,20 @@ class _Body(QtWidgets.QWidget):
         self._pictures = QtWidgets.QWidget()
         self._curve, self._strip = LossCurve(job), FrameStrip(root, job)
         self._lay_out()
+        self._place_preview()
         bind(self, job, self.refresh, "state", "words", "fraction", "note", "frames_note", "is_folded")
         bind(self, job, self._keep_room, "inserted", "left_out", "keeps_redo")
         bind(self, job, self._show_preview, "preview", "state")
         bind(self, job, self._name, "document_name")
 
-    def _wrapped(self) -> QtWidgets.QLabel:
-        label = QtWidgets.QLabel()
-        label.setWordWrap(True)
+    def _wrapped(self) -> PlainLabel:
+        label = PlainLabel(wraps=True)
         label.setTextInteractionFlags(QtCore.Qt.TextInteractionFlag.TextSelectableByMouse)
         return label
 
     def _lay_out(self) -> None:
         # First what it is doing, and how to hold it: in a low docker the rest is out of sight.
-        doing = QtWidgets.QHBoxLayout()
+        self._doing = doing = QtWidgets.QHBoxLayout()
         doing.setSpacing(0)
         doing.addWidget(self._words, 1)
         for button in (self._pause, self._stop):
@@ -176,7 +189,6 @@ class _Body(QtWidgets.QWidget):
         pictures = QtWidgets.QBoxLayout(QtWidgets.QBoxLayout.Direction.LeftToRight, self._pictures)
         pictures.setContentsMargins(0, 0, 0, 0)
         pictures.setSpacing(GAP)
-        pictures.addWidget(self._preview, 0, QtCore.Qt.AlignmentFlag.AlignCenter)
         pictures.addLayout(beside, 1)
         column = QtWidgets.QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
@@ -193,9 +205,13 @@ class _Body(QtWidgets.QWidget):
         self._words.setText(job.words)
         failed = job.state is JobState.FAILED
         colour_text(self._words, warning_colour(self.palette()) if failed else None)
-        note = " · ".join(filter(None, (job.note, job.frames_note)))
+        if not (self._is_low and self._is_pointed_at()):  # it would move the frames under the hand
+            self._frames_note = job.frames_note
+        note = " · ".join(filter(None, (job.note, self._frames_note)))
         self._note.setText(note)
         self._note.setVisible(bool(note))
+        self._curve.want(not self._is_low and job.state is not JobState.CANCELLED)
+        self._show_parts()
         self._bar.setVisible(busy)
         self._bar.setRange(0, 0 if job.fraction is None else 1000)
         self._bar.setValue(round(1000 * (job.fraction or 0)))
@@ -207,22 +223,58 @@ class _Body(QtWidgets.QWidget):
             button.setEnabled(can_act)
 
     def _keep_room(self) -> None:
-        """For two lines of words, the bar, the preview beside a note, and the frames."""
+        """For two lines of words, the bar, the preview beside a note, and the frames. In a low docker the
+        preview stands beside the words."""
         job = self._job
         may_shrink = job.is_folded or (job.has_ended and not self._is_pointed_at())
         self._is_new = self._is_new and not may_shrink
         keeps = self._is_new and not is_in_line(job, self._root.jobs)
-        self._words.setMinimumHeight(2 * self.fontMetrics().lineSpacing() if keeps else 0)
+        lines = self.fontMetrics().size(0, "x\nx").height()
+        self._words.setMinimumHeight(lines if keeps else 0)
         policy = self._bar.sizePolicy()
         policy.setRetainSizeWhenHidden(keeps)
         self._bar.setSizePolicy(policy)
-        self._pictures.setMinimumHeight(PREVIEW + 2 * GAP if keeps else 0)
+        # One that is fetched has no preview unless it is still painted.
+        is_painted = bool(job.styles) or not (job.has_ended or job.state is JobState.SENDING)
+        self._had_pictures = keeps and (self._had_pictures or is_painted)
+        has_room = self._had_pictures and not self._is_low
+        self._pictures.setMinimumHeight(PREVIEW + 2 * GAP if has_room else 0)
         self._curve.give_way(keeps)
-        self._strip.keep_room(keeps)
+        self._strip.keep_room(keeps, self._is_low)
+
+    def be_low(self, is_low: bool) -> None:
+        """In a low docker: no curve, and a little preview; the document is told where it is not in view."""
+        self._is_low = is_low
+        self._place_preview()
+        self._show_preview()
+        self.refresh()
+
+    def _show_parts(self) -> None:
+        """Those that are there in a roomy docker, or where they are needed."""
+        job, name = self._job, self._job.document_name
+        is_here = job.document_id == self._root.rows.viewed
+        self._document.setVisible(bool(name) and not (self._is_low and is_here))
+        is_above = self._is_large and self._is_previewed
+        self._pictures.setVisible(not self._is_low or is_above or not self._note.isHidden())
+
+    @property
+    def _is_previewed(self) -> bool:
+        return not self._job.has_ended and self._job.preview is not None
+
+    def _place_preview(self) -> None:
+        """Beside the words or above the frames."""
+        is_little = self._is_low and not self._is_large
+        align = QtCore.Qt.AlignmentFlag
+        # Enlarged, it is no reason to keep the docker wide.
+        self._preview.setMinimumWidth(0 if is_little else PREVIEW)
+        if is_little:
+            self._doing.insertWidget(0, self._preview, 0, align.AlignTop)
+        else:
+            self._pictures.layout().insertWidget(0, self._preview, 0, align.AlignCenter)
 
     def _name(self) -> None:
         self._document.say(tr("in {}").format(self._job.document_name))
-        self._document.setVisible(bool(self._job.document_name))
+        self._show_parts()
         colour_text(self._document, quiet_colour(self.palette()))
 
     def changeEvent(self, event: QtCore.QEvent) -> None:
@@ -232,18 +284,19 @@ class _Body(QtWidgets.QWidget):
 
     def _enlarge(self) -> None:
         self._is_large = not self._is_large
+        self._place_preview()
         self._show_preview()
 
     def _show_preview(self) -> None:
         job = self._job
-        self._preview.setVisible(not job.has_ended and job.preview is not None)
-        if job.preview is None or job.has_ended:
+        self._preview.setVisible(self._is_previewed)
+        self._show_parts()
+        if not self._is_previewed:
             return
         width, height, data = job.preview
         image = QtGui.QImage(data, width, height, 4 * width, QtGui.QImage.Format.Format_RGBA8888)
-        side = max(PREVIEW, min(max(width, height), self.width() - 2 * GAP)) if self._is_large else PREVIEW
         ways = QtCore.Qt.AspectRatioMode.KeepAspectRatio, QtCore.Qt.TransformationMode.SmoothTransformation
-        shown = QtGui.QPixmap.fromImage(image).scaled(side, side, *ways)
+        shown = QtGui.QPixmap.fromImage(image).scaled(*self._preview_size(width, height), *ways)
         self._preview.setIcon(QtGui.QIcon(shown))
         self._preview.setIconSize(shown.size())
         hint = tr("Click to make it smaller.") if self._is_large else tr("Click to make it larger.")
@@ -252,3 +305,21 @@ class _Body(QtWidgets.QWidget):
         )
         way = QtWidgets.QBoxLayout.Direction
         self._pictures.layout().setDirection(way.TopToBottom if self._is_large else way.LeftToRight)
+
+    def _preview_size(self, width: int, height: int) -> tuple[int, int]:
+        """What the picture, of that size, is to fit into, in px."""
+        if self._is_large:
+            side = max(PREVIEW, min(max(width, height), self.width() - 2 * GAP))
+            return side, side
+        if self._is_low:  # of two lines, with the button's edge
+            side = 2 * self.fontMetrics().lineSpacing() - 2 * GAP
+            return side * 3 // 2, side
+        return PREVIEW, PREVIEW
+
+
+def short_time(seconds: int) -> str:
+    """The time, so many seconds after 1970 began; with the date unless that is today's."""
+    moment = QtCore.QDateTime.fromSecsSinceEpoch(seconds)
+    if moment.date() != QtCore.QDate.currentDate():
+        return local_time(seconds)
+    return QtCore.QLocale().toString(moment.time(), QtCore.QLocale.FormatType.ShortFormat)

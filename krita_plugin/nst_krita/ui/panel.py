@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..model.connection import Link
+from ..model.jobs import Job, JobState
 from ..model.root import Root
 from ..model.server import COPIED
 from ..model.server_setup import Need
@@ -12,6 +13,7 @@ from .elided import ElidedLabel
 from .expectation import ExpectationView
 from .fields import align, form
 from .fitted_area import FittedArea
+from .plain import PlainLabel, plain
 from .preset_button import PresetButton
 from .server_menu import ServerMenu
 from .setup_page import SetupPage
@@ -19,7 +21,7 @@ from .start_button import StartButton
 from .style_list import StyleListView
 from .tab_order import chain
 from .theme import GAP, bind, colour_text, good_colour, quiet_colour, warning_colour
-from .work_area import WorkArea
+from .work_area import SETTLED_MS, WorkArea
 
 MAIN = ("strength", "style_scale", "keep_colours", "luminance_space", "quality", "layers")
 ADVANCED = (
@@ -30,6 +32,10 @@ ADVANCED = (
 ROOMY = 300
 #: Of the height that settings and jobs share, what the jobs take where neither fits; while one paints.
 JOBS_SHARE, BUSY_SHARE = 0.5, 0.7
+#: Below that height, in px, a job's row has to do with less, so that the settings that move it are seen, too.
+LOW = 420
+#: What the jobs take there while one paints: its row, with its frames.
+LOW_SHARE = 0.6
 #: In px: what a job is doing is seen in so much, and so much is left to the settings.
 JOBS_LEAST, SETTINGS_LEAST = 84, 40
 #: Between them, in px.
@@ -45,16 +51,20 @@ class Panel(QtWidgets.QWidget):
     def __init__(self, root: Root) -> None:
         super().__init__()
         self._root = root
-        self._message = QtWidgets.QLabel()
-        self._message.setWordWrap(True)
+        self._message = PlainLabel(wraps=True)
         self._expectation = ExpectationView(root)
         self._start = StartButton(root)
         self._work = WorkArea(root)
-        self._trouble = QtWidgets.QLabel()
-        self._trouble.setWordWrap(True)
-        self._light = QtWidgets.QLabel("●")
+        self._trouble = PlainLabel(wraps=True)
+        self._light = PlainLabel("●")
         self._server = ElidedLabel()
+        self._latest: Job | None = None
+        self._settled = QtCore.QTimer(self)
+        self._settled.setSingleShot(True)
+        self._settled.setInterval(SETTLED_MS)
+        self._settled.timeout.connect(self._show_live)
         self._lay_out()
+        bind(self, root.rows, self._look_for_start, "jobs")
         bind(self, root, self._show_message, "message")
         bind(self, root.connection, self._show_server)
         bind(self, root.server.setup, self._show_can_start, "need")
@@ -92,16 +102,37 @@ class Panel(QtWidgets.QWidget):
         column.addWidget(SetupPage(self._root.server))
         self._presets = PresetButton(self._root)
         column.addWidget(self._presets)
-        column.addWidget(StyleListView(self._root))
+        styles = StyleListView(self._root)
+        styles.added.connect(self._show_added)
+        column.addWidget(styles)
         column.addWidget(_line())
         main, advanced = form(self._root.options, MAIN), form(self._root.options, ADVANCED)
         self._forms = main, advanced
+        self._strength = main.findChild(QtWidgets.QWidget, "nst_field_strength")
         column.addWidget(main)
         fold = _fold(tr("Advanced"), advanced)
         fold.clicked.connect(lambda *_: self._align())
         column.addWidget(fold)
         column.addWidget(advanced)
         return FittedArea("nst_form", inside)
+
+    @property
+    def _is_low(self) -> bool:
+        return self.height() < LOW
+
+    def _look_for_start(self) -> None:
+        latest = self._root.rows.latest
+        if latest and latest[0] is not self._latest and latest[0].state is JobState.SENDING:
+            self._latest = latest[0]
+            self._settled.start()
+
+    def _show_live(self) -> None:
+        """In a low docker: let what can be changed while a job runs be seen."""
+        if self._is_low and not self._form.is_used:
+            self._form.begin_with(self._strength)
+
+    def _show_added(self, row: QtWidgets.QWidget) -> None:
+        self._form.ensureWidgetVisible(row, 0, GAP)
 
     def _align(self) -> None:
         # What is not seen makes no room for its labels in what is.
@@ -110,7 +141,8 @@ class Panel(QtWidgets.QWidget):
     def _share_room(self) -> None:
         """The jobs have what the settings leave, and so much at least; then the settings scroll."""
         room = max(0, self._inside().height() - self._pinned_height())
-        part = BUSY_SHARE if self._root.unfinished else JOBS_SHARE
+        busy = LOW_SHARE if self._is_low else BUSY_SHARE
+        part = busy if self._root.unfinished else JOBS_SHARE
         share = max(round(part * room), min(JOBS_LEAST, room - SETTINGS_LEAST))
         jobs = min(self._work.needed, max(room - self._form.needed, share))
         self._work.setFixedHeight(jobs)
@@ -134,6 +166,7 @@ class Panel(QtWidgets.QWidget):
 
     def resizeEvent(self, event: QtGui.QResizeEvent) -> None:
         super().resizeEvent(event)
+        self._work.be_low(self._is_low)
         self._align()
         self._share_room()
 
@@ -193,9 +226,8 @@ class Panel(QtWidgets.QWidget):
         slow = connection.is_cpu or connection.link in (Link.LOST, Link.FAILED)
         colour_text(self._server, warning_colour(self.palette()) if slow else None)
         if connection.is_cpu:
-            self._server.setToolTip(
-                tr("{}\nWithout a GPU a picture takes minutes. A draft is faster.").format(connection.device)
-            )
+            words = tr("{}\nWithout a GPU a picture takes minutes. A draft is faster.")
+            self._server.setToolTip(plain(words.format(connection.device)))
         colours = {Link.CONNECTED: good_colour, Link.NONE: quiet_colour, Link.STARTING: quiet_colour}
         colour_text(self._light, colours.get(connection.link, warning_colour)(self.palette()))
 

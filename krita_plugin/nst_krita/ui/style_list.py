@@ -9,7 +9,7 @@ from ..model.document_model import style_choices
 from ..model.root import Root
 from ..model.styles import KritaStyle, file_patterns
 from ..model.words import tr
-from ..qt import QtCore, QtGui, QtWidgets, is_file
+from ..qt import QtCore, QtGui, QtWidgets, Signal, is_file
 from .menus import PictureMenu
 from .plain import PlainLabel, plain
 from .style_row import ROW_MIME, StyleRow, is_moving, is_removing
@@ -18,10 +18,14 @@ from .thumbnails import DENSITY
 
 #: What Krita calls a layer that is dragged out of its list, within one process.
 LAYER_MIME = "application/x-krita-node-internal-pointer"
+#: How long it takes at the most, in ms, until a row that has come has its place and height.
+SETTLED_MS = 100
 
 
 class StyleListView(QtWidgets.QWidget):
-    """Header with the + menu, and the rows below."""
+    """Header with the + menu, and the rows below. ``added``: the row of a style that has just come."""
+
+    added = Signal(QtWidgets.QWidget)
 
     def __init__(self, root: Root) -> None:
         super().__init__()
@@ -59,7 +63,13 @@ class StyleListView(QtWidgets.QWidget):
         self._mark.setBackgroundRole(QtGui.QPalette.ColorRole.Highlight)
         self._mark.hide()
         self._shown: dict[Any, StyleRow] = {}
+        self._new: list[Any] = []
+        self._settled = QtCore.QTimer(self)
+        self._settled.setSingleShot(True)
+        self._settled.setInterval(SETTLED_MS)
+        self._settled.timeout.connect(self._tell_added)
         bind(self, root.styles, self._show, "styles")
+        self._new.clear()
 
     def _show(self) -> None:
         styles = self._root.styles.styles
@@ -73,6 +83,8 @@ class StyleListView(QtWidgets.QWidget):
         for index, style in enumerate(styles):
             if style not in self._shown:
                 self._shown[style] = StyleRow(self._root, style)
+                self._new.append(style)
+                self._settled.start()
             if self._rows.indexOf(self._shown[style]) != index:
                 self._rows.insertWidget(index, self._shown[style])
             self._shown[style].show_sliders(len(styles) > 1)
@@ -80,6 +92,13 @@ class StyleListView(QtWidgets.QWidget):
         if focused is not None and focused.style_shown not in styles:
             # Qt would pass the focus on to whatever follows, where Delete is Krita's own.
             (self._shown[styles[min(place, len(styles) - 1)]] if styles else self._empty).setFocus()
+
+    def _tell_added(self) -> None:
+        # Several at once are those of other settings, or of several files: then the list is looked at anyway.
+        row = self._shown.get(self._new[-1]) if len(self._new) == 1 else None
+        self._new.clear()
+        if row is not None:
+            self.added.emit(row)
 
     def _focused_row(self) -> StyleRow | None:
         """The row that has the focus, itself or in one of its parts."""

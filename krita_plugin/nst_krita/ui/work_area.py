@@ -41,6 +41,7 @@ class WorkArea(FittedArea):
         column.addWidget(self._offers)
         column.addStretch(1)
         self._views: dict[Any, JobView] = {}
+        self._is_low = False
         self._news: Job | None = None
         self._settled = QtCore.QTimer(self)
         self._settled.setSingleShot(True)
@@ -50,6 +51,13 @@ class WorkArea(FittedArea):
         bind(self, root.rows, self._arrange, "viewed")
         bind(self, root.download, self._ask, "offered")
         bind(self, root, self._ask, "offers")
+
+    def be_low(self, is_low: bool) -> None:
+        """Whether the docker is so low that the rows have to do with less."""
+        if is_low is not self._is_low:
+            self._is_low = is_low
+            for view in self._views.values():
+                view.be_low(is_low)
 
     def _ask(self) -> None:
         asked = {self._question: bool(self._root.download.offered), self._offers: bool(self._root.offers)}
@@ -72,6 +80,7 @@ class WorkArea(FittedArea):
             view.deleteLater()
         for job in [job for job in jobs if job not in self._views]:
             self._views[job] = JobView(self._root, job, self.underMouse)
+            self._views[job].be_low(self._is_low)
             bind(self._views[job], job, self._arrange, "is_folded", "state", "position")
             bind(self._views[job], job, partial(self._look_for_news, job), "state")
         self._arrange()
