@@ -199,7 +199,11 @@ def _refuse_purge() -> None:
             f"NST_DATA_DIR names {data_dir()}, and what else lies there is not known here.",
             "Remove that folder by hand, or unset NST_DATA_DIR to purge the ordinary one.",
         )
-    if holder(lock_file()) is not None:
+    try:
+        pid = holder(lock_file())
+    except OSError as error:
+        raise SetupError(f"{lock_file()}: {error.strerror}.") from error
+    if pid is not None:
         raise SetupError(
             "The server is running and uses the folder that is to be removed.",
             "End it with nst serve --stop, then run this again.",

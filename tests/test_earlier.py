@@ -338,7 +338,12 @@ def test_no_more_listings_are_asked_for_at_a_time_than_the_server_keeps_waiting(
     asked = [call.args[0] for call in client.frames.call_args_list]
     assert asked == jobs[:10]
     network._report(event("connected", {}))  # once more: what was asked before is not answered any more
-    assert [call.args[0] for call in client.frames.call_args_list] == jobs[:18]
+    again = jobs[2:10]
+    assert [call.args[0] for call in client.frames.call_args_list] == [*jobs[:10], *again]
+    network._leave()
+    network._client = Mock(welcome={})
+    network._list_next()
+    assert not network._client.frames.called, "another server knows none of them"
 
 
 def test_the_latest_of_earlier_jobs_is_offered_first(scene: Scene) -> None:
@@ -366,6 +371,10 @@ def test_two_kritas_write_down_their_jobs_side_by_side(part: Any) -> None:
     assert sorted(found()) == ["a", "b", "c"]
     one.keep([])  # its jobs have ended
     assert found() == ["b"]
+    third = a_krita()
+    other.keep([])
+    third.keep([entry("d")])
+    assert found() == ["d"], "what another one has done meanwhile is not written down again"
     one.keep([entry(f"job-{number}") for number in range(12)])
     assert len(found()) == 13, "after a crash each of them is offered"
 

@@ -315,9 +315,19 @@ def test_an_ending_that_a_full_disk_did_not_take_is_written_later(
         broker._jobs.cancel(job)
         broker._write_endings()
         assert not (tmp_path / "jobs/a/end.json").exists()
+        for name in ("b", "c"):
+            is_full = False
+            other = make(name)
+            broker._jobs.accept(other)
+            is_full = True
+            broker._jobs.cancel(other)
+        broker._jobs.forget(other)
+        shutil.rmtree(tmp_path / "jobs/b")
         is_full = False
+        broker._unwritten = dict(sorted(broker._unwritten.items(), reverse=True))
         broker._turn(0.0)
         assert (tmp_path / "jobs/a/end.json").exists(), "as soon as there is room"
+        assert list(broker._unwritten) == ["b"], "which holds up none, and what was forgotten is not written"
         broker.stop()
 
     broker.run(ready)

@@ -34,7 +34,7 @@ class Settings:
         """Keep ``value``, and write the file if that is news. A folder that cannot be written is no error:
         the painter can work without being remembered."""
         self._look()
-        if self._values.get(name) == value:
+        if self._values.get(name) == value and name not in self._unwritten:
             return
         self._unwritten[name] = self._values[name] = value
         try:
@@ -60,13 +60,14 @@ class Settings:
         except OSError:
             return
         seen = found.st_mtime_ns, found.st_size, found.st_ino
-        if seen != self._seen:
-            self._seen = seen
-            self._values = {**(self._read() or self._values), **self._unwritten}
-
-    def _read(self) -> dict[str, Any]:
+        if seen == self._seen:
+            return
         try:
             values = json.loads(self._path.read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError):
-            return {}
-        return values if isinstance(values, dict) else {}
+        except OSError:  # Windows, while another Krita replaces it
+            return
+        except (ValueError, RecursionError):
+            values = None
+        self._seen = seen
+        if isinstance(values, dict):
+            self._values = {**values, **self._unwritten}

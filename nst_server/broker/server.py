@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import zmq
 
@@ -140,13 +141,10 @@ class Broker:
     def _write_endings(self) -> None:
         """Those that there was no room for; without them the jobs would be painted again."""
         for job, change in list(self._unwritten.items()):
-            if self._jobs.get(job) is not None:
-                try:
-                    self._store.record(change)
-                except OSError:
-                    return
+            with suppress(OSError):
+                self._store.record(change)
+                del self._unwritten[job]
                 log.info("the ending of %s is written down", job)
-            del self._unwritten[job]
 
     def _idle(self) -> bool:
         if not self._idle_exit:
@@ -167,6 +165,7 @@ class Broker:
         if change.kind == FORGOTTEN:
             # Open files are closed first: where they are open, Windows deletes nothing.
             self._sessions.announce(change)
+            self._unwritten.pop(change.job.id, None)
         try:
             self._store.record(change)
         except OSError as error:

@@ -70,10 +70,10 @@ def numbers_of(path: Path, role: str) -> tuple[raster.Numbers, bytes | None]:
     except LookupError as error:  # its text would be a bare number
         raise CliError(f"{role}: {path} is damaged.", _HINT) from error
     except OSError as error:
-        if error.errno is None:  # as Pillow says of damages
+        if error.errno is None and "not available" not in str(error):  # as Pillow says of damages
             problem = f"{role}: {path} is damaged: {error}."
             raise CliError(problem, "Save it anew, or take another copy.") from error
-        raise CliError(f"{role}: {path} cannot be read: {error.strerror}.") from error
+        raise CliError(f"{role}: {path} cannot be read: {error.strerror or error}.") from error
     except (ValueError, RuntimeError, struct.error) as error:
         raise CliError(f"{role}: {path} cannot be read: {error}.", _HINT) from error
 

@@ -188,7 +188,10 @@ def _stop(arguments: argparse.Namespace) -> int:
 
     # The lock says for certain which process it is: a connection file may be a copy, or left by one that
     # was killed, and its process id another program's by now.
-    pid = holder(lock_file())
+    try:
+        pid = holder(lock_file())
+    except OSError as error:
+        raise CliError(f"{lock_file()}: {error.strerror}.", code=1) from error
     if arguments.connection_file is not None:
         try:
             named = Connection.read(arguments.connection_file).pid

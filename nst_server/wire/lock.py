@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
 from .connection import connection_file, data_dir, withdraw
 
+#: A process that takes the lock is given so long to write down which it is.
+SAID_SECONDS = 2.0
 #: A server that ends lets its workers write down where their jobs are first: that may take 8 s.
 END_SECONDS = 15.0
 
@@ -47,13 +49,21 @@ def lock_file() -> Path:
 
 
 def holder(path: Path) -> int | None:
-    """The process that holds the lock at ``path``, None where nobody does. Raises OSError."""
+    """The process that holds the lock at ``path``, None where nobody does.
+
+    Raises TimeoutError where it does not say which it is, and other OSErrors.
+    """
+    deadline = time.monotonic() + SAID_SECONDS
     while path.exists():
         try:
             file = _locked(path, shared=True)
         except AlreadyRunning as running:
             if running.pid:
                 return running.pid
+            if time.monotonic() > deadline:
+                raise TimeoutError(
+                    errno.ETIMEDOUT, "it is held by a process that does not say which"
+                ) from None
             time.sleep(0.01)  # it is writing that down
         else:
             # Where locks cannot be shared, who asks at the same time must not read the number of one that
@@ -73,8 +83,11 @@ def end_holder(path: Path, pid: int, file: Path | None = None, seconds: float = 
     not be ended.
     """
     for how in (signal.SIGTERM, getattr(signal, "SIGKILL", signal.SIGTERM)):
-        with suppress(ProcessLookupError):
+        try:
             os.kill(pid, how)
+        except OSError:
+            if holder(path) == pid:  # else it has ended by itself meanwhile
+                raise
         deadline = time.monotonic() + seconds
         while holder(path) == pid and time.monotonic() < deadline:
             time.sleep(0.05)

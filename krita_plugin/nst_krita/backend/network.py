@@ -79,7 +79,7 @@ class Network(QtCore.QThread):
         self._jobs: set[str] = set()
         self._used = time.monotonic()
         self._to_list: dict[str, list[int]] = {}  # job → frames to bring; to be asked for, the first first
-        self._listed: set[str] = set()  # jobs whose frames have been asked for
+        self._listed: dict[str, list[int]] = {}  # the same, asked for and not answered
         self._stops: list[str] = []  # what to stop once connected
         self._waiting_bytes = 0
         self._counting = threading.Lock()  # both threads count the bytes
@@ -198,12 +198,12 @@ class Network(QtCore.QThread):
             self._count(len(event.data))
         if event.type == "connected":
             self._has_met = True
-            self._listed.clear()
+            self._to_list, self._listed = {**self._listed, **self._to_list}, {}
             for job in self._stops:
                 self._client.stop(job)
             self._stops.clear()
         elif "frames" in (event.type, event.get("of")) and not event.get("more"):
-            self._listed.discard(event.job)
+            self._listed.pop(event.job, None)
         self._list_next()
         self.happened.emit(event)
         if event.type == "error" and event["of"] == "hello":
@@ -240,6 +240,8 @@ class Network(QtCore.QThread):
         return found
 
     def _leave(self) -> None:
+        self._to_list.clear()  # another server would know none of these
+        self._listed.clear()
         self._close()
         self._say("closed")
 
@@ -328,8 +330,8 @@ class Network(QtCore.QThread):
         if self._client is None or self._client.welcome is None:
             return
         for job in list(self._to_list)[: LISTED_AT_ONCE - len(self._listed)]:
-            self._client.frames(job, fetch=self._to_list.pop(job))
-            self._listed.add(job)
+            self._listed[job] = self._to_list.pop(job)
+            self._client.frames(job, fetch=self._listed[job])
 
     def _stop_unseen(self, job: str) -> None:
         if self._quitting:
@@ -350,6 +352,7 @@ class Network(QtCore.QThread):
         self._problem = ""
         self._jobs.clear()
         self._to_list.clear()
+        self._listed.clear()
         self._stops.clear()
         self._close()
         self._say("unreachable", reason=reason)

@@ -50,7 +50,8 @@ class Earlier(Observable):
     def __init__(self, settings: Settings, documents: Documents) -> None:
         self._settings, self._documents = settings, documents
         self._entries = self._written()
-        self._met = {entry.job for entry in self._entries}
+        self._found = {entry.job for entry in self._entries}
+        self._met = set(self._found)
         self._viewed = ""  # the file of the document in view
         documents.observe(self._show, "offers", "kept")
 
@@ -83,9 +84,12 @@ class Earlier(Observable):
 
     def keep(self, unfinished: Iterable[Entry]) -> None:
         """Write them down for a later session, with those that are not finished yet and another Krita's."""
-        own = [*self._entries, *unfinished]
+        written = self._written()
+        # What was found in the file and is not there any more another Krita has had meanwhile.
+        had = self._found - {entry.job for entry in written}
+        own = [*(entry for entry in self._entries if entry.job not in had), *unfinished]
         self._met.update(entry.job for entry in own)
-        others = [entry for entry in self._written() if entry.job not in self._met]
+        others = [entry for entry in written if entry.job not in self._met]
         entries = {entry.job: entry for entry in (*others, *own)}
         self._settings.set("jobs", [list(entry) for entry in entries.values()][-MAX_EARLIER:])
 

@@ -118,11 +118,9 @@ class Insertion:
         self._tell()
 
     def lose(self, sequence: int) -> None:
-        """The server has that frame no longer: nobody is offered it any more."""
+        """The server cannot read that frame: it is not offered any more, in this session."""
         self._fetched.discard(sequence)
         self._job.left_out = tuple(known for known in self._job.left_out if known != sequence)
-        if sequence not in self.record.seen:
-            self.record.seen.append(sequence)
         self._write()
 
     def fetch(self, which: Sequence[int] | None = None) -> None:
