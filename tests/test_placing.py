@@ -27,6 +27,9 @@ class Node:
     def animated(self) -> bool:
         return False
 
+    def type(self) -> str:
+        return "paintlayer"
+
     def position(self) -> Any:
         return SimpleNamespace(x=lambda: self.at[0], y=lambda: self.at[1])
 

@@ -159,9 +159,11 @@ def _look(node: Any, size: Point, area: Area, moved: Point = (0, 0)) -> _Look:
         return _Look(area, [])
     x, y, width, height = area
     columns, rows = _places(x, width, size[0], _COLUMNS), _places(y, height, size[1], _ROWS)
+    # In Krita 6 a group has no pixels of its own.
+    pixels = node.pixelData if node.type() == "paintlayer" else node.projectionPixelData
     found = []
     for row in rows:
-        line = view(node.pixelData(moved[0], row + moved[1], size[0], 1))
+        line = view(pixels(moved[0], row + moved[1], size[0], 1))
         step = len(line) // size[0]
         found.append([bytes(line[column * step : (column + 1) * step]) for column in columns])
     return _Look(area, found)
