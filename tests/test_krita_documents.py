@@ -135,7 +135,7 @@ def test_nothing_else_has_changed(name: str, found: Found) -> None:
 @each_document
 def test_undo_brings_the_document_back(name: str, found: Found) -> None:
     assert found["undo"] == ["Add Layer"] * (1 if name in FINAL_ALONE else 2)
-    assert found["undone"]
+    assert found["undone"], found["differs"]
 
 
 @each_document

@@ -8,6 +8,7 @@ import hashlib
 import os
 import time
 from array import array
+from itertools import zip_longest
 
 from krita import Selection
 from nst_probe import docker
@@ -85,7 +86,10 @@ def saved_and_undone(probe, handle, name, found, before):
         handle.waitForDone()
         yield 0.1
     for _ in range(30):  # a large document on a busy machine
-        found["undone"] = snapshot(handle) == before
+        now = snapshot(handle)
+        found["undone"] = now == before
+        apart = [[is_now, was] for is_now, was in zip_longest(now, before) if is_now != was]
+        found["differs"] = [probe.undo_texts(), apart]
         if found["undone"]:
             break
         yield 0.3
