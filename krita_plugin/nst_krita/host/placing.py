@@ -159,7 +159,7 @@ def _look(node: Any, size: Point, area: Area, moved: Point = (0, 0)) -> _Look:
         return _Look(area, [])
     x, y, width, height = area
     columns, rows = _places(x, width, size[0], _COLUMNS), _places(y, height, size[1], _ROWS)
-    # In Krita 6 a group has no pixels of its own.
+    # From Krita 5.3 on a group has no pixels of its own.
     pixels = node.pixelData if node.type() == "paintlayer" else node.projectionPixelData
     found = []
     for row in rows:
