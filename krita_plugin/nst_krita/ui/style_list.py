@@ -15,11 +15,10 @@ from .plain import PlainLabel, plain
 from .style_row import ROW_MIME, StyleRow, is_moving, is_removing
 from .theme import GAP, IconButton, bind
 from .thumbnails import DENSITY
+from .work_area import SETTLED_MS
 
 #: What Krita calls a layer that is dragged out of its list, within one process.
 LAYER_MIME = "application/x-krita-node-internal-pointer"
-#: How long it takes at the most, in ms, until a row that has come has its place and height.
-SETTLED_MS = 100
 
 
 class StyleListView(QtWidgets.QWidget):
