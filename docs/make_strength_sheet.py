@@ -8,12 +8,15 @@
     .uv/bin/uv run docs/make_strength_sheet.py --sizes 512 2048 --strengths 0.5 --column 620 --out sizes.jpg
     .uv/bin/uv run docs/make_strength_sheet.py --others --weights vgg19.pth --sizes 256 1024 \\
         --strengths 0.25 0.5 0.75 --column 180 --out strengths-others.jpg
+    .uv/bin/uv run docs/make_strength_sheet.py --band --sizes 256 1024 2048 4096 \\
+        --strengths 0.25 0.5 0.75 --column 400 --out strengths-band.jpg
 
 The demo's photograph and painting, the built-in encoder, seed 0, defaults but for what is named; layers as
 `nst bench optimisers` names them. ``--others`` has a row for each of some settings that differ in one thing,
-and --weights is for the first of them. To compare what the eye compares, pictures are shrunk to the smallest
-size before they are measured. They are kept in out/strength, and those that are there are measured as they
-are: remove them to have them painted anew.
+and --weights is for the first of them. ``--band`` takes a band across the photograph: 4096 px of it fit into
+24 GB of memory. To compare what the eye compares, pictures are shrunk to the smallest size before they are
+measured. They are kept in out/strength, and those that are there are measured as they are: remove them to
+have them painted anew.
 """
 
 from __future__ import annotations
@@ -46,6 +49,7 @@ ITERATIONS = 100
 OUT = Path(__file__).parent / "images" / "strengths.jpg"
 PAINTED = Path(__file__).parent.parent / "out" / "strength"
 COLUMN = 300  # px, width of a picture on the sheet
+BAND = (0.36, 0.67)  # of the photograph's height: roofs, trees and lake, nearly five times as wide as high
 
 
 def tensor(image: Image.Image, size: int) -> Tensor:
@@ -64,6 +68,14 @@ class Setting:
     weights: Path | None  # None: the built-in encoder
     style_loss: str
     iterations: int
+    band: bool
+
+    @property
+    def photograph(self) -> Image.Image:
+        """The content, or the band across it."""
+        whole = inputs.content_photo(self.content)
+        top, bottom = BAND if self.band else (0, 1)
+        return whole.crop((0, round(top * whole.height), whole.width, round(bottom * whole.height)))
 
     @property
     def painting(self) -> Image.Image:
@@ -74,6 +86,7 @@ class Setting:
         """Where the picture is kept."""
         rest = [path.stem for path in (self.style, self.weights) if path is not None]
         rest += [self.layers] if self.layers != "default" else []
+        rest += ["band"] if self.band else []
         words = (self.content, size, self.style_loss, self.iterations, strength, *rest)
         return PAINTED / f"{'-'.join(map(str, words))}.png"
 
@@ -82,7 +95,7 @@ class Setting:
         file = self.file(size, strength)
         if not file.exists():
             began = time.process_time()
-            content, style = tensor(inputs.content_photo(self.content), size), tensor(self.painting, size)
+            content, style = tensor(self.photograph, size), tensor(self.painting, size)
             job = optimisers.Setting(self.content, content, style, self.layers, strength, self.weights)
             params = replace(job.params, style_loss=self.style_loss, iterations=self.iterations)
             *_, last = stylize(content, [style], job.encoder(), params, device=torch.device("cpu"))
@@ -108,7 +121,7 @@ def others(demo: Setting) -> Iterator[tuple[str, Setting]]:
 def table(setting: Setting, sizes: Sequence[int], strengths: Sequence[float]) -> Iterator[str]:
     """The measures of a setting's pictures, all at the smallest size, as lines of Markdown."""
     at = min(sizes)
-    content, style = tensor(inputs.content_photo(setting.content), at), tensor(setting.painting, at)
+    content, style = tensor(setting.photograph, at), tensor(setting.painting, at)
     keys = [(strength, size) for strength in strengths for size in sizes]
     rows = measures([tensor(setting.painted(size, strength), at) for strength, size in keys], content, style)
     yield f"| strength, size | {' | '.join(f'{r.group}, {r.name}' for r in rows)} |"
@@ -134,6 +147,7 @@ def main() -> None:
         "--weights", type=Path, metavar="FILE", help="VGG19's, in place of the built-in encoder"
     )
     parser.add_argument("--others", action="store_true", help="a row for each of some other settings")
+    parser.add_argument("--band", action="store_true", help="a band across the photograph, 5 times as wide")
     parser.add_argument("--layers", choices=optimisers.LAYERS, default="default", help="of content and style")
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, metavar="PX", help="longest sides")
     parser.add_argument("--strengths", type=float, nargs="+", default=STRENGTHS, metavar="S")
@@ -144,7 +158,13 @@ def main() -> None:
     asked = parser.parse_args()
     PAINTED.mkdir(parents=True, exist_ok=True)
     setting = Setting(
-        asked.content, asked.style, asked.layers, asked.weights, asked.style_loss, asked.iterations
+        asked.content,
+        asked.style,
+        asked.layers,
+        asked.weights,
+        asked.style_loss,
+        asked.iterations,
+        asked.band,
     )
     sizes, strengths = sorted(asked.sizes), list(asked.strengths)
     shown = []

@@ -91,8 +91,10 @@ def test_a_killed_server_is_known_to_be_gone_at_once(tmp_path: Path, bind: list[
         server.stop(signal.SIGKILL)
         assert launch.has_ended(found if pid == "its own" else replace(found, pid=os.getpid()))
         said = "or the tunnel to it" if bind else "ended while it was computing.$"
-        with pytest.raises(CliError, match=said):
-            find(server.file, found)
+        for is_private, hint in ((False, "goes on with the next server"), (True, "run the command again")):
+            with pytest.raises(CliError, match=said if not is_private else "computing.$") as lost:
+                find(server.file, found, is_private)
+            assert hint in lost.value.hint
 
 
 def test_one_that_hangs_has_not_ended(tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ def for_call(arguments: argparse.Namespace, name: str) -> Iterator[Client]:
         devices_of(arguments)
         if arguments.weights and getattr(arguments, "encoder", None) == "built-in":
             raise CliError("--weights: the built-in encoder reads none.", "Leave one of them out.")
-        with _private(arguments) as file, _client(file, name) as client:
+        with _private(arguments) as file, _client(file, name, is_private=True) as client:
             yield client
     else:
         try:
@@ -119,8 +119,8 @@ def for_call(arguments: argparse.Namespace, name: str) -> Iterator[Client]:
 
 
 @contextmanager
-def _client(file: Path, name: str) -> Iterator[Client]:
-    client = Client(lambda: _find(file, known), name=name)
+def _client(file: Path, name: str, is_private: bool = False) -> Iterator[Client]:
+    client = Client(lambda: _find(file, known, is_private), name=name)
     hint = "Start a server with: nst serve"
     try:
         known = Connection.read(file)  # without one there is nobody to wait for
@@ -136,7 +136,7 @@ def _client(file: Path, name: str) -> Iterator[Client]:
         client.close()
 
 
-def _find(file: Path, known: Connection) -> Connection:
+def _find(file: Path, known: Connection, is_private: bool) -> Connection:
     """Where the server is now. Raises CliError where the one that is ``known`` has ended for good."""
     try:
         found = Connection.read(file)
@@ -145,6 +145,9 @@ def _find(file: Path, known: Connection) -> Connection:
     except NoConnection:
         if not has_ended(known):
             raise
+    if is_private:
+        hint = "It was of this command alone, and the job is gone with it; run the command again."
+        raise CliError("The server has ended while it was computing.", hint, code=1)
     tunnel = ", or the tunnel to it" if known.endpoint.startswith("tcp://") else ""
     raise CliError(
         f"The server has ended while it was computing{tunnel}.",

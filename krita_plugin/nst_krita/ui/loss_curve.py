@@ -27,7 +27,10 @@ class LossCurve(QtWidgets.QWidget):
         self.setSizePolicy(QtWidgets.QSizePolicy.Policy.Expanding, QtWidgets.QSizePolicy.Policy.Expanding)
         self.give_way(False)
         self.setToolTip(
-            tr("<p>How far the picture still is from what was asked (the loss). Falling is good.</p>")
+            tr(
+                "<p>How far the picture still is from what was asked (the loss). Falling is good. It begins "
+                "anew at each size, as a small picture is painted first.</p>"
+            )
         )
         self.setAccessibleName(tr("Loss curve"))
         bind(self, job, self._refresh, "losses")
