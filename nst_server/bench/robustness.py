@@ -14,11 +14,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import conv2d, pad
 
 from nst_server import weights
 from nst_server.bench import machine
 from nst_server.bench.cases import Case, draw, encoder_for
+from nst_server.engine.ceiling import grain
 from nst_server.engine.pyramid import resize
 from nst_server.engine.scene import Scene
 from nst_server.engine.state import State
@@ -178,25 +178,15 @@ def _beginning(case: Case, steps: Sequence[Step], index: int, encoder: Encoder) 
 def _grain_ratio(picture: Tensor, view: View, start: Tensor) -> float:
     """The grain of ``picture`` over the largest of all that it was made from, as the engine has seen it.
 
-    0 for one that is too small to tell.
+    0 for one that is too small to tell, or that nobody sees: pixels count by their alpha.
     """
-    if min(picture.shape[1:]) < _TELLING:
+    scene, seen = view.scene, view.influence
+    if min(picture.shape[1:]) < _TELLING or (seen is not None and not seen.any()):
         return 0.0
-    scene = view.scene
     read = [resize(style, scene.style_size(index, view.size)) for index, style in enumerate(scene.styles)]
-    allowed = max(map(grain, (view.content, start, view.finished(start), *scene.styles, *read)))
-    return grain(picture) / max(allowed, GRAIN_FLOOR / GRAIN_RATIO)
-
-
-def grain(image: Tensor) -> float:
-    """RMS of what ``image`` [3, H, W] has beyond its blurred self: 0.23 for even noise, 0.03 for a photo.
-
-    Blurred by the 3×3 binomial filter, so that what is left is mostly above a quarter cycle per pixel.
-    """
-    kernel = torch.tensor([1.0, 2.0, 1.0])
-    kernel = (kernel[:, None] * kernel / 16).expand(3, 1, 3, 3)
-    blurred = conv2d(pad(image[None], (1, 1, 1, 1), mode="replicate"), kernel, groups=3)[0]
-    return float((image - blurred).square().mean().sqrt())
+    own = (grain(image, seen) for image in (view.content, start, view.finished(start)))
+    allowed = max(map(float, (*own, *map(grain, (*scene.styles, *read)))))
+    return float(grain(picture, seen)) / max(allowed, GRAIN_FLOOR / GRAIN_RATIO)
 
 
 def _differences(case: Case, steps: Sequence[Step], encoder: Encoder) -> list[str]:

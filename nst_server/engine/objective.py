@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from nst_server.engine.ceiling import Ceiling
 from nst_server.engine.losses import (
     ContentTarget,
     Place,
@@ -142,6 +143,7 @@ class Objective:
         influence: Tensor | None = None,
         coverage: Tensor | None = None,
         plainness: float = 0.0,
+        ceiling: Ceiling | None = None,
         check: Callable[[], None] = lambda: None,
     ) -> None:
         self._encoder = encoder
@@ -151,6 +153,7 @@ class Objective:
         self._maps: dict[tuple[int, int], Tensor] = {}
         self._patches: dict[tuple[int, int], list[_Patch]] = {}
         self._check = check
+        self._ceiling = ceiling
         self._weights = Weights.of(params)
         content_layers, self._style_layers = used_layers(encoder, params)
         kept = 1 - plainness if params.strength else 1.0
@@ -208,6 +211,11 @@ class Objective:
         total = (
             self._weights.content * parts[0] + self._weights.style * parts[1] + self._weights.tv * parts[2]
         )
+        if self._ceiling is not None:
+            raised, pull = self._ceiling.surcharge(image, self._influence)
+            if pull is not None:
+                gradient = gradient * (1 + raised) + pull * total
+                total *= 1 + raised
         return Evaluation(total, gradient, {**losses, "total": total})
 
     def _aim(self, name: str, loss: str, features: Tensor, part: float) -> None:

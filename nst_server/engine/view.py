@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor
 
+from nst_server.engine.ceiling import Ceiling
 from nst_server.engine.grain import matched_grain
 from nst_server.engine.losses import Statistics
 from nst_server.engine.noise import random_texture, white_noise
@@ -94,8 +95,15 @@ class View:
             # At strength 0 all is content anyhow, and the probe of the curvature has to see all of it.
             coverage=self.regions.coverage if self.regions and params.strength else None,
             plainness=scene.plainness,
+            ceiling=self._ceiling(params, reference, target),
             check=check,
         )
+
+    def _ceiling(self, params: Params, reference: Tensor, target: Tensor | None) -> Ceiling:
+        """For pictures of content, styles and what they begin with, be it of a coarser scale."""
+        begun = self.beginning(params) if target is None or self._previous is None else target
+        pictures = [(reference, self.influence), (begun, self.influence), *self._styles_read()]
+        return Ceiling(pictures)
 
     def _beyond(self, picture: Tensor) -> Tensor:
         """``picture`` [3, h, w] going on beyond what styles act on, as if it were to be seen there.
