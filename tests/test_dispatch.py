@@ -1,5 +1,6 @@
 """Which paused jobs are told to make room, and when: the dispatcher with executors that only listen."""
 
+import errno
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 
 from nst_server.broker.dispatch import Dispatcher
 from nst_server.executors import Executor
-from nst_server.jobs import Job, Jobs
+from nst_server.jobs import FRAME, Change, Job, Jobs
 from nst_server.wire.messages import Message
 from nst_server.wire.params import Params
 from nst_server.wire.pixels import Pixels
@@ -45,6 +46,10 @@ class Device:
                 self.job = ""
             yield message
 
+    def cancel(self, job: str) -> None:
+        assert job == self.job
+        self.told.append("cancel")
+
     def leave(self) -> None:
         pass
 
@@ -53,14 +58,20 @@ class Scene:
     """Jobs "a" to "e", none of them accepted yet, and a dispatcher with so many devices."""
 
     def __init__(self, devices: int) -> None:
-        self.jobs = Jobs(lambda change: None)
+        self.is_full = False
+        self.jobs = Jobs(self._listen)
         self.devices = [Device() for _ in range(devices)]
         store = MagicMock()
         store.frames_folder = store.checkpoint_path = store.learnt_path = store.blob_path = Path
-        sessions: Any = SimpleNamespace(wants_previews=lambda job: False)
+        self.store, self.watched = store, set[str]()
+        sessions: Any = SimpleNamespace(wants_previews=lambda job: job in self.watched)
         executors: list[Executor] = self.devices  # type: ignore[assignment]
         self.dispatcher = Dispatcher(self.jobs, store, sessions, executors)
         self.a, self.b, self.c, self.d, self.e = (Job(n, Params(), PIXELS, (PIXELS,)) for n in "abcde")
+
+    def _listen(self, change: Change) -> None:
+        if self.is_full and change.kind == FRAME:
+            raise OSError(errno.ENOSPC, "No space left on device")
 
     def accept(self, *jobs: Job) -> None:
         for job in jobs:
@@ -235,3 +246,51 @@ def test_nobody_makes_room_in_a_server_that_ends(one: Scene) -> None:
     one.dispatcher.leave()
     one.accept(one.b)
     assert one.released == []
+
+
+def test_a_job_that_is_forgotten_while_its_device_is_busy_leaves_nothing_to_one_of_its_id(two: Scene) -> None:
+    two.is_full = True
+    two.accept(two.a)
+    two.devices[0].report("frame", sequence=1, iteration=1)
+    two.turn()
+    assert (two.a.state, two.has, two.devices[0].told) == ("failed", ["a", ""], ["cancel"])
+    two.jobs.forget(two.a)
+    again = Job("a", Params(), PIXELS, (PIXELS,))
+    two.accept(again)
+    assert two.has == ["a", "a"]
+    two.devices[0].report("cancelled")
+    two.turn()
+    assert again.state == "preparing"
+    two.pause(again)
+    assert two.devices[1].told == ["pause"], "and hears what is meant for it"
+    two.accept(two.b)
+    assert two.has == ["b", "a"], "the first device is free again"
+
+
+def test_previews_are_made_only_while_somebody_sees_them(one: Scene) -> None:
+    one.accept(one.a)
+    assert not one.devices[0].tasks[0]["previews"] and one.devices[0].told == []
+    one.watched.add("a")
+    one.turn()
+    one.turn()
+    one.watched.clear()
+    one.turn()
+    assert one.devices[0].told == ["previews", "previews"]
+    one.devices[0].report("done", reason="completed")
+    one.watched.add("b")
+    one.accept(one.b)
+    assert one.devices[0].tasks[1]["previews"] and one.devices[0].told == []
+
+
+@pytest.mark.parametrize("number", [float("inf"), float("nan"), "1", None, []])
+def test_a_damaged_record_of_a_frame_stops_no_job(one: Scene, number: object) -> None:
+    one.store.frame.return_value = {"final": True, "iteration": number, "encoder": "built-in"}
+    one.accept(one.a)
+    assert one.has == ["a"]
+
+
+def test_what_cannot_be_begun_ends_and_the_next_one_is(one: Scene) -> None:
+    one.store.checkpoint_path = MagicMock(side_effect=[RecursionError, Path()])
+    one.accept(one.a, one.b)
+    assert one.a.ending is not None and one.a.ending["code"] == "internal"
+    assert one.has == ["b"]

@@ -332,14 +332,24 @@ def test_a_canvas_larger_than_memory_is_worked_smaller(monkeypatch):
     assert [s.note for s in taken[1:]] == [None] * 11
 
 
-def test_running_out_of_memory_goes_on_at_half_the_size():
+@pytest.mark.parametrize(
+    "params", [{}, {"optimiser": "adam"}, {"optimiser": "adam", "averaging": 0.9}], ids=str
+)
+@pytest.mark.parametrize("evaluations", [0, 3])
+def test_running_out_of_memory_goes_on_at_half_the_size(evaluations, params):
     class Hungry(TinyEncoder):
+        asked = 0
+
         def features(self, image, layers, check=lambda: None, alpha=None):
             if image.shape[3] > 200:
-                raise torch.cuda.OutOfMemoryError("CUDA out of memory.")
+                self.asked += 1
+                # Targets and a start take three; then another program takes the memory.
+                if self.asked > (evaluations and 3 + evaluations):
+                    raise torch.cuda.OutOfMemoryError("CUDA out of memory.")
             return super().features(image, layers, check, alpha)
 
-    taken = list(stylize(picture(400, 30), [stripes()], Hungry(), replace(QUICK, iterations=20), device=CPU))
+    params = replace(QUICK, iterations=20, **params)
+    taken = list(stylize(picture(400, 30), [stripes()], Hungry(), params, device=CPU))
     assert [s.iteration for s in taken] == list(range(1, 21))
     assert taken[-1].final and taken[-1].scale == (200, 15)
     assert [s.note for s in taken if s.note] == ["worked at 200 of 400 px: not enough memory for more"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import zmq
@@ -11,7 +12,7 @@ import zmq
 from nst_server.broker.sessions import Sessions
 from nst_server.executors import Executor
 from nst_server.jobs import Job, Jobs
-from nst_server.store import MIN_FREE, Store
+from nst_server.store import DAMAGED, MIN_FREE, Store
 from nst_server.wire.messages import FAILED, Message, clipped
 from nst_server.wire.params import ENCODERS
 from nst_server.wire.pixels import Pixels
@@ -29,6 +30,24 @@ _NO_MEMORY = {
     "message": "There is not enough memory for this job.",
     "hint": "Choose a smaller size, or close other programs.",
 }
+_UNUSABLE = {
+    "code": "internal",
+    "message": "What the server has of this job cannot be used.",
+    "hint": "Start it again; the server's log says more.",
+}
+#: Reports after which the device is free.
+_LAST = frozenset({"done", "cancelled", "failed", "released", "starved"})
+
+
+@dataclass
+class _Work:
+    """What an executor has: a job, which may have ended or been forgotten meanwhile."""
+
+    job: Job
+    #: Whether it was told that previews are wanted.
+    previews: bool
+    #: Whether it was told to release its device.
+    releasing: bool = False
 
 
 class Dispatcher:
@@ -39,9 +58,7 @@ class Dispatcher:
         self._store = store
         self._sessions = sessions
         self._executors = executors
-        self._running: dict[str, Executor] = {}
-        #: Paused jobs that were told to release their device, and have it yet.
-        self._releasing: set[str] = set()
+        self._at_work: dict[Executor, _Work] = {}
         self._leaving = False
 
     @property
@@ -62,38 +79,49 @@ class Dispatcher:
     def assign(self) -> None:
         """Give waiting jobs to free devices, and let paused ones make room for those that are left."""
         for executor in self._executors:
-            if not executor.free or self._leaving:
-                continue
-            job = self._jobs.next()
-            if job is None:
-                return
-            self._running[job.id] = executor
-            task = self._task(job)
-            self._jobs.begin(job, _STARTING)
-            executor.run(job.id, task)
+            while executor.free and not self._leaving:
+                job = self._jobs.next()
+                if job is None:
+                    return
+                try:
+                    task = self._task(job)
+                except Exception:  # whatever it is, it must not take the other jobs along
+                    log.exception("%s cannot be begun", job.id)
+                    self._jobs.end(job, Message(FAILED, _UNUSABLE))
+                    continue
+                self._at_work[executor] = _Work(job, task["previews"])
+                self._jobs.begin(job, _STARTING)
+                executor.run(job.id, task)
+                break
         if not self._leaving:
             self._make_room()
 
     def tell(self, job: Job, command: str, **fields: Any) -> None:
         """Steer a job, if a device has it."""
-        executor = self._running.get(job.id)
-        if executor is not None:
-            if command in ("pause", "resume"):
-                self._releasing.discard(job.id)
-            executor.tell(job.id, command, **fields)
+        for executor, work in self._at_work.items():
+            if work.job is job:
+                if command in ("pause", "resume"):
+                    work.releasing = False
+                executor.tell(job.id, command, **fields)
 
     def cancel(self, job: Job) -> None:
         """Make the job's device stop computing it."""
-        executor = self._running.get(job.id)
-        if executor is not None:
-            executor.cancel(job.id)
+        for executor, work in self._at_work.items():
+            if work.job is job:
+                executor.cancel(job.id)
 
     def work(self, now: float) -> None:
         """Take the reports of all executors, then give them what waits."""
         for executor in self._executors:
             for report in executor.reports(now):
-                job = self._jobs.get(report.get("job", ""))
-                if job is None:
+                work = self._at_work.get(executor)
+                if work is None or report.get("job", "") != work.job.id:
+                    continue
+                if report.type in _LAST:
+                    del self._at_work[executor]
+                job = work.job
+                # Another one may have its id by now.
+                if self._jobs.get(job.id) is not job:
                     continue
                 try:
                     self._take(job, report)
@@ -103,15 +131,15 @@ class Dispatcher:
                     executor.cancel(job.id)
                 except (KeyError, TypeError, ValueError):
                     log.exception("a report of the worker cannot be used")
+        self._tell_previews()
         self.assign()
 
     def leave(self) -> None:
         """Let all executors write down where their jobs are; from here on none is given a job."""
         self._leaving = True
-        for name in self._running:
-            job = self._jobs.get(name)
-            if job is not None and job.ending is None:
-                self._jobs.spare(job)
+        for work in self._at_work.values():
+            if work.job.ending is None:
+                self._jobs.spare(work.job)
         for executor in self._executors:
             executor.leave()
 
@@ -129,11 +157,18 @@ class Dispatcher:
         """All that are paused are asked where one would do: that one may not be able to leave its device."""
         if not self._jobs.has_ready:
             return
-        for name, executor in self._running.items():
-            job = self._jobs.get(name)
-            if job is not None and not job.is_ready and name not in self._releasing:
-                self._releasing.add(name)
-                executor.tell(name, "release")
+        for executor, work in self._at_work.items():
+            if not work.job.is_ready and not work.releasing:
+                work.releasing = True
+                executor.tell(work.job.id, "release")
+
+    def _tell_previews(self) -> None:
+        """Those whom nobody sees cost time."""
+        for executor, work in self._at_work.items():
+            wanted = self._sessions.wants_previews(work.job.id)
+            if wanted is not work.previews:
+                work.previews = wanted
+                executor.tell(work.job.id, "previews", wanted=wanted)
 
     def _take(self, job: Job, report: Message) -> None:
         kind, fields = report.type, report.fields
@@ -149,9 +184,7 @@ class Dispatcher:
             self._jobs.show(job, fields, report.data or b"")
         elif kind == "saved":
             self._jobs.save(job)
-        elif kind in ("done", "cancelled", "failed", "released", "starved"):
-            del self._running[job.id]
-            self._releasing.discard(job.id)
+        elif kind in _LAST:
             if kind == "released" and self._jobs.release(job):
                 log.info("%s is paused and leaves its device to others", job.id)
                 return
@@ -203,7 +236,7 @@ class Dispatcher:
             record = self._store.frame(job.id, job.kept_frames)
             told = {"final": bool(record["final"]), "iteration": int(record["iteration"])}
             return {**record, **told, "encoder": str(record["encoder"])}
-        except (OSError, KeyError, TypeError, ValueError):
+        except (OSError, *DAMAGED):
             return None
 
     def _image(self, pixels: Pixels | None) -> dict[str, Any] | None:

@@ -222,7 +222,6 @@ class Handlers:
         }
         self._sessions.send(session, Message("accepted", fields))
         self._sessions.follow(session, job, kept, previews, after)
-        self._dispatcher.tell(job, "previews", wanted=self._sessions.wants_previews(job.id))
 
     def _update(self, session: Session, message: Message) -> None:
         job = self._unfinished(session, message)

@@ -60,8 +60,12 @@ class Optimiser(Protocol):
     def shown(self) -> Tensor:
         """The picture [3, H, W] to show of the present step."""
 
+    @property
+    def best(self) -> tuple[Tensor, Evaluation]:
+        """The picture with the lowest loss that is known since the objective last changed."""
+
     def result(self) -> tuple[Tensor, Evaluation]:
-        """The picture with the lowest loss since the objective last changed. May take an evaluation."""
+        """That picture, or a better one for another evaluation."""
 
     def step(self) -> bool:
         """Make one accepted step; False if the objective cannot be lowered from here."""
@@ -143,9 +147,13 @@ class LBFGS:
     def shown(self) -> Tensor:
         return self.image
 
-    def result(self) -> tuple[Tensor, Evaluation]:
+    @property
+    def best(self) -> tuple[Tensor, Evaluation]:
         # The loss never rises.
         return self.image, self.here
+
+    def result(self) -> tuple[Tensor, Evaluation]:
+        return self.best
 
     def follow(self, objective: Objective, afresh: bool = False) -> None:
         if afresh:
@@ -289,10 +297,14 @@ class Adam:
         # Kingma & Ba, equation 3: the sum began at 0.
         return (self._sum / (1 - self._averaging**self._steps)).clamp(0, 1)
 
+    @property
+    def best(self) -> tuple[Tensor, Evaluation]:
+        return self._best, self._best_here
+
     def result(self) -> tuple[Tensor, Evaluation]:
         if self._averaging and self._steps:
             self._consider(self.shown)
-        return self._best, self._best_here
+        return self.best
 
     def follow(self, objective: Objective, afresh: bool = False) -> None:
         self.objective = objective

@@ -351,11 +351,17 @@ class _Run:
 
     def _result(self) -> tuple[Tensor, Evaluation]:
         """The best picture of this scale, with its losses."""
-        assert self._optimiser is not None
-        evaluations = self._optimiser.evaluations
-        best = self._optimiser.result()
-        self._evaluations += self._optimiser.evaluations - evaluations
-        return best
+        optimiser = self._optimiser
+        assert optimiser is not None
+        evaluations = optimiser.evaluations
+        try:
+            return optimiser.result()
+        except (RuntimeError, MemoryError) as error:
+            if not devices.is_out_of_memory(error) or self._scene.params.deterministic:
+                raise
+            return optimiser.best
+        finally:
+            self._evaluations += optimiser.evaluations - evaluations
 
     def _objective(self, view: View, params: Params) -> Objective:
         return view.objective(params, self._control.check, self._tile)
@@ -367,17 +373,15 @@ class _Run:
 
     def _step(self, image: Tensor, here: Evaluation, final: State | None = None) -> Step:
         note, self._note = self._note, None
-        remaining = self._left * self._view.size[0] * self._view.size[1] + sum(
-            w * h * n for (w, h), n in self._queue
-        )
-        rate = self._seconds_per_pixel
+        still = [(self._view.size, self._left), *self._queue]
+        pixels, rate = sum(w * h * n for (w, h), n in still), self._seconds_per_pixel
         return Step(
             iteration=max(1, self._iteration),
-            total=max(1, self._iteration + self._left + sum(n for _, n in self._queue)),
+            total=max(1, self._iteration + sum(n for _, n in still)),
             evaluations=self._evaluations,
             scale=(image.shape[2], image.shape[1]),
             losses=here.losses,
-            seconds_left=None if rate is None else rate * remaining,
+            seconds_left=None if rate is None else rate * pixels,
             image=self._view.finished(image),
             memory=round(self._bytes_per_pixel * image.shape[1] * image.shape[2]),
             final=final is not None,
@@ -419,9 +423,9 @@ class _Run:
         return self._step(best, here, state)
 
     def _measure(self, seconds_per_pixel: float) -> None:
+        old = seconds_per_pixel if self._seconds_per_pixel is None else self._seconds_per_pixel
         # Smoothed over about five steps: line searches make single ones uneven.
-        old = self._seconds_per_pixel
-        self._seconds_per_pixel = seconds_per_pixel if old is None else 0.8 * old + 0.2 * seconds_per_pixel
+        self._seconds_per_pixel = 0.8 * old + 0.2 * seconds_per_pixel
 
     def _retreat(self, error: Exception) -> None:
         """After running out of memory: spend what is left of the run at half the size. Raises ``error``."""
@@ -441,7 +445,6 @@ class _Run:
         self._say(f"worked at {max(size)} of {max(self._wanted)} px: not enough memory for more")
 
     def _say(self, note: str) -> None:
-        if note in self._said:
-            return
-        self._said.append(note)
-        self._note = note if self._note is None else f"{self._note}; {note}"
+        if note not in self._said:
+            self._said.append(note)
+            self._note = note if self._note is None else f"{self._note}; {note}"
