@@ -146,3 +146,33 @@ def test_a_style_that_is_refused_is_named_as_its_row_is(part: Any, field: str, s
         "failed", {"message": f"{field}: The style is wholly transparent.", "hint": "", "field": field}
     )
     assert job.words == said
+
+
+@pytest.mark.parametrize(
+    ("field", "subject"),
+    [
+        ("content", "The layer"),
+        ("mask", "The selection"),
+        ("start", "The layer to start from"),
+        ("styles", "b.png"),
+        ("style_masks", "The region of style b.png"),
+    ],
+)
+def test_a_picture_that_cannot_be_sent_is_named(part: Any, field: str, subject: str) -> None:
+    network, words = part("backend.network"), part("model.words")
+
+    def block(width: int = 2) -> Any:
+        described = {"width": width, "height": 2, "channels": "RGBA", "dtype": "uint8"}
+        return SimpleNamespace(data=bytes(16), icc=None, description=described)
+
+    pictures = {"content": block(), "styles": [block(), block()], "style_masks": [None, block()]}
+    broken = block(width=0)
+    pictures[field] = [*pictures[field][:1], broken] if field.startswith("style") else broken
+    thread = network.Network()
+    thread._connect, thread.happened = Mock(), Mock()
+    thread._submit(network.Request("a", None, **pictures))
+    assert not thread._connect.called
+    (event,) = thread.happened.emit.call_args.args
+    assert event.type == "rejected"
+    told = words.refusal(event["field"], event["message"], event["hint"], ["a.png", "b.png"])
+    assert told.startswith(f"{subject}: ")

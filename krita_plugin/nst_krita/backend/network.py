@@ -33,11 +33,11 @@ _unfinished_threads: list[Any] = []
 
 
 class BadImage(Exception):
-    """A picture that cannot be sent. ``message``: what is wrong, ``hint``: what to do."""
+    """A picture that cannot be sent. ``problem``: what is wrong, and with which; ``hint``: what to do."""
 
-    def __init__(self, message: str, hint: str) -> None:
-        super().__init__(f"{message} {hint}")
-        self.message = message
+    def __init__(self, problem: str, hint: str) -> None:
+        super().__init__(f"{problem} {hint}")
+        self.problem = problem
         self.hint = hint
 
 
@@ -271,16 +271,20 @@ class Network(QtCore.QThread):
     def _submit(self, request: Request) -> None:
         if self._quitting:  # its pictures could not be sent any more
             return
-        try:
-            images, profiles = [], {}
-            for index, picture in enumerate((request.content, request.mask, request.start, *request.styles)):
-                images.append(_image(picture, profiles, index - 3))
-            regions = [_image(region, profiles, -1) for region in request.style_masks]
-        except BadImage as error:
-            fields = {"job": request.job, "field": "styles", "message": error.message, "hint": error.hint}
-            self._say("rejected", **fields)
-            return
-        content, mask, start, *styles = images
+        pictures = {"content": request.content, "mask": request.mask, "start": request.start}
+        pictures.update((f"styles[{i}]", style) for i, style in enumerate(request.styles))
+        pictures.update((f"style_masks[{i}]", mask) for i, mask in enumerate(request.style_masks))
+        profiles: dict[str, bytes] = {}
+        for field, picture in pictures.items():
+            try:
+                pictures[field] = _image(picture, profiles)
+            except (BadImage, wire.pixels.InvalidPixels) as error:
+                about = "styles" if isinstance(error, BadImage) else field  # it tells which by itself
+                self._say("rejected", job=request.job, field=about, message=error.problem, hint=error.hint)
+                return
+        sent = list(pictures.values())
+        (content, mask, start), rest = sent[:3], sent[3:]
+        styles, regions = rest[: len(request.styles)], rest[len(request.styles) :]
         client = self._connect()
         try:
             client.submit(
@@ -366,8 +370,11 @@ class Network(QtCore.QThread):
             client.close()
 
 
-def _image(picture: Any, profiles: dict[str, bytes], style: int) -> Any:
-    """(Pixels, bytes) of a picture; its profile goes into ``profiles``. None for None."""
+def _image(picture: Any, profiles: dict[str, bytes]) -> Any:
+    """(Pixels, bytes) of a picture; its profile goes into ``profiles``. None for None.
+
+    Raises InvalidPixels, and what a function that makes it does.
+    """
     if picture is None:
         return None
     block = picture() if callable(picture) else picture
@@ -375,11 +382,7 @@ def _image(picture: Any, profiles: dict[str, bytes], style: int) -> Any:
     icc = digest_of(block.icc) if block.icc else None
     if icc:
         profiles[icc] = block.icc
-    try:
-        described = wire.pixels.Pixels(
-            digest=digest_of(block.data), bytes=len(block.data), icc=icc, **block.description
-        )
-    except wire.pixels.InvalidPixels as error:
-        what = tr("Style {}").format(style + 1) if style >= 0 else tr("The layer")
-        raise BadImage(tr("{} cannot be sent: {}").format(what, error.problem), error.hint) from error
+    described = wire.pixels.Pixels(
+        digest=digest_of(block.data), bytes=len(block.data), icc=icc, **block.description
+    )
     return described, block.data
