@@ -235,7 +235,7 @@ def gram() -> Figure:
     ):
         with torch.no_grad():
             known[name] = statistics(encoder().features(picture[None], [layer])[layer])
-    target = StyleTarget.of(known["the painting"])
+    target = StyleTarget.of(known["the painting"], "moments")
     # Channels that act alike stand side by side: ordered by angle in the painting's two main directions.
     deviation = target.covariance.diagonal().clamp_min(1e-9).sqrt()
     _, vectors = torch.linalg.eigh(target.covariance / torch.outer(deviation, deviation))

@@ -55,7 +55,7 @@ def test_gram_matrix_is_the_mean_product_of_channels():
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=["nchw", "nhwc"])
 def test_style_gradient_is_that_of_autograd(weights, layout):
     x = features().contiguous(memory_format=layout)
-    target = StyleTarget.of(statistics(features(seed=3)))
+    target = StyleTarget.of(statistics(features(seed=3)), "moments")
     value, derivative = target.error(statistics(x, weights))
     gradient = style_gradient(x, derivative, weights)
 

@@ -168,7 +168,7 @@ def test_losses_are_of_what_styles_act_on_however_small():
 def distance(image, style, mask):
     """Error of ``image`` against ``style`` where ``mask`` is 1, at one layer."""
     encoder, layer = TinyEncoder(), "conv1_1"
-    target = StyleTarget.of(statistics(encoder.features(style[None], [layer])[layer]))
+    target = StyleTarget.of(statistics(encoder.features(style[None], [layer])[layer]), "moments")
     return float(target.error(statistics(encoder.features(image[None], [layer])[layer], mask))[0])
 
 

@@ -94,7 +94,7 @@ class StyleTarget:
     """What a style wants of the statistics at one layer."""
 
     @staticmethod
-    def of(stats: Statistics, loss: str = "moments") -> StyleTarget:
+    def of(stats: Statistics, loss: str) -> StyleTarget:
         """The target that a style with ``stats`` sets, for one of ``STYLE_LOSSES``."""
         kinds: dict[str, type[StyleTarget]] = {
             "moments": MomentsTarget,
@@ -141,7 +141,8 @@ class MomentsTarget(StyleTarget):
 
     Rectified features are all positive, so that the second part drowns the first, which holds the strokes.
     The deviations are matched once more, as the covariance alone neglects quiet channels:
-    ‖C − Cs‖² / ‖Cs‖² + (‖m − ms‖² + ‖σ − σs‖²) / ‖σs‖². Zero exactly where the Gram matrices and means agree.
+    ‖C − Cs‖² / (‖Cs‖² + f²) + (‖m − ms‖² + ‖σ − σs‖²) / (‖σs‖² + f), where f is a twentieth of the style's
+    energy. Zero exactly where the Gram matrices and means agree.
     """
 
     mean: Tensor

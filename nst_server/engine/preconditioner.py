@@ -2,7 +2,8 @@
 
 Seen through a VGG, images are curved very differently by frequency and colour: luminance most at 0.1–0.2
 cycles per pixel, fine chroma a hundred times less. A 3×3 colour matrix for each radial frequency captures
-this; dividing by it in the cosine domain halves the evaluations that L-BFGS needs, or better.
+this; dividing by it in the cosine domain saves L-BFGS a seventh of its evaluations, with VGG19's usual layers
+more.
 """
 
 from __future__ import annotations

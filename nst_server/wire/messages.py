@@ -15,7 +15,7 @@ PROTOCOL_VERSION = (1, 2)
 
 #: Largest chunk in a ``blob``, in bytes. A cancel waits behind one chunk at most.
 CHUNK_BYTES = 1024 * 1024
-#: Largest header, in bytes: the longest legitimate one (16 styles, all layers weighted) is below 16 KiB.
+#: Largest header, in bytes: one of 16 styles with masks and all layers weighted takes 20 KiB.
 HEADER_BYTES = 64 * 1024
 #: Longest text, in characters.
 TEXT_LENGTH = 2000

@@ -192,8 +192,9 @@ class Params:
     )
     averaging: float = _option(
         0.0,
-        "of adam: frames show the average of its steps, each counting so many times as much as the next; the "
-        "final one is the average or the best step, whichever has the smaller loss; 0: the steps themselves",
+        "adam only: frames show a running average of the steps, in which each weighs this much of the one "
+        "after it; the final picture is that average or the best step, whichever has the smaller loss; 0: no "
+        "average",
         low=0.0,
         high=0.999,
     )

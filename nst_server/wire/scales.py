@@ -47,9 +47,9 @@ def scale_ladder(size: Size, step: float = 2.0) -> list[Size]:
 def share_iterations(iterations: int, scales: int, step: float = 2.0) -> list[int]:
     """Iterations of each scale, coarse first; they add up to ``iterations``.
 
-    Each scale gets 1/``step`` of what the coarser one gets: composing strokes takes more steps than
-    sharpening them, and a step at a coarse scale costs less. With few iterations the coarsest scales get 0,
-    so that the others get at least four.
+    Each gets four; of the rest each gets 1/``step`` of what the coarser one gets: composing strokes takes
+    more steps than sharpening them, and a step at a coarse scale costs less. With few iterations the coarsest
+    scales get none.
     """
     kept = max(1, min(scales, iterations // _FEWEST_ITERATIONS))
     weights = [step ** (kept - 1 - k) for k in range(kept)]
