@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 
+from nst_server.engine.control import Cancelled
 from nst_server.engine.state import Parts, State
-from nst_server.engine.stylize import Cancelled
 from nst_server.wire.params import Params
 from nst_server.worker import checkpoint as module
 from nst_server.worker.checkpoint import Checkpoint, Keeper, Unreadable, read, write

@@ -6,9 +6,10 @@ import pytest
 import torch
 from engine_helpers import TinyEncoder, picture, stripes
 
+from nst_server.engine.control import Control
 from nst_server.engine.pyramid import resize
 from nst_server.engine.regions import Regions
-from nst_server.engine.stylize import Control, stylize
+from nst_server.engine.stylize import stylize
 from nst_server.wire.params import Params
 
 CPU = torch.device("cpu")

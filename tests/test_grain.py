@@ -4,10 +4,10 @@ import pytest
 import torch
 from engine_helpers import TinyEncoder
 
+from nst_server.engine.control import Cancelled
 from nst_server.engine.grain import matched_grain
 from nst_server.engine.pyramid import resize
 from nst_server.engine.scene import Scene
-from nst_server.engine.stylize import Cancelled
 from nst_server.engine.vgg import nothing
 from nst_server.engine.view import View
 from nst_server.wire.params import Params

@@ -6,10 +6,11 @@ import pytest
 import torch
 from engine_helpers import TinyEncoder, picture, stripes
 
+from nst_server.engine.control import Control
 from nst_server.engine.objective import Objective
 from nst_server.engine.regions import Regions
 from nst_server.engine.scene import Scene
-from nst_server.engine.stylize import Control, stylize
+from nst_server.engine.stylize import stylize
 from nst_server.engine.view import View
 from nst_server.wire.params import STYLE_LOSSES, Params
 

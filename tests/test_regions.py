@@ -6,11 +6,12 @@ import pytest
 import torch
 from engine_helpers import TinyEncoder, picture, stripes
 
+from nst_server.engine.control import Control
 from nst_server.engine.losses import StyleTarget, statistics
 from nst_server.engine.objective import style_shares
 from nst_server.engine.regions import Division, Regions
 from nst_server.engine.scene import Scene
-from nst_server.engine.stylize import Control, stylize
+from nst_server.engine.stylize import stylize
 from nst_server.engine.view import View
 from nst_server.wire.params import Params
 
@@ -268,6 +269,17 @@ def test_each_region_begins_in_the_colours_of_its_style():
     start = shown.beginning(replace(QUICK, start="style"))
     for style, area in zip(styles, (start[..., :32], start[..., 48:]), strict=True):
         assert float((area.mean((1, 2)) - style.mean((1, 2))).abs().max()) < 0.1
+
+
+def test_colours_fade_where_the_same_style_meets_itself():
+    size = (128, 64)
+    slope = torch.linspace(0.2, 0.8, 128).expand(3, 64, 128) + 0.05 * picture(128, 64)
+    view = view_of(halves(size), [spots(), spots()], content=slope)
+    step = (view.beginning(QUICK) - view_of([None], [spots()], content=slope).beginning(QUICK)).mean(1)
+    assert float((step[:, 1:] - step[:, :-1]).abs().max()) < 0.02
+    edge = slope + 0.5 * halves(size)[1]
+    masks = view_of(halves(size), [spots(), stripes()], content=edge)._divided(QUICK).colours
+    assert float((masks[0, :, 60] - masks[0, :, 68]).min()) > 0.7, "at the content's own edge they do not"
 
 
 @pytest.mark.parametrize("keep_colours", ["moments", "histogram"])

@@ -8,11 +8,12 @@ import torch
 from engine_helpers import TinyEncoder, picture, stripes
 
 from nst_server import device as devices
+from nst_server.engine.control import Control
 from nst_server.engine.objective import Objective
 from nst_server.engine.optimisers import Evaluation
 from nst_server.engine.regions import Regions
 from nst_server.engine.state import Parts, State
-from nst_server.engine.stylize import Control, stylize
+from nst_server.engine.stylize import stylize
 from nst_server.wire.params import Params
 
 CPU = torch.device("cpu")

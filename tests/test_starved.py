@@ -18,9 +18,10 @@ from test_interruptions import PATIENCE, checkpoint, connect, finish, pause_at, 
 
 from nst_server import device as devices
 from nst_server.engine import memory
+from nst_server.engine.control import Control
 from nst_server.engine.memory import bytes_per_pixel
 from nst_server.engine.state import State
-from nst_server.engine.stylize import Control, Step, _Run, stylize
+from nst_server.engine.stylize import Step, _Run, stylize
 from nst_server.executors import local
 from nst_server.jobs import MAX_BEGINNINGS, MAX_STARVED, Job, Jobs
 from nst_server.wire.params import Params

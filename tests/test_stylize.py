@@ -9,12 +9,13 @@ from engine_helpers import QUICK, TinyEncoder, difference, picture, steps, strip
 
 from nst_server import device as devices
 from nst_server.engine import memory
+from nst_server.engine.control import Cancelled, Control
 from nst_server.engine.memory import bytes_per_pixel
 from nst_server.engine.objective import Objective, style_shares
 from nst_server.engine.optimisers import Diverged, Evaluation
 from nst_server.engine.regions import Regions
 from nst_server.engine.scene import Scene
-from nst_server.engine.stylize import Cancelled, Control, stylize
+from nst_server.engine.stylize import stylize
 from nst_server.engine.view import View
 from nst_server.wire.params import Params
 
@@ -230,6 +231,7 @@ def test_more_iterations_lower_the_loss_whatever_each_scale_is_held_to():
 
 
 def test_what_the_encoder_hardly_sees_does_not_fill_with_flecks(monkeypatch):
+    monkeypatch.setattr("nst_server.engine.ceiling._CEILING", 1e6)  # which would hide it
     params = replace(QUICK, iterations=90, coarse_to_fine=False)
     calm = steps(params=params)[-1].losses
     monkeypatch.setattr("nst_server.engine.objective._QUIET", 0.0)
@@ -353,6 +355,14 @@ def test_running_out_of_memory_goes_on_at_half_the_size(evaluations, params):
     assert [s.iteration for s in taken] == list(range(1, 21))
     assert taken[-1].final and taken[-1].scale == (200, 15)
     assert [s.note for s in taken if s.note] == ["worked at 200 of 400 px: not enough memory for more"]
+
+
+def test_steps_that_lead_away_are_told():
+    params = replace(QUICK, optimiser="adam", learning_rate=1.0, coarse_to_fine=False)
+    *_, last = steps(params=params)
+    assert last.losses["total"] < last.state.optimiser.values["here.total"] / 1.25
+    assert "the picture is an earlier one" in last.note
+    assert steps(params=replace(params, learning_rate=0.02))[-1].note is None
 
 
 @pytest.mark.parametrize("optimiser", ["lbfgs", "plain-lbfgs", "adam"])

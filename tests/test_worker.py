@@ -191,13 +191,23 @@ def test_each_style_acts_where_its_mask_says(client: RawClient, job: str) -> Non
     assert finish(client, job + "x")[2] != pixels[2]
 
 
-def test_a_mask_that_is_black_everywhere_is_refused_by_name(client: RawClient, job: str) -> None:
+def test_masks_that_leave_nothing_to_be_painted_are_refused_by_name(client: RawClient, job: str) -> None:
     black = send_image(client, bytes(64), 8, 8, channels="MASK")
     more = {"styles": [client.image(seed=3), client.image(seed=4)], "style_masks": [None, black]}
     client.submit(job, more=more, **SHALLOW)
     failed = client.expect("failed", job=job, seconds=PATIENCE)
     assert (failed["code"], failed["field"]) == ("bad_image", "style_masks[1]")
     assert "no value above 0" in failed["message"]
+    content = send_image(client, bytes([90, 60, 30, 255]) * 512, 32, 16)
+    above, below = (
+        send_image(client, bytes(rows) * 256 + bytes(rest) * 256, 32, 16, channels="MASK")
+        for rows, rest in (([255], [0]), ([0], [255]))
+    )
+    more = {"content": content, "styles": [client.image(seed=3)], "style_masks": [above], "mask": below}
+    client.submit(job + "-apart", more=more, **SHALLOW)
+    failed = client.expect("failed", job=job + "-apart", seconds=PATIENCE)
+    assert (failed["code"], failed["field"]) == ("bad_image", "mask")
+    assert "No style acts where" in failed["message"]
 
 
 def test_a_job_continues_from_a_kept_frame(client: RawClient, job: str) -> None:

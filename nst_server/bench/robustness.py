@@ -19,10 +19,11 @@ from nst_server import weights
 from nst_server.bench import machine
 from nst_server.bench.cases import Case, draw, encoder_for
 from nst_server.engine.ceiling import grain
+from nst_server.engine.control import Control
 from nst_server.engine.pyramid import resize
 from nst_server.engine.scene import Scene
 from nst_server.engine.state import State
-from nst_server.engine.stylize import Control, Step, stylize
+from nst_server.engine.stylize import Step, stylize
 from nst_server.engine.vgg import Encoder
 from nst_server.engine.view import View
 

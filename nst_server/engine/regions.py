@@ -20,6 +20,9 @@ from nst_server.wire.scales import Size
 # Half the width over which two styles meet at a hard edge, in units of the longest side: about a stroke.
 # Narrower, the eye follows the line along which the palettes change.
 _MEETING = 0.02
+# The same for the colours that the picture begins with and is held to, which would otherwise change along a
+# line that paint sharpens: of the same style on both sides, one side's own colours against the other's.
+_FADING = 0.08
 # Variance of luma from which on the content's own edge decides where two styles meet (a tenth, squared).
 _EDGE = 0.1**2
 # From so little coverage on a composed picture tells what the paint is: below, 8-bit steps grow tenfold and
@@ -84,10 +87,20 @@ class Regions:
         """The same with masks that pass into each other over the width of a stroke; the coverage stays.
 
         A hard edge between two styles would be a line through the picture, of one palette against the other.
+        """
+        return self._passing(guide, _MEETING)
+
+    def fading(self, guide: Tensor) -> Regions:
+        """The same over several strokes, for colours."""
+        return self._passing(guide, _FADING)
+
+    def _passing(self, guide: Tensor, width: float) -> Regions:
+        """Masks that pass into each other over ``width``, half of it on either side, in longest sides.
+
         Where ``guide`` [3, H, W] has an edge of its own, they meet there: guided filter of He, Sun & Tang,
         "Guided Image Filtering", TPAMI 2013.
         """
-        radius = max(1, round(_MEETING * max(self.size)))
+        radius = max(1, round(width * max(self.size)))
         luma = guide.mean(0)
         mean, square = (_blurred(plane[None], radius)[0] for plane in (luma, luma.square()))
         centre = _blurred(self.masks, radius)
@@ -123,23 +136,38 @@ class Division:
     """How K styles divide a picture among them.
 
     shares: of the whole, adding up to 1. parts: the share of each style at each pixel [K, h, w], adding up to
-    1, or to 0 where no style acts; None where all pixels are divided by ``shares``. company: row k holds the
-    shares of all styles on average over where style k acts, adding up to 1.
+    1, or to 0 where no style acts; None where all pixels are divided by ``shares``. colours: the same for
+    their palettes. company: row k holds the shares of all styles on average over where style k acts, adding
+    up to 1.
     """
 
     shares: tuple[float, ...]
     parts: Tensor | None
+    colours: Tensor | None
     company: tuple[tuple[float, ...], ...]
 
     @classmethod
-    def of(cls, shares: Sequence[float], regions: Regions | None = None) -> Division:
-        """Divide by ``shares``: everywhere, or within ``regions`` among the styles that act at a pixel."""
+    def of(
+        cls, shares: Sequence[float], regions: Regions | None = None, faded: Regions | None = None
+    ) -> Division:
+        """Divide by ``shares``: everywhere, or within ``regions`` among the styles that act at a pixel.
+
+        ``faded``: the regions for colours; the same if None.
+        """
         shares = tuple(shares)
         if regions is None:
-            return cls(shares, None, (shares,) * len(shares))
-        weighted = regions.masks * regions.masks.new_tensor(shares)[:, None, None]
-        parts = weighted / weighted.sum(0).clamp_min(_TINY)
+            return cls(shares, None, None, (shares,) * len(shares))
+        parts = _divided(regions.masks, shares)
+        colours = parts if faded is None else _divided(faded.masks, shares)
+        # Where the wide ones have nothing to say, the others do.
+        colours = torch.where(colours.sum(0) > 0, colours, parts) * (parts.sum(0) > 0)
         flat = parts.flatten(1)
         meeting = (flat * regions.coverage.flatten()) @ flat.T
         company = meeting / meeting.sum(1, keepdim=True).clamp_min(_TINY)
-        return cls(shares, parts, tuple(tuple(row) for row in company.tolist()))
+        return cls(shares, parts, colours, tuple(tuple(row) for row in company.tolist()))
+
+
+def _divided(masks: Tensor, shares: tuple[float, ...]) -> Tensor:
+    """What part of each pixel [K, h, w] is each style's."""
+    weighted = masks * masks.new_tensor(shares)[:, None, None]
+    return weighted / weighted.sum(0).clamp_min(_TINY)

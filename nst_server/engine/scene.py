@@ -170,11 +170,11 @@ class Scene:
         With regions, each in that of its place.
         """
         influence = self.influence_at((image.shape[2], image.shape[1]))
-        if division.parts is None:
+        if division.colours is None:
             own = self.palette if is_content else moments_of(image, influence)
             return in_moments(image, own, self._wanted(self.palette, division.shares))
-        mapped = image * (1 - division.parts.sum(0))
-        for part, palette, shares in zip(division.parts, self._palettes, division.company, strict=True):
+        mapped = image * (1 - division.colours.sum(0))
+        for part, palette, shares in zip(division.colours, self._palettes, division.company, strict=True):
             if any(shares):
                 weight = part if influence is None else part * influence
                 own = palette if is_content else moments_of(image, weight)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
 from torch import Tensor
 
 from nst_server import device as devices
+from nst_server.engine.control import Control
 from nst_server.engine.memory import affordable_pixels, bytes_per_pixel
 from nst_server.engine.objective import used_layers
 from nst_server.engine.optimisers import LBFGS, Adam, Diverged, Evaluation, Objective, Optimiser
@@ -27,26 +28,10 @@ from nst_server.wire.scales import Size, check_scales, fit_longest, scales_of
 # Pixels of a style that ``deterministic`` reads at a time, where the canvas has not more: VGG's first maps of
 # so many take 256 MB each.
 _TILE = 2**20
+# From how much above the lowest loss on Adam's steps have led astray; they circle a minimum in any case.
+_RISEN = 1.25
 # A picture that the memory suffices for only at less than this part of its side is none.
 _LEAST_STARVED = 16
-
-
-class Cancelled(Exception):
-    """Raised by ``Control.check`` to leave a computation at once."""
-
-
-class Control:
-    """The reins of a running job. ``params`` may be replaced (live fields only) and ``stop`` set at any time.
-
-    ``check`` is called between the layers of every evaluation; a subclass raises Cancelled there.
-    """
-
-    def __init__(self, params: Params) -> None:
-        self.params = params
-        self.stop = False
-
-    def check(self) -> None:
-        """Do nothing, or raise Cancelled."""
 
 
 @dataclass(frozen=True)
@@ -413,6 +398,14 @@ class _Run:
     def _final(self) -> Step:
         """The last step: the best image of the last scale that was reached, at the full size."""
         best, here = self._result()
+        if isinstance(self._optimiser, Adam) and self._optimiser.here.total > _RISEN * here.total:
+            self._say("the loss rose again: the picture is an earlier one; a smaller learning rate helps")
+        wanted = self._control.params
+        if not self._scene.has_colours_of(wanted):  # asked for since the last step
+            best = self._view.follow_colours(wanted, best)
+            self._params = replace(
+                self._params, keep_colours=wanted.keep_colours, luminance_space=wanted.luminance_space
+            )
         self._queue.clear()
         self._left = 0
         state = self._state()

@@ -159,11 +159,13 @@ class View:
     def _divided(self, params: Params) -> Division:
         shares = style_shares(params, len(self.scene.styles))
         if self._division is None or self._division.shares != shares:
+            faded = None
             if self.scene.regions is not None:
                 # Met along the edges of the content as it is, whatever colours are kept: those may change.
                 guide = self.scene.brought(self.scene.original, self.size)
-                self.regions = self.scene.regions.acting(shares).at(self.size).meeting(guide)
-            self._division = Division.of(shares, self.regions)
+                acting = self.scene.regions.acting(shares).at(self.size)
+                self.regions, faded = acting.meeting(guide), acting.fading(guide)
+            self._division = Division.of(shares, self.regions, faded)
             self._grain = None
         return self._division
 

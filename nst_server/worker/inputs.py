@@ -59,7 +59,12 @@ class Inputs:
                 problem = "The mask has no value above 0 where the content lies."
                 raise BadImage(field, images.ImageError("", problem, "Paint it where the style acts."))
             masks.append(mask)
-        return Regions.of(masks, size) if masks else None
+        found = Regions.of(masks, size) if masks else None
+        shown = self.mask()
+        if found is not None and shown is not None and not bool((shown * found.coverage).any()):
+            problem = "No style acts where it lets frames be seen."
+            raise BadImage("mask", images.ImageError("", problem, "Let it and a style's mask overlap."))
+        return found
 
     def _picture(self, field: str, image: Mapping[str, Any]) -> images.Picture:
         self._check()

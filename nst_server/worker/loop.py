@@ -11,10 +11,10 @@ import torch
 
 from nst_server import device as devices
 from nst_server import weights
+from nst_server.engine.control import Cancelled
 from nst_server.engine.encoders import choose_encoder
 from nst_server.engine.images import Picture
 from nst_server.engine.memory import give_back
-from nst_server.engine.stylize import Cancelled
 from nst_server.engine.vgg import Encoder
 from nst_server.wire.messages import Message
 from nst_server.wire.params import ENCODERS

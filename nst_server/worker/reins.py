@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from nst_server.engine.stylize import Cancelled, Control
+from nst_server.engine.control import Cancelled, Control
 from nst_server.wire.messages import Message
 from nst_server.wire.params import Params
 from nst_server.worker.link import Link
