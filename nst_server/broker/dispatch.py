@@ -23,7 +23,7 @@ _STARTING = {"what": "starting"}
 _DISK_FULL = {
     "code": "disk_full",
     "message": "A frame could not be written to disk.",
-    "hint": "Free some space, then continue from the last kept frame.",
+    "hint": "Free some space, then start it again, or go on from its last frame if it has one.",
 }
 _NO_MEMORY = {
     "code": "out_of_memory",

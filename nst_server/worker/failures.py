@@ -47,7 +47,7 @@ _KNOWN: Sequence[tuple[Callable[[Exception], bool], str, str, str]] = (
         lambda error: isinstance(error, OSError) and error.errno in _FULL,
         "disk_full",
         "The disk is too full for the frames of this job.",
-        "Free some space, then continue from the last kept frame.",
+        "Free some space, then start it again, or go on from its last frame if it has one.",
     ),
 )
 
