@@ -156,7 +156,7 @@ class LBFGS:
         return self.best
 
     def follow(self, objective: Objective, afresh: bool = False) -> None:
-        # With the pairs of the old loss the new one was no lower after four steps from any of five changes of
+        # With the pairs of the old loss the new one was no lower five steps after any of five changes of
         # strength, style weights and total variation, and the first frames had specks.
         self._pairs.clear()
         self.objective = objective
