@@ -400,15 +400,15 @@ class _Run:
         best, here = self._result()
         if isinstance(self._optimiser, Adam) and self._optimiser.here.total > _RISEN * here.total:
             self._say("the loss rose again: the picture is an earlier one; a smaller learning rate helps")
-        wanted = self._control.params
-        if not self._scene.has_colours_of(wanted):  # asked for since the last step
-            best = self._view.follow_colours(wanted, best)
-            self._params = replace(
-                self._params, keep_colours=wanted.keep_colours, luminance_space=wanted.luminance_space
-            )
         self._queue.clear()
         self._left = 0
         state = self._state()
+        # Colours asked for since the last step are for the eye: the loss that is told is of that step.
+        wanted = self._control.params
+        colours = replace(
+            self._params, keep_colours=wanted.keep_colours, luminance_space=wanted.luminance_space
+        )
+        best = self._view.follow_colours(colours, best)
         if self._view.size != self._full:
             self._say(f"painted at {max(self._view.size)} px, and enlarged to {max(self._scene.size)}")
             best = self._view.enlarged(best, self._full, self._params)
