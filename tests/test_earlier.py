@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-from unittest.mock import Mock
+from unittest.mock import Mock, call
 
 import pytest
 from job_records import module, record
@@ -197,6 +197,40 @@ def test_an_offer_says_when_it_was_and_what_the_server_has(
     kept = [{"sequence": sequence, "final": final and sequence == 3} for sequence in (1, 2, 3)]
     root._handle(part("backend.wire").events.Event("frames", {"job": "b", "frames": kept}))
     assert [offer.words for offer in root.offers] == [f"Earlier: {TITLE} · 99 s after 1970 began · {more}"]
+
+
+def test_an_offer_that_is_unfinished_is_asked_about_until_it_has_ended(part: Any, scene: Scene) -> None:
+    root, event = scene.root, part("backend.wire").events.Event
+    timer, asked = Mock(), root._network.list_frames
+    root._asking = timer
+
+    def words() -> list[str]:
+        return [offer.words for offer in root.offers if offer.job == "b"]
+
+    scene.offer(["b", TITLE])
+    root._ask_again()
+    assert not timer.start.called, "no server is there"
+    root._handle(event("connected", {}))
+    kept = [{"sequence": 1, "final": False}]
+    root._handle(event("frames", {"job": "b", "frames": kept, "state": "running"}))
+    assert words() == [f"Earlier: {TITLE} · 1 frame · not finished yet"] and timer.start.called
+    for again in ("meanwhile", "not yet answered"):
+        asked.reset_mock(), timer.reset_mock()
+        root._ask_again()
+        assert timer.start.called
+        assert asked.mock_calls == ([call(["b"])] if again == "meanwhile" else [])
+    root._handle(event("not_running", {}))
+    timer.reset_mock()
+    root._ask_again()
+    assert not timer.start.called and not asked.called, "until it is there again"
+    root._handle(event("connected", {}))
+    asked.assert_called_once_with(["b"])
+    timer.reset_mock(), asked.reset_mock()
+    kept.append({"sequence": 2, "final": True})
+    root._handle(event("frames", {"job": "b", "frames": kept, "state": "done"}))
+    assert words() == [f"Earlier: {TITLE} · 2 frames"]
+    root._ask_again()
+    assert not timer.start.called and not asked.called, "it is finished"
 
 
 def test_what_the_server_does_not_know_any_more_is_not_offered(part: Any, scene: Scene) -> None:

@@ -368,16 +368,19 @@ def test_what_the_server_says_is_told_in_the_painters_language() -> None:
     translation = part("translation")
     memory, died = "There is not enough memory for this job.", "The process that computes died: {x} and {}."
     assert (told_in(memory), told_in(died), told_in("What?")) == (memory, died, "What?")
+    slow = "The server did not answer within 20 s: it wrote nothing (log: /a. b/start.log)"
+    assert told_in(slow) == f"{slow}. Choose Restart server in the menu ⚙, or Copy diagnostics."
     for reason in ("nothing is known of job f00d", "job f00d painted otherwise"):
         words = told_in(f"{reason}: it went on from the picture alone")
-        assert words.startswith("it went on from the picture alone: ") and "f00d" not in words
+        assert words.endswith(", so painting began afresh from its picture.") and "f00d" not in words
+        assert words[0].isupper()
     translation.use(["de"])
     try:
         assert told_in(memory) != memory and told_in(memory).endswith(".")
         assert "{x} and {}" in told_in(died) and told_in(died) != died
         assert told_in("What?") == "What?"
         notes = [f"worked at {side} of 512 px: not enough memory for more" for side in (256, 128)]
-        assert told_in("; ".join(notes)) == "; ".join(map(told_in, notes)), "each note by itself"
+        assert told_in("; ".join(notes)) == " · ".join(map(told_in, notes)), "each note by itself"
         assert told_in(f"{notes[0]}; What?") == f"{notes[0]}; What?"
         torn = "The process that computes died: one; two\nthree."
         assert told_in(torn).endswith(": one; two\nthree.") and told_in(torn) != torn

@@ -25,22 +25,26 @@ def run_job(
     seconds: float,
     broken_by: str = "",
     begins: float = 0,
+    prepares: float = 0,
     loads: float = 0,
     coarse_to_fine: bool = True,
     iterations: int = 100,
     unit: str = "",
+    encoder: str = "built-in",
     **more: Any,
 ) -> None:
-    """A job on 200 × 100 px that takes so many ``seconds`` to paint, told to ``forecast``; it runs after it
-    ``begins`` and paints after it ``loads``, each in s."""
+    """A job on 200 × 100 px that takes so many ``seconds`` to paint, told to ``forecast``; it ``begins``,
+    ``prepares`` what it paints with until it runs, and paints after it ``loads``, each in s."""
     params = part("backend.wire").params.Params(iterations=iterations, coarse_to_fine=coarse_to_fine)
     job = part("model.jobs").Job("t", "s", params, part("model.options").Layers.EVERY, "d", "l")
-    fields = {"device": "CPU", "encoder": "built-in", "scale": [200, 100], "losses": {}, "total": iterations}
+    fields = {"device": "CPU", "encoder": encoder, "scale": [200, 100], "losses": {}, "total": iterations}
     done = {"reason": "completed", "iteration": iterations, "seconds": 1.0, "memory": 2**28}
     done = {**done, "notes": [], "plan": {}, **more}
     told: list[tuple[str, dict[str, Any]]] = [
-        ("state", {"state": "preparing"}),
-        ("state", {"state": "preparing", "unit": unit}),
+        ("state", {"state": "queued"}),
+        ("state", {"state": "preparing", "what": "starting"}),
+        ("state", {"state": "preparing", "what": "reading the images", "unit": unit}),
+        ("state", {"state": "preparing", "what": "learning the built-in encoder", "unit": unit}),
     ]
     told += [("state", {"state": "running"}), ("progress", {"iteration": 1})]
     told += [("state", {"state": broken_by}), ("state", {"state": "running"})] if broken_by else []
@@ -50,7 +54,9 @@ def run_job(
     for kind, values in told:
         event = part("backend.wire").events.Event(kind, {**fields, **values, "job": job.id})
         clock.now += waits[values["iteration"]] if kind == "progress" else 0
-        clock.now += begins if values.get("state") == "running" else 0
+        wait = values.get("what") or values.get("state")
+        # It waits in the queue as well, for others.
+        clock.now += {"starting": 1000, "reading the images": begins, "running": prepares}.get(wait, 0)
         job.handle(kind, event.fields)
         forecast.watch(job, event)
 
@@ -165,6 +171,33 @@ def test_the_first_job_also_waits_for_the_server_to_start(clock: Clock) -> None:
     run_job(forecast, clock, seconds=20, begins=1)
     connection.link = link.NONE
     assert forecast.expect(200, 100).words == "256 MB · about 32 s", "somebody else had started that one"
+
+
+def test_what_learning_an_encoder_takes_is_expected_of_a_server_that_is_there(clock: Clock) -> None:
+    options, link = part("model.options").Options(), part("model.connection").Link
+    settings, connection = part("settings").Settings(), part("model.connection").Connection()
+    forecast = part("model.forecast").Forecast(settings, options, connection)
+    options["iterations"] = 100
+    connection.link = link.CONNECTED
+    run_job(forecast, clock, seconds=20, begins=5, prepares=10)
+    assert forecast.expect(200, 100).words == "256 MB · about 30 s", "known from the first job on"
+    assert forecast.of(400, 200) == pytest.approx((80, 2**30)), "it does not grow with the picture"
+    run_job(forecast, clock, seconds=20, prepares=15)
+    assert forecast.expect(200, 100).words == "256 MB · about 35 s"
+    run_job(forecast, clock, seconds=20, prepares=300, unit="bytes")
+    assert forecast.expect(200, 100).words == "256 MB · about 35 s", "a download comes once"
+    run_job(forecast, clock, seconds=20, prepares=0.1)
+    assert forecast.expect(200, 100).words == "256 MB · about 32 s", "the images may have been the same"
+    run_job(forecast, clock, seconds=20, prepares=0.1, encoder="vgg19")
+    assert forecast.expect(200, 100).words == "256 MB · about 20 s", "the next one gets that one, too"
+    options["encoder"] = "built-in"
+    assert forecast.expect(200, 100).words == "256 MB · about 32 s"
+    connection.link = link.NONE
+    assert forecast.expect(200, 100).words == "256 MB · about 35 s", "it begins and prepares once more"
+    again = part("model.forecast").Forecast(settings, options, connection)  # of the next session
+    connection.link = link.CONNECTED
+    run_job(again, clock, seconds=20, prepares=0.1, broken_by="paused")
+    assert again.expect(200, 100).words == "256 MB · about 32 s", "written down"
 
 
 def test_one_hears_that_a_picture_does_not_fit_into_this_computer(

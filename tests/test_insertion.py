@@ -144,6 +144,28 @@ def test_cancelling_puts_the_painters_layer_back(part: Any, painted: Any) -> Non
     assert part("host").AfterUndo.return_value.put_back.called
 
 
+@pytest.mark.parametrize(
+    ("painted_on", "words"),
+    [
+        ([], ""),
+        (["{1}", "{gone}"], "1 frame that you painted on stays."),
+        (["{1}", "{2}"], "2 frames that you painted on stay."),
+    ],
+)
+def test_cancelling_says_which_frames_stay(painted: Any, painted_on: list[str], words: str) -> None:
+    made = painted(painted=painted_on)
+    made.become_layers(1, 2)
+    made.inserter.doubled = "Shadows"
+    made.job.wanted = "cancel"
+    made.inserter.remove = lambda: setattr(
+        made.inserter, "inserted", [each for each in (1, 2) if f"{{{each}}}" in painted_on]
+    )
+    made.insertion.remove()
+    assert (made.job.frames_note, made.job.inserted) == (words, ())
+    made.inserter.on_skipped(3)  # it has come meanwhile
+    assert made.job.frames_note == words
+
+
 def test_a_layer_that_shows_through_its_frames_is_named(painted: Any) -> None:
     made = painted()
     made.inserter.doubled = "Shadows"

@@ -299,6 +299,24 @@ def test_a_lost_job_whose_frames_wait_keeps_its_row(root: Any, part: Any) -> Non
     assert root.jobs == (job,) and job.note.startswith("Frames wait")
 
 
+def test_rows_say_that_the_server_is_being_started(root: Any, part: Any) -> None:
+    def tell(kind: str, **fields: Any) -> list[str]:
+        root._handle(part("backend.wire").events.Event(kind, fields))
+        return [job.words for job in root.jobs]
+
+    (asked,) = words = [job.words for job in root.jobs]
+    assert asked == "asking the server for it"
+    assert tell("starting") == ["starting server"]
+    second = part("model.document_model").job_again(record("b"), a_document())
+    root.rows.add(second, Mock(pending=0, is_homeless=False, is_animating=False, record=record("b")))
+    assert [job.words for job in root.jobs] == ["starting server"] * 2
+    assert tell("connected") == words * 2
+    root.jobs[0].handle("state", {"state": "running"})
+    second.wanted = second.words = "cancel"
+    assert tell("starting") == ["starting server", "cancel"]
+    assert tell("unreachable", reason="The server stopped.") == ["The server stopped.", "cancel"]
+
+
 def test_what_the_server_notes_is_told_apart(root: Any) -> None:
     job, notes = root.jobs[0], ["painted at 128 px, and enlarged to 640", "began again after an interruption"]
     job.handle("done", {**FINISHED, "notes": notes})

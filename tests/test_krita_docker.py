@@ -21,6 +21,7 @@ LOOKS = (
     "idle",
     "styles",
     "region",
+    "colour_region",
     "job",
     "jobs",
     "unfolded",
@@ -159,6 +160,15 @@ def test_a_selection_and_a_layers_paint_are_regions(docker: Result) -> None:
     assert docker["mask"] == [100, 60, 80, 50, 80 * 50, "MASK"]
     assert "washes" in docker["layer_region"]
     assert docker["layer_mask"] == [5, 7, 20, 5, [128]]
+    name, told = docker["colour_region"]
+    assert name.endswith(" · only on this colour"), "which the picture shows; what is longer would be cut"
+    assert told == "Paints only where “washes” has the colour of the swatch (#0a141e)."
+
+
+def test_what_went_well_is_no_warning(docker: Result) -> None:
+    assert docker["told"][0].startswith("Saved, except") and docker["told"][1] == "A preset needs a name."
+    usual, saved, refused = docker["told_in"]
+    assert saved == usual != refused
 
 
 def test_rows_and_layers_are_dragged(usual: Result) -> None:
@@ -184,11 +194,16 @@ def test_the_painters_presets_are_kept_by_the_gallery(docker: Result) -> None:
     asked = ["Delete the preset “Ours”?", "The settings in the docker stay as they are."]
     assert docker["deletion_asked"] == [asked, asked], "once it was kept"
     assert docker["message_after_deletion"] == ""
+    title, suggested, width = docker["name_asked"]
+    assert (title, suggested) == ("Rename the preset", "Mine")
+    assert width > 320, "the title can be read"
 
 
 def test_the_gallery_offers_presets_and_saving(usual: Result) -> None:
     assert len(usual["menu_presets"]) > 5
     assert any("Save" in entry for entry in usual["menu_presets"])
+    columns, is_higher = usual["menu_columns"]
+    assert columns == 1 and is_higher, "than the screen: it scrolls"
 
 
 def test_the_scrubber_runs_over_all_kept_frames(docker: Result) -> None:
@@ -209,6 +224,7 @@ def test_the_scrubber_runs_over_all_kept_frames(docker: Result) -> None:
     assert ends == [[0.0, 1.0], [0.0, 1.0]], "each size by itself"
     assert [x for x, _ in (*small, *large)] == [0.0, 0.25, 0.5, 0.75, 1.0]
     assert docker["pictures"] == [1, 2, 5], "of frames that are layers, once"
+    assert docker["mark_of_more"] == [True, True], "it can be seen on any picture"
     assert scrub["renewed"] == [[1, 5], [1, 2, 5]], "each once, after what could not be had as well"
 
 
@@ -269,6 +285,10 @@ def test_running_jobs_stay_in_sight_and_ended_ones_fold(docker: Result) -> None:
     assert rows["of_another_document"] == 1
 
 
+def test_a_row_is_framed_wherever_it_lies_between_the_screens_pixels(docker: Result) -> None:
+    assert docker["without_edge"] == []
+
+
 def test_in_a_low_docker_one_sees_what_a_job_is_doing(docker: Result) -> None:
     assert docker["stack"]["310"] == [True, True], "of three dockers above each other"
     assert docker["stack"]["200"][0], "on an enlarged screen"
@@ -294,6 +314,10 @@ def test_a_click_meant_for_what_was_there_before_presses_nothing_else(docker: Re
     assert docker["rows"]["cross"] == [False, True], "cancels a job, and dismisses one that has ended"
 
 
+def test_what_waits_for_the_pointer_to_leave_comes_where_qt_does_not_tell(docker: Result) -> None:
+    assert docker["left_unnoticed"] == [False, True]
+
+
 @pytest.mark.parametrize("kind", ["every", "newest", "usual", "low"])
 def test_a_rows_buttons_stay_in_their_place(docker: Result, kind: str) -> None:
     found = docker["steady"][kind]
@@ -304,8 +328,8 @@ def test_a_rows_buttons_stay_in_their_place(docker: Result, kind: str) -> None:
     assert found["asked"] == [False, True], "only while the pointer is elsewhere"
     with_pointer, without = found["heights"]
     assert without < with_pointer, "what has ended needs less room"
-    title, folded = found["folded"]
-    assert folded.startswith(f"{title} · ") and ":" in folded, "with the time when it ended"
+    title, folded, begun = found["folded"]
+    assert folded == f"{title} · {begun}", "as it is called when the document is opened again"
 
 
 def test_in_a_low_docker_one_sees_a_job_and_what_moves_it(docker: Result) -> None:

@@ -132,6 +132,52 @@ def test_a_job_tells_its_way_in_plain_words() -> None:
     assert job.has_ended
 
 
+@pytest.mark.parametrize(
+    ("is_started", "state", "iteration", "is_told"),
+    [
+        (True, "queued", 30, True),
+        (True, "preparing", 30, True),
+        (True, "preparing", 0, True),
+        (True, "done", 30, False),
+        (True, "paused", 30, False),
+        (False, "preparing", 30, False),  # somebody else had its device, or the connection was lost
+    ],
+)
+def test_a_job_says_that_the_server_was_started_again_until_that_does(
+    is_started: bool, state: str, iteration: int, is_told: bool
+) -> None:
+    job, known = new_job(), {"revision": 1, "kept_frames": 0, "params": {}}
+    job.await_server(True)
+    job.await_server(False)
+    job.handle("accepted", {**known, "state": "preparing", "iteration": 0})
+    assert job.note == "", "it was started for this job"
+    job.handle("progress", {"iteration": 40, "total": 300, "losses": {}})
+    words = job.words
+    if is_started:
+        job.await_server(True)
+        assert job.words == "starting server"
+        job.await_server(False)
+        assert job.words == words
+    job.handle("accepted", {**known, "state": state, "iteration": iteration})
+    note = "The server was started again: the job goes on from its last save, or begins again."
+    assert job.note == (note if is_told else "")
+    own = "went on from iteration 30 after an interruption"
+    done = {"reason": "completed", "iteration": 300, "seconds": 12.0, "encoder": "built-in"}
+    job.handle("done", {**done, "notes": [own]})
+    assert job.note == own
+
+
+def test_notes_that_one_step_had_are_told_once() -> None:
+    job = new_job()
+    notes = ["the layers of the losses are others now", "began again after an interruption"]
+    told = " · ".join(notes)
+    job.handle("progress", {"iteration": 40, "total": 300, "losses": {}, "note": "; ".join(notes)})
+    assert job.note == told
+    done = {"reason": "completed", "iteration": 300, "seconds": 12.0, "encoder": "built-in"}
+    job.handle("done", {**done, "notes": [*notes, "a new one"]})
+    assert job.note == f"{told} · a new one"
+
+
 def test_a_paused_job_that_is_followed_again_says_how_far_it_is() -> None:
     job = new_job(iterations=100)
     fields = {

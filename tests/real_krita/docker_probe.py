@@ -246,6 +246,14 @@ def regions(probe, root, docker, handle):
     probe.record(without_selection=without, region=style.region.words, message=root.message)
     yield 0.3
     looks(probe, docker, "region")
+    panel, ink = docker.widget(), probe.QtGui.QPalette.ColorRole.WindowText
+    told = [root.presets.save("Kept"), root.presets.save("")]
+    colours = [panel.palette().color(ink).name()]
+    for root.message in told:
+        colours.append(panel._message.palette().color(ink).name())
+    root.presets.delete(root.presets.current)
+    root.message = ""
+    probe.record(told=told, told_in=colours)
     mask = style.region.read()
     probe.record(mask=[mask.x, mask.y, mask.width, mask.height, len(mask.data), mask.channels])
     handle.setSelection(None)
@@ -261,6 +269,11 @@ def regions(probe, root, docker, handle):
         layer_region=style.region.words,
         layer_mask=[mask.x, mask.y, mask.width, mask.height, sorted(set(mask.data))],
     )
+    root.limit(style, next(known for known in region_layers() if known.name == "washes"), "#0a141e")
+    row = style_rows(probe, docker)[0]
+    probe.record(colour_region=[row._name.accessibleName(), row.accessibleDescription()])
+    yield 0.3
+    looks(probe, docker, "colour_region")
     style.region = None
     probe.record(alphas=alphas())
 
@@ -378,14 +391,19 @@ def _preset(probe, button, words, name=""):
     yield 0.5
     if name:
         question = probe.QtWidgets.QApplication.activeModalWidget()
+        probe.record(name_asked=[question.windowTitle(), question.textValue(), question.width()])
+        probe.screenshot("name_asked")
         question.setTextValue(name)
         question.accept()
         yield 0.5
 
 
 def menus(probe, docker):
-    """Each menu open, as it looks on the screen."""
-    widgets = probe.QtWidgets
+    """Each menu open, as it looks on the screen; that of the presets is higher than this."""
+    widgets, presets = probe.QtWidgets, docker.widget()._root.presets
+    own = [f"Own {number}" for number in range(8)]
+    for name in own:
+        presets.save(name)
     popup = widgets.QApplication.activePopupWidget
     buttons = {
         "presets": docker.findChild(widgets.QPushButton, "nst_presets"),
@@ -405,7 +423,13 @@ def menus(probe, docker):
             yield 0.8
         probe.screenshot("menu_" + name)
         probe.record(**{"menu_" + name: entries})
+        if name == "presets":
+            columns = {menu.actionGeometry(entry).left() for entry in menu.actions()}
+            needed = menu.actionGeometry(menu.actions()[-1]).bottom()
+            probe.record(menu_columns=[len(columns), needed > menu.height()])
         for entry in inner:
             entry.menu().close()
         menu.close()
         yield 0.2
+    for preset in [known for known in presets.saved if known.name in own]:
+        presets.delete(preset)

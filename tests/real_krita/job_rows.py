@@ -98,7 +98,26 @@ def scrubbing(probe, root, docker):
     found["shown"], found["fetched"] = list(frames.shown), frames.fetched
     probe.record(scrub=found, pictures=sorted(frames.pictures[:3]))
     docker.setGeometry(20, 30, 330, 860)
+    yield from mark_of_more(probe, film)
     yield from several_jobs(probe, root, docker, job, frames)
+
+
+def mark_of_more(probe, film):
+    """With the last frame in sight: whether the mark at the left edge lies on ground of its own."""
+    film.blockSignals(True)
+    yield 0.3
+    for value in (film.maximum(), 0):
+        film.setValue(value)
+        film._keep_in_view()
+        yield 0.3
+        if value:
+            image = film.grab().toImage()
+            ratio = image.devicePixelRatio()
+            above = image.pixelColor(round(5 * ratio), round((1 + film._height / 2 - 8) * ratio))
+            ground = film.palette().color(probe.QtGui.QPalette.ColorRole.Window)
+            probe.screenshot("film")
+            probe.record(mark_of_more=[film._first > 0, above.name() == ground.name()])
+    film.blockSignals(False)
 
 
 def curves_of_sizes():
@@ -192,6 +211,39 @@ def several_jobs(probe, root, docker, ended, frames):
         root.rows.dismiss(job)
     docker.setGeometry(20, 30, 330, 860)
     yield 0.3
+
+
+def without_edge(probe, docker):
+    """Edges of rows, seen whole, that are not drawn, at odd and at even places in the docker."""
+    probe.screenshot("rows")
+    inside, found = docker.findChild(probe.QtWidgets.QScrollArea, "nst_work").widget(), []
+    for margin in (1, 0):
+        inside.layout().setContentsMargins(margin, margin, margin, 0)
+        yield 0.3
+        image = docker.grab().toImage()
+        for row in docker.findChildren(probe.QtWidgets.QFrame):
+            if is_row(row) and row.visibleRegion().boundingRect() == row.rect():
+                found += [f"{margin} px: {side}" for side in missing_edges(probe, docker, row, image)]
+    return found
+
+
+def missing_edges(probe, docker, row, image):
+    """Which of its edges are not drawn in their middle; ``image``: the docker as it is seen."""
+    ratio, at = image.devicePixelRatio(), row.mapTo(docker, probe.QtCore.QPoint(0, 0))
+    ink = row.palette().color(probe.QtGui.QPalette.ColorRole.Window).darker(130).name()
+    right, lower = at.x() + row.width(), at.y() + row.height()
+    middle = at.x() + row.width() // 2, at.y() + row.height() // 2
+    lines = {
+        "left": (at.x(), middle[1], at.x() + 1, middle[1] + 1),
+        "top": (middle[0], at.y(), middle[0] + 1, at.y() + 1),
+        "right": (right - 1, middle[1], right, middle[1] + 1),
+        "below": (middle[0], lower - 1, middle[0] + 1, lower),
+    }
+    for side, line in lines.items():
+        x, y, x_end, y_end = (round(ratio * place) for place in line)
+        drawn = [image.pixelColor(a, b).name() for a in range(x, x_end) for b in range(y, y_end)]
+        if ink not in drawn:
+            yield side
 
 
 def with_little_room(probe, root, docker):

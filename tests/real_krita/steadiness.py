@@ -1,7 +1,7 @@
 """Runs inside Krita, for probes: a row's buttons stay in their place from Start to its end."""
 
 from nst_probe.docker import style_rows
-from nst_probe.job_rows import DONE, Frames, a_job, running
+from nst_probe.job_rows import DONE, Frames, a_job, running, without_edge
 from nst_probe.looking import looks
 
 
@@ -29,6 +29,7 @@ def steady(probe, root, docker):
     yield from _without_pictures(probe, root, docker)
     yield from _failing(probe, root, docker)
     yield from _news(probe, root, docker)
+    yield from _leaving_unnoticed(probe, root, docker)
     probe.record(steady=found)
     docker.setGeometry(20, 30, 330, 860)
     yield 0.3
@@ -64,6 +65,8 @@ def _life(probe, root, docker, job, row):
 def _end(probe, root, docker, job, row, name):
     """The pointer leaves: whether the question comes. It is back, and the job is done: where the tick is.
     It leaves again: how high the row was, and is."""
+    from nst_krita.qt import local_time
+
     asked = [_is_asked(probe, docker)]
     probe.QtGui.QCursor.setPos(docker.mapToGlobal(probe.QtCore.QPoint(500, 20)))
     yield 0.5
@@ -82,7 +85,7 @@ def _end(probe, root, docker, job, row, name):
     found["heights"].append(row.height())
     looks(probe, docker, f"ended_{name}")
     root.rows.fold(job)
-    found["folded"] = [job.title, row._title.toolTip()]
+    found["folded"] = [job.title, row._title.toolTip(), local_time(Frames.record.begun)]
     root.rows.dismiss(job)
     yield 0.3
     return found
@@ -245,6 +248,38 @@ def _news(probe, root, docker):
     yield 0.3
 
 
+def _leaving_unnoticed(probe, root, docker):
+    """The pointer leaves the rows and Qt does not tell, as where a dialog was open meanwhile: whether what
+    waited for that is asked, first while the pointer is there, then afterwards."""
+    kind, work = probe.QtCore.QEvent.Type, docker.findChild(probe.QtWidgets.QScrollArea, "nst_work")
+
+    class Untold(probe.QtCore.QObject):
+        def eventFilter(self, watched, event):
+            if event.type() == kind.Leave:
+                watched.setAttribute(probe.QtCore.Qt.WidgetAttribute.WA_UnderMouse)
+            return event.type() == kind.Leave
+
+    job = a_job(root, "swirls → “Background”", root.rows.viewed)
+    root.rows.add(job, Frames(probe))
+    yield 0.5
+    untold = Untold()
+    work.installEventFilter(untold)
+    probe.QtGui.QCursor.setPos(work.mapToGlobal(work.rect().center()))
+    yield 0.5
+    root.download.offered = "vgg19"
+    yield 0.8
+    asked = [_is_asked(probe, docker)]
+    probe.QtGui.QCursor.setPos(docker.mapToGlobal(probe.QtCore.QPoint(500, 20)))
+    yield 1.2
+    probe.record(left_unnoticed=[*asked, _is_asked(probe, docker)])
+    work.removeEventFilter(untold)
+    work.setAttribute(probe.QtCore.Qt.WidgetAttribute.WA_UnderMouse, False)
+    root.download.offered = ""
+    job.handle("done", DONE)
+    root.rows.dismiss(job)
+    yield 0.3
+
+
 def _is_head_seen(probe, docker, job):
     """Whether the title and the words of that job's row are seen whole."""
     row = next(w for w in docker.findChildren(probe.QtWidgets.QFrame) if getattr(w, "_job", None) is job)
@@ -279,7 +314,8 @@ def in_line(probe, root, docker):
     running(jobs[0])
     yield 0.3
     looks(probe, docker, "in_line")
-    probe.record(in_line=_told(probe, docker))
+    edges = yield from without_edge(probe, docker)
+    probe.record(in_line=_told(probe, docker), without_edge=edges)
     for job in jobs:
         job.handle("done", DONE)
         root.rows.dismiss(job)

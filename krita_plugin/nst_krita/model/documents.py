@@ -54,6 +54,7 @@ class Documents(Observable):
         self._asked: set[str] = set()
         self._silent: set[str] = set()  # jobs of which no running server has told
         self._dropped: set[str] = set()  # jobs that are not offered in this session
+        self._is_met = False  # whether a server is there that can be asked
         self._current = ""
         self._followed: Collection[str] = ()
         self._settings_offered: set[str] = set()
@@ -133,6 +134,13 @@ class Documents(Observable):
             self._ask(wanted)
         self._refresh()
 
+    def ask_again(self, jobs: Collection[str]) -> bool:
+        """See how these jobs stand by now; False where there are none, or no server is there that knows."""
+        wanted = [job for job in jobs if job not in self._asked] if self._is_met else []
+        if wanted:
+            self._ask(wanted)
+        return bool(jobs) and self._is_met
+
     def _ask(self, jobs: Collection[str]) -> None:
         self._asked.update(jobs)
         self._silent.difference_update(jobs)
@@ -163,7 +171,9 @@ class Documents(Observable):
 
     def handle(self, event: Any) -> bool:
         """Take an answer of the server about jobs that nobody follows; False if it is none."""
+        self._is_met = self._is_met or event.type == "connected"
         if event.type in ("not_running", "unreachable", "disconnected", "closed"):
+            self._is_met = False
             self._silent.update(self._asked)
             self._asked.clear()
             self._stopping.clear()

@@ -25,16 +25,21 @@ FARTHEST = 8.0
 BYTES_PER_PIXEL = 4800
 #: From this longest side on a processor takes so long that one should know before, in px.
 LONG_ON_CPU = 1500
-#: A server that had been started before shows nothing of how long starting takes: of a longer start so much
-#: is still expected after a shorter one.
+#: A server that had been started before shows nothing of how long starting takes, and a job on the same
+#: images nothing of how long learning does: of a longer wait so much is still expected after a shorter one.
 FADING = 0.8
+#: Of a measurement, what is waited for besides the iterations, in s; earlier versions have not measured all.
+WAITS = ("startup", "preparing", "beginning")
+#: What a server says of a job until the process that computes has taken it up.
+_STARTING = "starting"
 
 
 class _Run(NamedTuple):
-    """A job that runs: since when, how far its first progress and its latest one were and when they came; its
-    largest scale in pixels."""
+    """A job that runs: since when, how long it was prepared (s; 0.0: not known), how far its first progress
+    and its latest one were and when they came; its largest scale in pixels."""
 
     began: float
+    prepared: float = 0.0
     first: tuple[int, float] | None = None
     latest: tuple[int, float] = (0, 0.0)
     pixels: int = 0
@@ -42,7 +47,7 @@ class _Run(NamedTuple):
     def follow(self, iteration: int, pixels: int) -> _Run:
         """The same after that progress, which comes now."""
         now = iteration, time.monotonic()
-        return _Run(self.began, self.first or now, now, max(self.pixels, pixels))
+        return self._replace(first=self.first or now, latest=now, pixels=max(self.pixels, pixels))
 
     @property
     def pace(self) -> tuple[float, float] | None:
@@ -52,6 +57,13 @@ class _Run(NamedTuple):
         iteration, now = self.latest
         seconds = (now - self.first[1]) / (iteration - self.first[0])
         return seconds, max(0.0, now - self.began - iteration * seconds)
+
+
+class _Preparation(NamedTuple):
+    """A job that is being prepared: since when, and since when by the process that computes."""
+
+    accepted: float
+    taken_up: float | None = None
 
 
 class Expectation(NamedTuple):
@@ -65,13 +77,14 @@ class Forecast(Observable):
     """Watches jobs and tells what the next one will take. Observers of ``measured`` hear of a new one.
 
     A measurement: device, encoder, whether coarse to fine, pixels, seconds for each iteration, bytes; seconds
-    from running to the first iteration; seconds that the first job after the server's start waited to run.
+    from running to the first iteration; seconds that reading the images and learning the encoder took; and
+    seconds that the first job after the server's start waited to run, these included.
     """
 
     def __init__(self, settings: Settings, options: Options, connection: Connection) -> None:
         self._settings, self._options, self._connection = settings, options, connection
         self._running: dict[str, _Run] = {}
-        self._accepted: dict[str, float] = {}  # job → since when it is prepared
+        self._prepared: dict[str, _Preparation] = {}
         self._startup = 0.0  # of the process that computes now, as it was measured
         self._is_warm = False  # whether that process is there
         connection.observe(self._follow, "link")
@@ -79,15 +92,15 @@ class Forecast(Observable):
     def _follow(self) -> None:
         if self._connection.link is not Link.CONNECTED:
             self._is_warm, self._startup = False, 0.0
-            self._accepted.clear()
+            self._prepared.clear()
 
     def watch(self, job: Job, event: Any) -> None:
         """Measure ``job``, which has just followed ``event``."""
-        self._watch_startup(job, event)
+        prepared = self._watch_preparation(job, event)
         if event.type == "state" and job.state is not JobState.RUNNING:
             self._running.pop(job.id, None)  # paused, or begun anew: that time is not the pace of another
         elif event.type == "state" and job.state is JobState.RUNNING and not job.iteration:
-            self._running.setdefault(job.id, _Run(time.monotonic()))
+            self._running.setdefault(job.id, _Run(time.monotonic(), prepared))
         elif event.type == "progress" and job.id in self._running:
             width, height = event["scale"]
             run = self._running[job.id]
@@ -97,18 +110,24 @@ class Forecast(Observable):
             # Stopped, it has made too little of its larger scales.
             is_typical = event["reason"] == "completed" or not job.params.coarse_to_fine
             if is_typical and run.pace and event.get("memory"):
-                self._keep(job, event, run.pixels, *run.pace)
+                self._keep(job, event, run, *run.pace)
 
-    def _watch_startup(self, job: Job, event: Any) -> None:
-        if job.state is JobState.RUNNING and not self._is_warm:
-            self._is_warm = True
-            since = self._accepted.get(job.id)
-            if since is not None:
-                self._startup = max(time.monotonic() - since, FADING * self._usual_startup)
-        elif job.state is JobState.PREPARING and not event.get("unit"):  # with it a download, never again
-            self._accepted.setdefault(job.id, time.monotonic())
-        elif not self._is_warm:
-            self._accepted.pop(job.id, None)
+    def _watch_preparation(self, job: Job, event: Any) -> float:
+        """How long it took (s) to prepare the job, if that has just ended and was seen from its beginning."""
+        now, known = time.monotonic(), self._prepared.get(job.id)
+        if job.state is JobState.PREPARING and not event.get("unit"):  # with it a download, never again
+            known = known or _Preparation(now)
+            if known.taken_up is None and (event.get("what") or _STARTING) != _STARTING:
+                known = known._replace(taken_up=now)
+            self._prepared[job.id] = known
+            return 0.0
+        self._prepared.pop(job.id, None)
+        if job.state is not JobState.RUNNING:
+            return 0.0
+        if not self._is_warm and known is not None:
+            self._startup = max(now - known.accepted, FADING * self._usual("startup"))
+        self._is_warm = True
+        return now - known.taken_up if known is not None and known.taken_up else 0.0
 
     def of(self, width: int, height: int) -> tuple[float, float] | None:
         """Seconds and bytes for a job on a content of so many px; None without a measurement that fits."""
@@ -131,7 +150,8 @@ class Forecast(Observable):
         expected = self.of(width, height)
         if expected is not None:
             seconds, memory = expected
-            seconds += 0.0 if self._is_warm else self._usual_startup
+            prepared = self._usual("preparing", self._encoder)
+            seconds += prepared if self._is_warm else max(prepared, self._usual("startup"))
             words = tr("{} · about {}").format(memory_size(memory), duration(seconds))
         else:
             memory = BYTES_PER_PIXEL * self._pixels(width, height)
@@ -157,30 +177,36 @@ class Forecast(Observable):
         return self._connection.device or next((known["device"] for known in self._measured()[::-1]), "")
 
     @property
-    def _usual_startup(self) -> float:
-        """Seconds from being accepted to running where the server has just been started."""
-        known = (known["startup"] for known in self._measured()[::-1] if known["device"] == self._device)
-        return next(known, 0.0)
+    def _encoder(self) -> str:
+        """The one that the next job is expected to get; "" while none is known."""
+        chosen: str = self._options["encoder"]
+        latest = (known["encoder"] for known in self._measured()[::-1])
+        return next(latest, "") if chosen == "auto" else chosen
+
+    def _usual(self, wait: str, encoder: str = "") -> float:
+        """Seconds of that ``wait`` on the device, as last measured (with ``encoder``); 0.0: not known."""
+        known = (each for each in self._measured()[::-1] if each["device"] == self._device)
+        return next((each[wait] for each in known if encoder in ("", each["encoder"])), 0.0)
 
     def _fits(self, known: Mapping[str, Any]) -> bool:
-        latest = self._measured()[-1]
-        encoder = self._options["encoder"]
         return bool(
             known["device"] == self._device
-            and known["encoder"] == (latest["encoder"] if encoder == "auto" else encoder)
+            and known["encoder"] == self._encoder
             and known["coarse_to_fine"] == self._options["coarse_to_fine"]
         )
 
-    def _keep(self, job: Job, event: Any, pixels: int, seconds: float, beginning: float) -> None:
+    def _keep(self, job: Job, event: Any, run: _Run, seconds: float, beginning: float) -> None:
+        usual = self._usual("preparing", event["encoder"])
         made = {
             "device": event["device"],
             "encoder": event["encoder"],
             "coarse_to_fine": job.params.coarse_to_fine,
-            "pixels": pixels,
+            "pixels": run.pixels,
             "seconds": seconds,
             "beginning": beginning,
             "memory": event["memory"],
-            "startup": self._startup or self._usual_startup,
+            "preparing": max(run.prepared, FADING * usual) if run.prepared else usual,
+            "startup": self._startup or self._usual("startup"),
         }
         self._settings.set("speeds", [*self._measured(), made][-MAX_MEASURED:])
         self.notify("measured")
@@ -188,7 +214,7 @@ class Forecast(Observable):
     def _measured(self) -> list[dict[str, Any]]:
         # Those of earlier versions say nothing of these.
         known = self._settings.get("speeds", list)
-        return [{"startup": 0.0, "beginning": 0.0, **each} for each in known if _is_measurement(each)]
+        return [{**dict.fromkeys(WAITS, 0.0), **each} for each in known if _is_measurement(each)]
 
 
 def _is_measurement(value: Any) -> bool:
@@ -196,7 +222,7 @@ def _is_measurement(value: Any) -> bool:
         return False
     numbers = [value.get("pixels"), value.get("seconds"), value.get("memory")]
     are_numbers = all(isinstance(number, (int, float)) and number > 0 for number in numbers)
-    for wait in (value.get("startup", 0.0), value.get("beginning", 0.0)):
+    for wait in (value.get(name, 0.0) for name in WAITS):
         if not isinstance(wait, (int, float)) or wait < 0:
             return False
     return are_numbers and all(isinstance(value.get(name), str) for name in ("device", "encoder"))

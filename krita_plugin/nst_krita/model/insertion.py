@@ -191,7 +191,7 @@ class Insertion:
             self._inserter.remove()
             self._after_undo.put_back()
         self._drop_all()
-        self._job.inserted, self._job.frames_note, self._job.keeps_redo = (), "", 0
+        self._job.inserted, self._job.frames_note, self._job.keeps_redo = (), self._staying_words(), 0
 
     def rest(self) -> None:
         """Look after the layers no longer, until ``reopen``; nothing may wait."""
@@ -334,7 +334,10 @@ class Insertion:
         self._tell()
 
     def _tell(self) -> None:
-        """Say why frames are not to be seen, or not as they are."""
+        """Say why frames are not to be seen, or not as they are; of a job that is taken away, which stay."""
+        if self._job.wanted == "cancel":
+            self._job.frames_note = self._staying_words()
+            return
         waits = self._inserter is not None and (self._inserter.keeps_redo or self._is_displaced)
         self._job.keeps_redo = max(1, self.pending) if waits else 0
         self._job.frames_note = sentence(self._waiting_words(), self._held_words())
@@ -342,6 +345,13 @@ class Insertion:
     @property
     def _is_displaced(self) -> bool:
         return self._placing.is_lost and self.pending > 0
+
+    def _staying_words(self) -> str:
+        there = self._inserter.inserted if self._inserter is not None else ()
+        # Until Krita has added the layer that it is just adding, the others are there as well.
+        count = sum(self._inserter.id_of(sequence) in self.record.painted for sequence in there)
+        words = tr_n("{} frame that you painted on stays.", "{} frames that you painted on stay.", count)
+        return words.format(count) if count else ""
 
     def _waiting_words(self) -> str:
         if self._inserter is None:

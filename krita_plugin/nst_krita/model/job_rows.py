@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .. import host
+from .connection import Connection, Link
 from .document_model import passed_over
 from .documents import Documents
 from .earlier import Entry
@@ -24,8 +25,9 @@ class JobRows(Observable):
     jobs = Property(())
     viewed = Property("")
 
-    def __init__(self, documents: Documents) -> None:
-        self._documents = documents
+    def __init__(self, documents: Documents, connection: Connection) -> None:
+        self._documents, self._connection = documents, connection
+        connection.observe(self._await_server, "link")
         self._insertions: dict[str, Insertion] = {}
         self._entries: dict[str, Entry] = {}
         self.pen = host.PenWatch()
@@ -41,8 +43,13 @@ class JobRows(Observable):
             self.fold(ended)
         self._insertions[job.id] = insertion
         self.jobs = (*self.jobs, job)
+        self._await_server()
         self.name_documents()
         self._limit(job.document_id)
+
+    def _await_server(self) -> None:
+        for job in self.jobs:
+            job.await_server(self._connection.link is Link.STARTING)
 
     def move(self, job: Job, document: host.Document, insertion: Insertion) -> None:
         """A job goes on in ``document``: that in which it began has been closed."""

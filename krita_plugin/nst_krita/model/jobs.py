@@ -15,6 +15,8 @@ from .words import amount, duration, encoder_name, refusal, sentence, tr
 
 #: Points of the loss curve that are kept: it is some 100 px wide.
 MAX_LOSSES = 200
+#: Until the server notes by itself which of the two it was.
+RESTARTED = tr("The server was started again: the job goes on from its last save, or begins again.")
 
 
 class JobState(Enum):
@@ -53,7 +55,7 @@ class Job(Observable):
     ``is_lost``: whether it was given up here, while a server may have more of it.
     ``wants_pause``: whether it shall pause or go on, until the server says that it does. ``locks``: whether
     its frames become locked layers; ``room``: bytes that these may take, 0 for any number; ``undone``: of
-    those ``left_out``, which have been layers; ``frames_note``: why frames are not to be seen;
+    those ``left_out``, which have been layers; ``frames_note``: why frames are not to be seen, or stay;
     ``keeps_redo``: how many wait until he asks for them, as a layer more would take away what he can redo, or
     nobody can tell where they belong. ``styles``: the
     docker's, for their shares; empty for a job of an earlier session. ``document_name``: of its document,
@@ -108,6 +110,8 @@ class Job(Observable):
         self.undone: set[int] = set()
         self.frames: dict[int, int] = {}  # sequence → iteration
         self.words = tr("sending the picture")
+        self._words_before = ""  # while the server is being started
+        self._is_restarted = False  # whether that was so since the server has last told of it
 
     @property
     def has_ended(self) -> bool:
@@ -153,6 +157,16 @@ class Job(Observable):
         # While its pictures are being sent the server may not know it yet.
         return self.state is not JobState.SENDING or error.get("of") == "attach"
 
+    def await_server(self, is_starting: bool) -> None:
+        """Say that the server is being started, as long as it is: nothing else happens meanwhile."""
+        if self.has_ended or self.wanted:
+            return
+        if is_starting:
+            self._words_before, self.words = self._words_before or self.words, tr("starting server")
+            self._is_restarted = self.state is not JobState.SENDING
+        elif self._words_before:
+            self.words, self._words_before = self._words_before, ""
+
     def next_revision(self) -> int:
         """The number of the next live change; it grows with every call."""
         self.revision += 1
@@ -183,6 +197,11 @@ class Job(Observable):
         self.revision = max(self.revision, fields["revision"])
         # Not of a server of an earlier version; and one that has just begun it anew may know less than we.
         self.iteration = fields.get("iteration") or self.iteration
+        is_to_begin = fields["state"] in (JobState.QUEUED.value, JobState.PREPARING.value)
+        if self._is_restarted and is_to_begin and self.iteration:
+            # What the server notes of that comes with an iteration, and the job has to be prepared before.
+            self.note = RESTARTED
+        self._is_restarted = False
         self._on_state(fields)
 
     def _on_rejected(self, fields: Mapping[str, Any]) -> None:
@@ -252,8 +271,9 @@ class Job(Observable):
         else:
             words = tr_n("{} iteration in {}", "{} iterations in {}", self.iteration)
             words = words.format(self.iteration, seconds)
+        said = [note for note in self.note.split(" · ") if note != RESTARTED]
         notes = [told(str(note)) for note in fields["notes"]]
-        self.note = " · ".join(filter(None, (self.note, *(note for note in notes if note != self.note))))
+        self.note = " · ".join(filter(None, (*said, *(note for note in notes if note not in said))))
         self.words, self.fraction = " · ".join(filter(None, (words, encoder_name(self.encoder)))), None
         self.state = JobState.DONE
 

@@ -36,6 +36,8 @@ from .words import refusal, tr
 
 #: Settings are written when nothing has changed for so many ms.
 SAVE_MS = 1000
+#: How often the server is asked about what is offered and unfinished, in ms: it tells nobody but followers.
+ASK_MS = 5000
 
 
 class Root(Observable):
@@ -63,7 +65,7 @@ class Root(Observable):
             lambda: self.message,
         )
         self.documents = Documents(self._network)
-        self.rows = JobRows(self.documents)
+        self.rows = JobRows(self.documents, self.connection)
         rows = self.rows
         self._edits = host.EditWatch(rows.pen, self.documents.is_untouched)
         rows.pen.touched.connect(self.documents.note_painted)
@@ -76,7 +78,7 @@ class Root(Observable):
             self._say,
             lambda insertion: self.documents.write(insertion.document),
         )
-        self._saving = timer(SAVE_MS, self.save)
+        self._saving, self._asking = timer(SAVE_MS, self.save), timer(ASK_MS, self._ask_again)
         self._restore()
         self.presets = Presets(settings, self.options, self.styles)
         self.forecast = Forecast(settings, self.options, self.connection)
@@ -289,6 +291,12 @@ class Root(Observable):
         self.offers = tuple(
             offer._replace(is_unfinished=False) if offer.job in rows else offer for offer in offers
         )
+        if any(offer.is_unfinished for offer in self.offers):
+            self._asking.start()
+
+    def _ask_again(self) -> None:
+        if self.documents.ask_again([offer.job for offer in self.offers if offer.is_unfinished]):
+            self._asking.start()
 
     @property
     def is_frame_active(self) -> bool:
@@ -319,8 +327,8 @@ class Root(Observable):
             for job in self.unfinished:
                 job.lose(self.connection.problem)
             return
-        if event.type == "connected" and any(job.is_lost for job in self.jobs):
-            self.look()  # the server may go on with them
+        if event.type == "connected":
+            self._met()
         job = next((known for known in self.jobs if known.id == event.job), None)
         if job is None:
             if event.data is not None:
@@ -343,6 +351,11 @@ class Root(Observable):
             self._network.tell("forget", job.id)
         if job.has_ended:
             self._ended(job)
+
+    def _met(self) -> None:
+        self._ask_again()
+        if any(job.is_lost for job in self.jobs):
+            self.look()  # the server may go on with them
 
     def _accepted(self, job: Job, event: Any) -> None:
         insertion = self.insertion(job)

@@ -15,12 +15,16 @@ def _said(text: str) -> str:
 #: Painters know a job by its row, and not the command line: what the server says, and what they read instead.
 _FOR_PAINTERS = {
     _said("nothing is known of job {}: it went on from the picture alone"): _said(
-        "it went on from the picture alone: what had made that is forgotten"
+        "What made this frame is forgotten, so painting began afresh from its picture."
     ),
     _said("job {} painted otherwise: it went on from the picture alone"): _said(
-        "it went on from the picture alone: other settings had made that"
+        "Your settings are not those that made this frame, so painting began afresh from its picture."
     ),
     _said("Free some space, or forget old jobs (nst forget --ended)."): _said("Free some space."),
+    _said("The server did not answer within {} s: {} (log: {})"): _said(
+        "The server did not answer within {} s: {} (log: {}). "
+        "Choose Restart server in the menu ⚙, or Copy diagnostics."
+    ),
 }
 #: What the server says of jobs; {} stands for what differs. A test holds them to its code.
 SAID = (
@@ -53,7 +57,7 @@ SAID = (
     _said("Choose a lower strength, or another optimiser."),
     _said("The disk is too full for the frames of this job."),
     _said("A frame could not be written to disk."),
-    _said("Free some space, then continue from the last kept frame."),
+    _said("Free some space, then start it again, or go on from its last frame if it has one."),
     _said("The process that computes died: {}."),
     _said("The process that computes cannot start: {}."),
     _said("Start it again, at a smaller size if memory is short."),
@@ -101,7 +105,7 @@ SAID = (
     _said("The server is not installed for Krita. Run: nst krita install"),
     _said("The server's program {} is gone. Run: nst krita install"),
     _said("The server stopped while starting: {} (log: {})"),
-    _said("The server did not answer within {} s: {} (log: {})"),
+    _said("it wrote nothing"),
     _said("{} cannot be started: {}."),
     _said("{} cannot be read: {}."),
     _said("{} is not a connection file."),
@@ -121,7 +125,7 @@ def told(text: str) -> str:
     # One step can have several notes; but what differs in a text may have semicolons of its own.
     parts = [_translated(part) for part in text.split("; ")]
     known = [part for part in parts if part is not None]
-    return "; ".join(known) if len(known) == len(parts) else _translated(text) or text
+    return " · ".join(known) if len(known) == len(parts) else _translated(text) or text
 
 
 def _translated(text: str) -> str | None:

@@ -11,6 +11,7 @@ from ..model.options import DEFAULTS, FIELDS, Options
 from ..model.words import tr
 from ..qt import QtCore, QtWidgets
 from ..translation import decimal
+from .elided import ElidedLine
 from .labels import about, choices, effort_words, help_text
 from .plain import PlainLabel
 from .slider import Slider
@@ -141,7 +142,7 @@ def _narrowing(combo: QtWidgets.QComboBox) -> QtWidgets.QComboBox:
 def _schedule(options: Options) -> QtWidgets.QComboBox:
     """What is offered, and a line to write other iterations into."""
     combo = _narrowing(QtWidgets.QComboBox())
-    combo.setEditable(True)
+    combo.setLineEdit(ElidedLine())
     combo.setInsertPolicy(QtWidgets.QComboBox.InsertPolicy.NoInsert)
     combo.addItems(list(OFFERED.values()))
     line = combo.lineEdit()

@@ -13,6 +13,8 @@ WIDTH, HEIGHT = 46, 40
 #: Its height where the docker is low.
 LOW = 26
 CELL = WIDTH + GAP
+#: Width of the mark at an edge beyond which there are more, and half its height, in px.
+END = 10
 #: Longest side of a picture that is enlarged, in px.
 LARGE = 180
 #: One picture is taken so many ms after the other, so that the hand that paints notices none of them.
@@ -172,12 +174,17 @@ class FilmStrip(QtWidgets.QSlider):
         seen = self._seen()
         more = ((seen.start > 0, 0, 1), (seen.stop < len(self._cells), self.width() - 1, -1))
         painter.setRenderHint(QtGui.QPainter.RenderHint.Antialiasing)
-        painter.setBrush(self.palette().color(QtGui.QPalette.ColorRole.WindowText))
         painter.setPen(QtCore.Qt.PenStyle.NoPen)
+        role, middle = QtGui.QPalette.ColorRole, 1 + self._height // 2
         for is_more, x, inward in more:
             if is_more:
-                middle = 1 + self._height // 2
-                points = ((x, middle), (x + 5 * inward, middle - 6), (x + 5 * inward, middle + 6))
+                # It lies on a picture, which may have any colours.
+                ground = QtCore.QRectF(min(x, x + END * inward), middle - END, END, 2 * END)
+                painter.setBrush(self.palette().color(role.Window))
+                painter.drawRoundedRect(ground, 2, 2)
+                tip, foot = x + 2 * inward, x + (END - 2) * inward
+                points = ((tip, middle), (foot, middle - 6), (foot, middle + 6))
+                painter.setBrush(self.palette().color(role.WindowText))
                 painter.drawPolygon(QtGui.QPolygonF([QtCore.QPointF(*point) for point in points]))
 
     def _index_at(self, x: int) -> int:

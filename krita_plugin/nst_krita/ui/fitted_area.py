@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..qt import QtCore, QtGui, QtWidgets, Signal
+from .pointer import is_over
 from .theme import GAP
 
 
@@ -34,8 +35,10 @@ class FittedArea(QtWidgets.QScrollArea):
         A button that has been clicked keeps the focus, until something else is clicked that takes it.
         """
         focused = QtWidgets.QApplication.focusWidget()
-        if self.underMouse() or focused is None or not self.isAncestorOf(focused):
-            return self.underMouse()
+        if is_over(self):
+            return True
+        if focused is None or not self.isAncestorOf(focused):
+            return False
         is_passive = focused.focusPolicy() == QtCore.Qt.FocusPolicy.NoFocus
         return not (is_passive or isinstance(focused, QtWidgets.QAbstractButton))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Callable
 
 from ..model.jobs import Job, JobState
@@ -14,21 +13,20 @@ from .elided import ElidedLabel
 from .frame_strip import FrameStrip
 from .loss_curve import LossCurve
 from .plain import PlainLabel
-from .theme import BAR, GAP, PREVIEW, IconButton, bind, colour_text, quiet_colour, warning_colour
+from .theme import BAR, GAP, PREVIEW, Framed, IconButton, bind, colour_text, quiet_colour, warning_colour
 from .unhurried import Unhurried
 
 #: Endings without a picture, for a row that is folded to its title.
 _ENDINGS = {JobState.FAILED: tr("failed"), JobState.CANCELLED: tr("cancelled")}
 
 
-class JobView(QtWidgets.QFrame):
+class JobView(Framed):
     """A job from Start until it is dismissed; one that has ended can be folded to its first line."""
 
     def __init__(self, root: Root, job: Job, is_pointed_at: Callable[[], bool]) -> None:
         """``is_pointed_at``: whether the pointer is among the rows, so that nothing is to move there."""
         super().__init__()
         self._root, self._job = root, job
-        self.setFrameShape(QtWidgets.QFrame.Shape.StyledPanel)
         self._fold = IconButton("open", "")
         self._fold.setObjectName("nst_fold")
         self._fold.clicked.connect(self._fold_or_unfold)
@@ -42,7 +40,8 @@ class JobView(QtWidgets.QFrame):
         self._cancel.clicked.connect(self._cancel_or_dismiss)
         self._unhurried = Unhurried(self._cancel)
         self._was_busy = self._pressed_busy = not job.has_ended
-        self._when = "" if self._was_busy else self._begun_at()
+        begun = root.insertion(job).record.begun
+        self._when = short_time(begun) if begun else ""
         self._body = _Body(root, job, is_pointed_at)
         self._lay_out()
         bind(self, job, self._refresh, "state", "is_folded")
@@ -96,18 +95,9 @@ class JobView(QtWidgets.QFrame):
         if busy is not self._was_busy:
             self._was_busy = busy
             self._unhurried.begin()
-            self._when = "" if busy else self._ended_at()
         # So are rows of the same styles and layer told apart, of which there is nothing else to see.
         more = (_ENDINGS.get(job.state, ""), self._when) if job.is_folded else ()
         self._title.say(" · ".join(filter(None, (job.title, *more))))
-
-    def _ended_at(self) -> str:
-        """When it ended, just now; of one that was fetched nobody knows."""
-        return short_time(int(time.time())) if self._job.styles else self._begun_at()
-
-    def _begun_at(self) -> str:
-        begun = self._root.insertion(self._job).record.begun
-        return short_time(begun) if begun else ""
 
     def _show_eye(self) -> None:
         shown = self._job.is_shown
@@ -205,8 +195,8 @@ class _Body(QtWidgets.QWidget):
         self._words.setText(job.words)
         failed = job.state is JobState.FAILED
         colour_text(self._words, warning_colour(self.palette()) if failed else None)
-        if not (self._is_low and self._is_pointed_at()):  # it would move the frames under the hand
-            self._frames_note = job.frames_note
+        if job.frames_note != self._frames_note and not (self._is_low and self._is_pointed_at()):
+            self._frames_note = job.frames_note  # under the hand it would move the frames
         note = " · ".join(filter(None, (job.note, self._frames_note)))
         self._note.setText(note)
         self._note.setVisible(bool(note))
@@ -226,8 +216,9 @@ class _Body(QtWidgets.QWidget):
         """For two lines of words, the bar, the preview beside a note, and the frames. In a low docker the
         preview stands beside the words."""
         job = self._job
-        may_shrink = job.is_folded or (job.has_ended and not self._is_pointed_at())
-        self._is_new = self._is_new and not may_shrink
+        if self._is_new:
+            may_shrink = job.is_folded or (job.has_ended and not self._is_pointed_at())
+            self._is_new = not may_shrink
         keeps = self._is_new and not is_in_line(job, self._root.jobs)
         lines = self.fontMetrics().size(0, "x\nx").height()
         self._words.setMinimumHeight(lines if keeps else 0)

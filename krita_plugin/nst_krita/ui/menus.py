@@ -10,7 +10,7 @@ from .thumbnails import fitted, with_picture
 
 
 class _LargeIcons(QtWidgets.QProxyStyle):
-    """Krita's style with larger icons in menus."""
+    """Krita's style with larger icons in menus, and one column of them."""
 
     def __init__(self, side: int) -> None:
         super().__init__(QtWidgets.QApplication.style().objectName())
@@ -20,6 +20,12 @@ class _LargeIcons(QtWidgets.QProxyStyle):
         if metric == QtWidgets.QStyle.PixelMetric.PM_SmallIconSize:
             return self._side
         return super().pixelMetric(metric, option, widget)
+
+    def styleHint(self, hint: Any, option: Any = None, widget: Any = None, returned: Any = None) -> int:
+        # What is higher than the screen scrolls: in columns it would cover the window.
+        if hint == QtWidgets.QStyle.StyleHint.SH_Menu_Scrollable:
+            return 1
+        return super().styleHint(hint, option, widget, returned)
 
 
 #: One for each size: a menu does not keep its style alive.

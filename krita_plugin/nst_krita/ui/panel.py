@@ -42,6 +42,8 @@ JOBS_LEAST, SETTINGS_LEAST = 84, 40
 LINE = 1
 #: The panel's width and height, in px, below which Krita does not make it, unless texts wrap into more.
 NARROWEST, LEAST = 218, 200
+#: Messages of what went well.
+_NEWS = COPIED, tr("Saved, except where each style paints: that belongs to this picture.")
 _TABS = QtCore.Qt.Key.Key_Tab, QtCore.Qt.Key.Key_Backtab
 
 
@@ -124,7 +126,8 @@ class Panel(QtWidgets.QWidget):
         latest = self._root.rows.latest
         if latest and latest[0] is not self._latest and latest[0].state is JobState.SENDING:
             self._latest = latest[0]
-            self._settled.start()
+            if not self._form.is_used:  # the row that comes may take its place under the pointer
+                self._settled.start()
 
     def _show_live(self) -> None:
         """In a low docker: let what can be changed while a job runs be seen."""
@@ -213,7 +216,7 @@ class Panel(QtWidgets.QWidget):
     def _show_message(self) -> None:
         self._message.setText(self._root.message)
         self._message.setVisible(bool(self._root.message))
-        is_news = self._root.message == COPIED
+        is_news = self._root.message in _NEWS
         colour_text(self._message, None if is_news else warning_colour(self.palette()))
 
     def _show_server(self) -> None:

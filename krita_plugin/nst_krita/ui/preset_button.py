@@ -14,6 +14,8 @@ from .theme import bind
 
 #: Width and height of a preset's picture, in px.
 PICTURE = 64
+#: Of the line for a name, in px: the window's title is to be read above it.
+NAME = 320
 
 
 class PresetButton(QtWidgets.QPushButton):
@@ -116,6 +118,11 @@ class PresetButton(QtWidgets.QPushButton):
 
     def _ask(self, title: str, suggested: str) -> str:
         """A name; "" if the painter thinks better of it."""
-        usual = QtWidgets.QLineEdit.EchoMode.Normal
-        name, agreed = QtWidgets.QInputDialog.getText(self.window(), title, tr("Name:"), usual, suggested)
-        return name if agreed else ""
+        question = QtWidgets.QInputDialog(self.window())
+        question.setWindowTitle(title)
+        question.setLabelText(tr("Name:"))
+        question.setTextValue(suggested)
+        question.findChild(QtWidgets.QLineEdit).setMinimumWidth(NAME)
+        is_agreed = question.exec()
+        question.deleteLater()
+        return question.textValue() if is_agreed else ""

@@ -12,7 +12,7 @@ from .elided import ElidedLabel
 from .fields import steady
 from .plain import PlainLabel
 from .server_menu import copy_diagnostics
-from .theme import BAR, GAP, bind, colour_text, warning_colour
+from .theme import BAR, GAP, Framed, bind, colour_text, warning_colour
 
 _STEPS = 1000
 _PRESS = {
@@ -22,14 +22,13 @@ _PRESS = {
 }
 
 
-class SetupPage(QtWidgets.QFrame):
+class SetupPage(Framed):
     """What is missing, what pressing the button does, how far it is, and why it failed."""
 
     def __init__(self, server: Server) -> None:
         super().__init__()
         self._server, self._setup = server, server.setup
         self.setObjectName("nst_setup")
-        self.setFrameShape(QtWidgets.QFrame.Shape.StyledPanel)
         self._question, self._problem, self._outcome = (
             PlainLabel(wraps=True),
             PlainLabel(wraps=True),

@@ -113,12 +113,14 @@ class StyleRow(QtWidgets.QWidget):
     def _show_region(self) -> None:
         style = self.style_shown
         region = style.region
-        self._name.say(f"{style.name} · {region.words}" if region is not None else style.name)
-        self._name.setToolTip(plain(style.path or style.name))
-        where = ""
+        name, where = style.name, ""
         if region is not None:
+            # Which colour, its picture shows.
+            name += " · " + (tr("only on this colour") if region.colour else region.words)
             part = f"{region.words} ({region.colour})" if region.colour else region.words
             where = tr("Paints only {}.").format(part)
+        self._name.say(name)
+        self._name.setToolTip(plain(style.path or style.name))
         self._picture.setToolTip(plain(where) or tr("Drag to change the order."))
         self.setAccessibleDescription(where)
         self._show_picture()

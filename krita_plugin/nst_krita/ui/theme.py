@@ -18,6 +18,8 @@ PREVIEW = 56
 READABLE = 4.5
 #: In per cent: how a style draws the lightest part of a button, of its colour; and a step towards readable.
 DRAWN_LIGHTER, STEP = 145, 105
+#: In per cent: how much darker than the ground Krita's style draws a frame.
+FRAME_DARKER = 130
 MAX_STEPS = 40
 
 _Rect = QtCore.QRectF
@@ -191,6 +193,20 @@ def icon(name: str, palette: QtGui.QPalette) -> QtGui.QIcon:
         painter.end()
         made.addPixmap(pixmap, mode)
     return made
+
+
+class Framed(QtWidgets.QFrame):
+    """A box with a thin line around it, which is seen whole."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFrameShape(QtWidgets.QFrame.Shape.StyledPanel)
+
+    def paintEvent(self, _event: QtGui.QPaintEvent) -> None:
+        # On a screen enlarged by a half the style's own frame loses the edges that lie between two pixels.
+        painter, box = QtGui.QPainter(self), self.rect()
+        painter.setClipRegion(QtGui.QRegion(box) - QtGui.QRegion(box.adjusted(1, 1, -1, -1)))
+        painter.fillRect(box, self.palette().color(QtGui.QPalette.ColorRole.Window).darker(FRAME_DARKER))
 
 
 class IconButton(QtWidgets.QToolButton):

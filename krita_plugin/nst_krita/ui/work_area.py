@@ -13,10 +13,14 @@ from .download_question import DownloadQuestion
 from .fitted_area import FittedArea
 from .job_view import JobView
 from .offers import OffersView
+from .pointer import is_over
 from .theme import GAP, bind
 
 #: How long it takes at the most, in ms, until a row that has come or changed has its place and height.
 SETTLED_MS = 100
+#: While something waits for the pointer to go elsewhere it is looked for again after so many ms: Qt does not
+#: tell of it where a dialog or a menu was open meanwhile.
+LOOK_AGAIN_MS = 500
 
 
 class WorkArea(FittedArea):
@@ -47,6 +51,10 @@ class WorkArea(FittedArea):
         self._settled.setSingleShot(True)
         self._settled.setInterval(SETTLED_MS)
         self._settled.timeout.connect(self._show_news)
+        self._waiting = QtCore.QTimer(self)
+        self._waiting.setSingleShot(True)
+        self._waiting.setInterval(LOOK_AGAIN_MS)
+        self._waiting.timeout.connect(self._look_around)
         bind(self, root.rows, self._show_jobs, "jobs")
         bind(self, root.rows, self._arrange, "viewed")
         bind(self, root.download, self._ask, "offered")
@@ -62,14 +70,24 @@ class WorkArea(FittedArea):
     def _ask(self) -> None:
         asked = {self._question: bool(self._root.download.offered), self._offers: bool(self._root.offers)}
         for part, is_wanted in asked.items():
-            if not is_wanted or not self.underMouse():
+            if not is_wanted or not self._is_pointed_at():
                 part.setVisible(is_wanted)
 
     def leaveEvent(self, event: QtCore.QEvent) -> None:
         super().leaveEvent(event)
+        self._look_around()
+
+    def _look_around(self) -> None:
         self._ask()
         for view in self._views.values():
             view.look_around()
+
+    def _is_pointed_at(self) -> bool:
+        """Whether the pointer is there, so that something waits until it is not."""
+        is_there = is_over(self)
+        if is_there and not self._waiting.isActive():
+            self._waiting.start()
+        return is_there
 
     def _show_jobs(self) -> None:
         jobs = self._root.jobs
@@ -79,7 +97,7 @@ class WorkArea(FittedArea):
             view.hide()
             view.deleteLater()
         for job in [job for job in jobs if job not in self._views]:
-            self._views[job] = JobView(self._root, job, self.underMouse)
+            self._views[job] = JobView(self._root, job, self._is_pointed_at)
             self._views[job].be_low(self._is_low)
             bind(self._views[job], job, self._arrange, "is_folded", "state", "position")
             bind(self._views[job], job, partial(self._look_for_news, job), "state")
@@ -92,7 +110,7 @@ class WorkArea(FittedArea):
 
     def _show_news(self) -> None:
         view = self._views.get(self._news)
-        if view is None or view.isHidden() or self.underMouse():
+        if view is None or view.isHidden() or is_over(self):
             return
         bar = self.verticalScrollBar()
         if not bar.value() <= view.y() <= bar.value() + self.viewport().height() - view.height():
