@@ -126,17 +126,23 @@ def test_an_empty_canvas_is_painted(grain):
 
 def test_the_paint_of_a_region_ends_without_a_rim(content):
     style = picture(inputs.style_painting(), (128, 102))
-    mask = torch.zeros(content.shape[1:])
-    mask[20:64, 30:98] = 1
-    regions = Regions.of([mask], (128, 85))
     encoder = build_encoder(content, [style])
     params = Params(iterations=30)
-    *_, final = stylize(content, [style], encoder, params, device=torch.device("cpu"), regions=regions)
-    image = final.image[:, 20:64, 30:98]
+    rims = []
+    for top, left in ((20, 30), (10, 12), (36, 50)):
+        mask = torch.zeros(content.shape[1:])
+        mask[top : top + 44, left : left + 68] = 1
+        regions = Regions.of([mask], (128, 85))
+        *_, final = stylize(content, [style], encoder, params, device=torch.device("cpu"), regions=regions)
+        image = final.image[:, top : top + 44, left : left + 68]
+        rims.append(ring(image, 0) - ring(image, 1))
+    # 0.042 where features saw the content beyond. One place alone would say little: neighbouring rings
+    # anywhere within a painting differ by as much as this bound.
+    assert float(torch.stack(rims).square().mean().sqrt()) < 0.02
 
-    def ring(depth):
-        part = image[:, depth : 44 - depth, depth : 68 - depth]
-        return torch.cat([part[:, 0], part[:, -1], part[..., 0], part[..., -1]], dim=1).mean(1)
 
-    # 0.055 where features saw the content beyond.
-    assert float((ring(0) - ring(1)).abs().max()) < 0.02
+def ring(image, depth):
+    """Mean colour of the pixels at ``depth`` from the border of ``image`` [3, H, W]."""
+    height, width = image.shape[1:]
+    part = image[:, depth : height - depth, depth : width - depth]
+    return torch.cat([part[:, 0], part[:, -1], part[..., 0], part[..., -1]], dim=1).mean(1)

@@ -254,7 +254,7 @@ class _Run:
             if not moved:
                 done = self._asked - self._left
                 # Of nothing but the content no more is to be expected.
-                if self._params.strength or self._params.tv or done:
+                if self._params.strength or self._params.tv:
                     self._say(
                         f"the picture stopped changing after {done} of {self._asked} iterations "
                         f"at {max(size)} px"
