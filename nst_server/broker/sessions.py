@@ -40,7 +40,12 @@ NEVER = float("inf")
 
 @dataclass(eq=False)
 class Follow:
-    """What one client gets of one job."""
+    """What one client gets of one job.
+
+    kept, previews: which frames it wants as they come. cursor: the number of the last kept frame that it was
+    sent, or has. fetch: numbers of kept frames that it asked for, which go first. progress, preview: the
+    latest that it was told, to be compared with the job's own by identity.
+    """
 
     job: Job
     kept: bool
@@ -53,7 +58,11 @@ class Follow:
 
 @dataclass(eq=False)
 class Transfer:
-    """A frame on its way to one client."""
+    """A frame on its way to one client.
+
+    header: the message before the pixels. size: of the pixels, in bytes. source: the pixels themselves or the
+    open file that they begin in. offset: how many bytes of them went out. announced: whether the header did.
+    """
 
     job: Job
     header: Message
@@ -65,7 +74,13 @@ class Transfer:
 
 @dataclass(eq=False)
 class Session:
-    """One connection of a client."""
+    """One connection of a client.
+
+    identity: ZeroMQ's name of it. client: its own name, for the log. credit: bytes of frames that it can take.
+    heard: when it last said something (monotonic). follows: by the id of the job. submitted: ids of its own
+    jobs. replies: messages that wait, by a key under which a newer one replaces them. behind: the jobs of
+    which something new is to be sent, in turn. progress_at: when progress may go out again (monotonic).
+    """
 
     identity: bytes
     client: str

@@ -44,7 +44,10 @@ class WrongLength(Exception):
 
 @dataclass(eq=False)
 class Pending:
-    """A submission whose images are not all here yet."""
+    """A submission whose images are not all here yet.
+
+    kept, previews: which frames its client wants. missing: digests of the images and profiles not yet here.
+    """
 
     job: Job
     session: Session
@@ -55,6 +58,16 @@ class Pending:
 
 @dataclass(eq=False)
 class _Upload:
+    """An image, or a profile, that is arriving.
+
+    size: in bytes; None for a profile, which ends where its digest is right. part: what is here of it.
+    heard: when a chunk of it last came; nudged: when it was last asked for again (both monotonic); patience:
+    how long to wait before that, in seconds. waiting: the submissions that want it, the latest last. source:
+    the client that is asked, the next time from byte ``next`` on. asked: of each client, the offsets that it
+    has not answered. senders: who sent any of it. wrong_lengths: of each client, how many chunks had a wrong
+    length.
+    """
+
     digest: str
     size: int | None
     part: Part
@@ -66,7 +79,6 @@ class _Upload:
     asked: dict[Session, set[int]] = field(default_factory=dict)
     senders: set[Session] = field(default_factory=set)
     next: int = 0
-    #: Of each client: how many chunks had a wrong length.
     wrong_lengths: dict[Session, int] = field(default_factory=dict)
 
 
