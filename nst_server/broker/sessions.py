@@ -76,9 +76,9 @@ class Transfer:
 class Session:
     """One connection of a client.
 
-    identity: ZeroMQ's name of it. client: its own name, for the log. credit: bytes of frames that it can take.
-    heard: when it last said something (monotonic). follows: by the id of the job. submitted: ids of its own
-    jobs. replies: messages that wait, by a key under which a newer one replaces them. behind: the jobs of
+    identity: ZeroMQ's name of it. client: its own name, for the log. credit: bytes of frames that it can
+    take. heard: when it last said something (monotonic). follows: by the id of the job. submitted: ids of its
+    own jobs. replies: messages that wait, by a key under which a newer one replaces them. behind: the jobs of
     which something new is to be sent, in turn. progress_at: when progress may go out again (monotonic).
     """
 
