@@ -203,8 +203,8 @@ class Installation:
     def _make_environment(self, uv: Path, env: Path) -> None:
         self._report(Progress("python"))
         # The system's Python if there is one that serves; uv fetches its own otherwise.
-        words = [str(uv), "venv", "--no-project", "--python", PYTHON, "--python-preference", "system"]
-        code, lines = self._uv([*words, str(env)], "python")
+        command = [str(uv), "venv", "--no-project", "--python", PYTHON, "--python-preference", "system"]
+        code, lines = self._uv([*command, str(env)], "python")
         if code != 0:
             words = tr(
                 "No Python that serves ({}) was found, and it could not be fetched: {} Install Python from "
@@ -343,7 +343,7 @@ class _only_one:  # noqa: N801 (reads as a condition)
     def __enter__(self) -> None:
         self._file = (server_folder() / self._name).open("a")
         try:
-            if os.name == "nt":
+            if sys.platform == "win32":
                 import msvcrt
 
                 msvcrt.locking(self._file.fileno(), msvcrt.LK_NBLCK, 1)

@@ -178,6 +178,7 @@ def converted(data: Any, width: int, height: int, source: Colours, target: Colou
         while not strips.is_done:
             give_way()
             strips.step()
+        assert strips.made is not None
         return memoryview(strips.made)
     finally:
         converter.close()

@@ -49,10 +49,13 @@ class Conversion:
                     self._converter = Converter(source, self._target)
                     self._strips = Strips(self._converter, block.data, block.width, block.height)
             return
-        if not self._strips.is_done:
-            self._strips.step()
+        strips = self._strips
+        assert strips is not None
+        if not strips.is_done:
+            strips.step()
             return
-        self.block = replace(block, data=memoryview(self._strips.made))
+        assert strips.made is not None
+        self.block = replace(block, data=memoryview(strips.made))
         self.close()
         self.is_done = True
 

@@ -45,6 +45,7 @@ class Document:
     name = ""
     file = ""
     is_open = False
+    is_in_front = False
     size: tuple[int, int] = (0, 0)
     #: The ids of the layers chosen in Krita's list; none for a document behind others.
     chosen: tuple[str, ...] = ()
@@ -82,7 +83,7 @@ class KritaDocument(Document):
         return any(handle == self.handle for handle in Krita.instance().documents())
 
     @property
-    def is_in_front(self) -> bool:
+    def is_in_front(self) -> bool:  # type: ignore[override]
         """Whether its view is the active one."""
         return Krita.instance().activeDocument() == self.handle
 
@@ -140,8 +141,7 @@ class KritaDocument(Document):
     def _chosen(self) -> list[Any]:
         window = Krita.instance().activeWindow()
         view = window.activeView() if window is not None else None
-        is_in_front = view is not None and view.document() == self.handle
-        return view.selectedNodes() if is_in_front else []
+        return view.selectedNodes() if view is not None and view.document() == self.handle else []
 
     @property
     def isolated(self) -> Any | None:

@@ -8,8 +8,6 @@ from krita import Krita
 
 from ..qt import QtCore, QtGui
 
-Rect = QtCore.QRect
-
 
 class Layer:
     """A layer, mask or group; valid as long as its document is open. Two of the same layer are equal."""
@@ -49,7 +47,7 @@ class Layer:
         return True
 
     @property
-    def bounds(self) -> Rect:
+    def bounds(self) -> QtCore.QRect:
         """Where it has content, in px of the document; may exceed the canvas."""
         return self.node.bounds()
 

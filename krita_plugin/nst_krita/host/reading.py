@@ -84,12 +84,13 @@ def read_content(document: KritaDocument, layer: Layer, *, may_be_hidden: bool =
     if selection is not None:
         area = area.intersected(rectangle_of(document, selection))
         mask = coverage(selection, area)
-        if not mask.data.strip(b"\0"):
+        data = bytes(mask.data)
+        if not data.strip(b"\0"):
             raise HostError(
                 tr("The selection holds nothing of “{}”.").format(layer.name),
                 tr("Select a part of the layer, or choose Select ▸ Deselect."),
             )
-        if mask.data.count(b"\xff") == len(mask.data):
+        if data.count(b"\xff") == len(data):
             mask = None  # all is wholly selected
     # Frames come in the colours of what is sent, and the document's are what they shall have.
     return Content(_read(document, layer.node, area, document.colours, shown=is_shown), mask, layer)

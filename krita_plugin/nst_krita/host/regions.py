@@ -25,7 +25,7 @@ def read_selection(document: KritaDocument) -> PixelBlock:
     document.source()
     selection = selection_of(document)
     mask = coverage(selection, rectangle_of(document, selection)) if selection is not None else None
-    if mask is None or not mask.data.strip(b"\0"):
+    if mask is None or not bytes(mask.data).strip(b"\0"):
         raise HostError(tr("Nothing is selected."), tr("Select the part where the style is to paint first."))
     return mask
 

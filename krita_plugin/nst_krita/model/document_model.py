@@ -77,7 +77,7 @@ def continuation(document: host.Document, history: History) -> Origin:
 
 
 def read_job(
-    options: Options, styles: StyleList, document: host.Document, origin: Origin, download: bool | None
+    options: Options, styles: StyleList, document: host.KritaDocument, origin: Origin, download: bool | None
 ) -> tuple[Job, Request]:
     """A job in ``document`` with the docker's settings, and what to submit for it.
 
@@ -99,7 +99,7 @@ def read_job(
     return job, replace(request, continues=origin.continues)
 
 
-def read_recolouring(options: Options, document: host.Document, origin: Origin) -> tuple[Job, Request]:
+def read_recolouring(options: Options, document: host.KritaDocument, origin: Origin) -> tuple[Job, Request]:
     """A job that gives ``origin.start`` the docker's colours without painting, and what to submit for it.
 
     They are taken before anything is read. Raises HostError where the document or these colours cannot serve.

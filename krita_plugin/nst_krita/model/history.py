@@ -74,8 +74,10 @@ class JobRecord:
 
     def anew(self) -> JobRecord:
         """The same job for a document that has none of its layers."""
-        none = {"group": "", "frames": {}, "seen": [], "painted": [], "ending": ""}
-        return replace(self, changes=dict(self.changes), is_open=True, **none)
+        changes = dict(self.changes)
+        return replace(
+            self, changes=changes, is_open=True, group="", frames={}, seen=[], painted=[], ending=""
+        )
 
     def has_made(self, layer: str) -> bool:
         """Whether that layer is a frame of it, or the group around them."""
@@ -149,10 +151,13 @@ class JobRecord:
         _must_be_writable(value)
         if not wire.messages.is_job(value["id"]):
             raise ValueError("no job id")
-        texts = [str(value[name]) for name in ("id", "title", "style", "layers", "source")]
         frames = {layer: _frame(*frame) for layer, frame in value["frames"].items()}
         return cls(
-            *texts,
+            id=str(value["id"]),
+            title=str(value["title"]),
+            style_name=str(value["style"]),
+            layers=str(value["layers"]),
+            source=str(value["source"]),
             settings=_settings(value["settings"]),
             changes={int(revision): _live(values) for revision, values in value["changes"].items()},
             group=str(value["group"]),

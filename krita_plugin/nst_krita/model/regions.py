@@ -217,7 +217,7 @@ def _kept(data: bytes, name: str, document: host.Document) -> host.PixelBlock:
 def fitted(mask: host.PixelBlock, content: host.PixelBlock) -> host.PixelBlock:
     """``mask`` cut to, and filled up with 0 to, ``content``'s rectangle. Raises HostError if all is 0."""
     here = Rect(content.x, content.y, content.width, content.height)
-    data = cut(mask.data, Rect(mask.x, mask.y, mask.width, mask.height), here)
+    data = cut(bytes(mask.data), Rect(mask.x, mask.y, mask.width, mask.height), here)
     if not data.strip(b"\0"):
         raise host.HostError(
             tr("A style would paint only where there is nothing to be painted."),

@@ -324,8 +324,8 @@ class Root(Observable):
         if self.documents.handle(event):
             return
         if event.type == "unreachable":
-            for job in self.unfinished:
-                job.lose(self.connection.problem)
+            for unfinished in self.unfinished:
+                unfinished.lose(self.connection.problem)
             return
         if event.type == "connected":
             self._met()

@@ -108,7 +108,12 @@ def _quality(options: Options) -> QtWidgets.QComboBox:
     """One choice for size and iterations; with an entry of its own for what the painter has set by hand."""
     values = list(choices("quality"))
     combo = _filled("quality")
-    combo.activated.connect(lambda index: index < len(values) and options.spend(values[index]))
+
+    def choose(index: int) -> None:
+        if index < len(values):  # below them: what is set by hand already
+            options.spend(values[index])
+
+    combo.activated.connect(choose)
 
     def show() -> None:
         is_own = not options.quality
