@@ -74,6 +74,15 @@ def test_auto_takes_kept_weights_and_falls_back_where_they_are_damaged():
         chosen(Params(encoder="vgg19"))
 
 
+def test_what_was_learnt_before_is_taken_only_where_it_would_be_learnt_again():
+    told, learnt = [], chosen()
+    again = chosen(learnt=learnt, note=told.append)
+    assert again is learnt
+    assert [note.startswith("VGG19 could not be had") for note in told] == [True]
+    weights.keep(weights.Weights("vgg19", state("vgg19")))
+    assert chosen(learnt=learnt).name == "vgg19"
+
+
 def test_given_weights_come_first(tmp_path):
     weights.keep(weights.Weights("vgg19", state("vgg19")))
     file = tmp_path / "own.pth"

@@ -302,6 +302,17 @@ def test_a_picture_brought_to_a_size_keeps_what_is_beyond_white_and_srgb():
     assert picture.fitted((6, 4), "contain", around).gain is gain
 
 
+@pytest.mark.parametrize("brightest", [4.0, 20.0, 100.0])
+def test_no_size_makes_a_lamp_brighter_than_it_is(brightest):
+    gain = torch.ones(40, 40)
+    gain[:, 20:] = brightest
+    lamp = Picture(torch.full((3, 40, 40), 0.5), None, gain).fitted(
+        (60, 60), "stretch", torch.zeros(3, 60, 60)
+    )
+    assert float(lamp.gain.max()) <= brightest * 1.00001
+    assert float(lamp.gain.min()) >= 1
+
+
 def test_one_picture_over_another():
     bright = Picture(torch.full((3, 1, 2), 0.8), None, torch.full((1, 2), 3.0))
     ground = Picture(torch.full((3, 1, 2), 0.2), torch.full((1, 2), 0.5))

@@ -329,7 +329,7 @@ def test_paused_in_its_last_iteration_it_does_not_wait() -> None:
     run, waits = Run.__new__(Run), Mock()
     run._reins = waits
     steps: Any = [SimpleNamespace(final=False), SimpleNamespace(final=True)]
-    assert [step for step, _ in run._paced(iter(steps))] == steps
+    assert list(run._paced(iter(steps))) == steps
     assert waits.wait.call_count == 2
 
 

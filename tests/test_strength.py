@@ -20,6 +20,14 @@ def test_strength_zero_returns_the_content():
     assert not any(step.note for step in found), "that nothing more changes is no fault"
 
 
+def test_a_start_from_noise_is_not_left_out_at_strength_zero():
+    content = picture(300, 20)
+    params = replace(QUICK, strength=0.0, start="noise", content_layers={"conv3_1": 1.0})
+    found = steps(content, params=params)
+    assert len({step.scale for step in found}) > 1
+    assert difference(found[-1].image, content) > 0.01
+
+
 def test_strength_moves_from_content_to_style():
     content = picture()
     results = [

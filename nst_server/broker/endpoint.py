@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import socket as sockets
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -70,7 +71,9 @@ class Endpoint:
         if bind.startswith(("ipc://@", "ipc://*")):
             raise EndpointError(f"{bind} has no file whose permissions keep others out. Give ipc://PATH.")
         if bind.startswith("ipc://"):
-            self._path = Path(bind.removeprefix("ipc://"))
+            path = Path(bind.removeprefix("ipc://")).absolute()
+            _must_be_free(path)
+            bind = f"ipc://{path}"
         elif bind.startswith("tcp://"):
             port = bind.rpartition(":")[2]
             if port != "*" and not (port.isdecimal() and 0 < int(port) < 65536):
@@ -86,6 +89,8 @@ class Endpoint:
             raise EndpointError(f"{bind} cannot be used: {error.strerror}.") from error
         finally:
             os.umask(before)
+        if bind.startswith("ipc://"):
+            self._path = path
         endpoint = self.socket.get_string(zmq.LAST_ENDPOINT).rstrip("\0")
         # A client of this machine cannot connect to "all addresses".
         endpoint = endpoint.replace("//0.0.0.0:", "//127.0.0.1:")
@@ -127,6 +132,20 @@ class Endpoint:
         with suppress(OSError):
             # Only the short folder outside the data folder is empty now.
             self._run_dir.rmdir()
+
+
+def _must_be_free(path: Path) -> None:
+    """Raises EndpointError where there is something that libzmq would delete, or where no socket can be."""
+    longest = zmq.IPC_PATH_MAX_LEN
+    if len(os.fsencode(path)) > longest:
+        raise EndpointError(f"{path} is too long for a socket. Give a path of at most {longest} bytes.")
+    if not path.exists():
+        return
+    if not path.is_socket():
+        raise EndpointError(f"{path} is there already, and is no socket. Give a path that is free.")
+    with sockets.socket(sockets.AF_UNIX) as probe:
+        if probe.connect_ex(str(path)) == 0:
+            raise EndpointError(f"{path} is in use. End what listens there, or give another path.")
 
 
 def _router(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:

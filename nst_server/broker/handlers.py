@@ -259,6 +259,8 @@ class Handlers:
 
     def _stop(self, session: Session, message: Message) -> None:
         job = self._unfinished(session, message)
+        if job is not None:
+            self._sessions.listen(session, job)
         if job is not None and job.stage in (QUEUED, PREPARING) and not (job.saved or job.kept_frames):
             # There is no picture yet that could be kept.
             self._end(job)
@@ -269,6 +271,7 @@ class Handlers:
     def _cancel(self, session: Session, message: Message) -> None:
         job = self._unfinished(session, message)
         if job is not None:
+            self._sessions.listen(session, job)
             self._end(job)
 
     def _end(self, job: Job) -> None:
@@ -327,8 +330,8 @@ class Handlers:
                 session, error_about(message, "not_ended", "job", "The job has not ended.", hint)
             )
             return
+        self._sessions.listen(session, job)  # all who do are told
         self._jobs.forget(job)
-        self._sessions.send(session, Message("forgotten", {"job": job.id}))
 
     # -- helpers
 

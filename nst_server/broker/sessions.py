@@ -191,14 +191,19 @@ class Sessions:
         """Send these kept frames once more."""
         if session.closed:
             return
-        follow = session.follows.get(job.id)
-        if follow is None:
-            follow = session.follows[job.id] = Follow(job, False, False)
-            self._followers.setdefault(job.id, {})[session] = follow
+        follow = self.listen(session, job)
         waiting = set(follow.fetch)
         new = (s for s in dict.fromkeys(sequences) if s not in waiting and 1 <= s <= job.kept_frames)
         follow.fetch.extend(new)
         self._touch(session, follow)
+
+    def listen(self, session: Session, job: Job) -> Follow:
+        """From now on the client hears of ``job``, if it does not yet; without frames."""
+        follow = session.follows.get(job.id)
+        if follow is None:
+            follow = session.follows[job.id] = Follow(job, False, False)
+            self._followers.setdefault(job.id, {})[session] = follow
+        return follow
 
     def wants_previews(self, job: str) -> bool:
         """Whether any client does."""
@@ -226,6 +231,7 @@ class Sessions:
             elif change.kind == FORGOTTEN:
                 self._silence(session, follow)
                 self._unfollow(session, job.id)
+                self.send(session, Message("forgotten", {"job": job.id}))
 
     def _touch(self, session: Session, follow: Follow) -> None:
         session.behind[follow] = None
@@ -261,6 +267,11 @@ class Sessions:
                 at = now + _RETRY_SECONDS
             except zmq.ZMQError as error:
                 log.info("client %r is gone: %s", session.client, error)
+                self.close(session.identity)
+                continue
+            except Exception:
+                # A fault of ours costs that client its session, and nobody else anything.
+                log.exception("what waits for client %r cannot be sent", session.client)
                 self.close(session.identity)
                 continue
             if at == NEVER:

@@ -35,6 +35,7 @@ def choose_encoder(
     note: Callable[[str], None] = lambda text: None,
     fetch: bool = True,
     url: str | None = None,
+    learnt: Encoder | None = None,
 ) -> Encoder:
     """The encoder for ``params.encoder``, on ``device``.
 
@@ -45,12 +46,15 @@ def choose_encoder(
     ``report`` gets what is done, how far, of how much (0: not known), and the unit. ``check`` is called
     often; what it raises ends the work. ``note`` hears why "auto" does without VGG19, where that was tried,
     for this job or lately for another.
-    ``url`` replaces torchvision's address. Raises WeightsError.
+    ``url`` replaces torchvision's address. ``learnt``: what the built-in encoder would be, if that is known.
+    Raises WeightsError.
     """
     wanted = params.encoder
     found = None
     if wanted != "built-in":
         found = _weights(wanted, weights_path, report, check, note, fetch, url)
+    if found is None and learnt is not None:
+        return learnt
     if found is None:
         layers = {
             *(params.content_layers or default_layers("built-in").content),

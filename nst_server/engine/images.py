@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -89,8 +90,7 @@ class Picture:
         return Picture(
             fit_image(self.filled, size, fit, around, self.alpha),
             None if self.alpha is None else brought(self.alpha[None], None)[0],
-            # In [0, 1], as what is brought to a size has to be.
-            None if self.gain is None else 1 / (1 - brought(1 - 1 / self.gain[None])[0]),
+            None if self.gain is None else _brought_gain(self.gain, brought),
             None if self.deficit is None else -brought(-self.deficit),
         )
 
@@ -120,6 +120,13 @@ class Picture:
             alike = 1 - (rgb - self.rgb).abs().amax(dim=0) / _ALIKE
             deficit = deficit * alike.clamp(0, 1)
         return replace(self, rgb=rgb, deficit=deficit)
+
+
+def _brought_gain(gain: Tensor, brought: Callable[[Tensor], Tensor]) -> Tensor:
+    """``gain`` at another size: in [0, 1], as what is ``brought`` to one has to be, and never above its most,
+    where resampling overshoots: of 1 it would be infinite."""
+    share = 1 - 1 / gain[None]
+    return 1 / (1 - brought(share).clamp_max(float(share.max())))[0]
 
 
 def from_blob(pixels: Pixels, data: bytes, icc: bytes | None = None) -> Picture:

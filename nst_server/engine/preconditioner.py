@@ -109,8 +109,9 @@ def probe_curvature(
         v, y = dct(noise).flatten(1).T, dct(answer).flatten(1).T
         answers.index_add_(0, ring.flatten(), y[:, :, None] * v[:, None, :])
         noises.index_add_(0, ring.flatten(), v[:, :, None] * v[:, None, :])
-    # Small and once: float64 on the CPU, where a nearly singular ring of a tiny image does no harm.
-    answers, noises = answers.double().cpu(), noises.double().cpu()
+    # Small and once: float64, where a nearly singular ring of a tiny image does no harm, and on the CPU, as
+    # Apple's GPUs have none.
+    answers, noises = answers.cpu().double(), noises.cpu().double()
     eye = torch.eye(3, dtype=torch.float64)
     curvature = answers @ torch.linalg.inv(
         noises + (1e-6 * noises.diagonal(dim1=1, dim2=2).sum() / 3 + 1e-12) * eye

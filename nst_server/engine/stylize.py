@@ -43,8 +43,9 @@ class Step:
     losses: content, style, tv, total. seconds_left: None while unknown. final: the last step; its image is
     the best one at the full size, its iteration may repeat that of the step before. memory: bytes that an
     evaluation takes at this scale, as estimated. note: something that the painter should know, or None.
-    state: what goes on from here, free to take. whole: returns the image at the content's size, with fine
-    detail of the content as far as the strength lets it through; to be called before the next step is taken.
+    params: those that the image was made with. state: what goes on from here, free to take. whole: returns
+    the image at the content's size, with fine detail of the content as far as the strength lets it through;
+    to be called before the next step is taken.
     """
 
     iteration: int
@@ -54,6 +55,7 @@ class Step:
     losses: Mapping[str, float]
     seconds_left: float | None
     image: Tensor
+    params: Params
     state: State
     whole: Callable[[], Tensor]
     memory: int = 0
@@ -356,7 +358,9 @@ class _Run:
             self._curvature = curvature_of(self._scene, self._params, size, self._control.check, self._tile)
         return Preconditioner(self._curvature, size[1], size[0], self._device)
 
-    def _step(self, image: Tensor, here: Evaluation, final: State | None = None) -> Step:
+    def _step(
+        self, image: Tensor, here: Evaluation, final: State | None = None, params: Params | None = None
+    ) -> Step:
         note, self._note = self._note, None
         still = [(self._view.size, self._left), *self._queue]
         pixels, rate = sum(w * h * n for (w, h), n in still), self._seconds_per_pixel
@@ -368,6 +372,7 @@ class _Run:
             losses=here.losses,
             seconds_left=None if rate is None else rate * pixels,
             image=self._view.finished(image),
+            params=params or self._params,
             memory=round(self._bytes_per_pixel * image.shape[1] * image.shape[2]),
             final=final is not None,
             note=note,
@@ -413,7 +418,7 @@ class _Run:
             self._say(f"painted at {max(self._view.size)} px, and enlarged to {max(self._scene.size)}")
             best = self._view.enlarged(best, self._full, self._params)
             self._view = View(self._scene, self._full)
-        return self._step(best, here, state)
+        return self._step(best, here, state, colours)
 
     def _measure(self, seconds_per_pixel: float) -> None:
         old = seconds_per_pixel if self._seconds_per_pixel is None else self._seconds_per_pixel

@@ -182,7 +182,7 @@ class View:
         division = self._divided(params)
         reference = self._beyond(scene.reference(self.content, params, division))
         shares = params.start_shares
-        if self._previous is not None and not params.strength and not params.tv:
+        if self._previous is not None and not (params.strength or params.tv) and set(shares) == {"content"}:
             return reference  # which the coarser picture with its detail is but for rounding
         if self._previous is not None:
             detail = shares.get("content", 0.0) * _detail(params)

@@ -311,13 +311,8 @@ class Client:
 
     def _attach(self, job: str) -> None:
         followed = self._jobs[job]
-        fields = {
-            "job": job,
-            "after": followed.received,
-            "kept": followed.kept,
-            "previews": followed.previews,
-        }
-        self._send(Message("attach", fields))
+        fields = {"after": followed.received, "kept": followed.kept, "previews": followed.previews}
+        self._send(Message("attach", {"job": job, **fields}))
 
     def _give_credit(self) -> None:
         if self.receiving and self.welcome is not None and self._owed >= WINDOW_BYTES // 4:
@@ -365,14 +360,18 @@ class Client:
         }.get(message.type)
         if handler is not None:
             return handler(message)
+        after: list[Event] = []
         if followed is not None and message.get("code") == "frame_lost":
             self._partial.pop((message["job"], message.get("sequence")), None)
-            return [Event(message.type, message.fields), *self._settle(message, followed)]
-        if followed is not None and message.type == "accepted":
+            after = self._settle(message, followed)
+        elif followed is not None and message.type == "accepted":
             followed.submit, followed.blobs = None, {}
         elif followed is not None and message.type == "rejected":
             followed.ended = True
-        return [Event(message.type, message.fields)]
+        elif followed is not None and message.type == "forgotten" and not followed.ended:
+            followed.kept = False  # what is missing of its frames does not come any more
+            after = self._end(followed)
+        return [Event(message.type, message.fields), *after]
 
     def _welcomed(self, message: Message) -> list[Event]:
         self.welcome = message.fields
@@ -403,10 +402,8 @@ class Client:
         chunk = message.data or b""
         self._owed += len(chunk)
         key = (message["job"], message["sequence"])
-        if key not in self._partial:
-            return []
-        fields, data = self._partial[key]
-        if message["offset"] != len(data):
+        fields, data = self._partial.get(key, ({}, bytearray()))
+        if not fields or message["offset"] != len(data):
             return []
         data += chunk
         if len(data) < fields["pixels"]["bytes"]:

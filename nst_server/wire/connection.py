@@ -97,7 +97,7 @@ class Connection:
             values: Any = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise NoConnection(f"No server is running: {path} is not there.") from None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise NoConnection(f"{path} cannot be read: {error}.") from error
         if isinstance(values, dict) and "endpoint" in values:
             connection = cls(**{name: values[name] for name in cls.__dataclass_fields__ if name in values})

@@ -49,8 +49,9 @@ class Message:
         return self.fields[name]
 
     def get(self, name: str, default: Any = None) -> Any:
-        """The field's value, or ``default`` when the sender left it out."""
-        return self.fields.get(name, default)
+        """The field's value, or ``default`` when the sender left it out, or sent null."""
+        value = self.fields.get(name)
+        return default if value is None else value
 
 
 @dataclass(frozen=True)

@@ -188,7 +188,10 @@ class Params:
         choices=OPTIMISERS,
     )
     learning_rate: float = _option(
-        0.02, "step size of adam, in units of the full [0, 1] colour range", low=1e-5, high=1.0
+        0.02,
+        "step size of adam, in units of the full [0, 1] colour range; no pixel goes farther than 0.1 at once",
+        low=1e-5,
+        high=1.0,
     )
     averaging: float = _option(
         0.0,

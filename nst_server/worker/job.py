@@ -27,6 +27,7 @@ from nst_server.engine.state import State
 from nst_server.engine.stylize import Step, stylize
 from nst_server.engine.vgg import Encoder
 from nst_server.wire.messages import Message
+from nst_server.wire.params import Params
 from nst_server.wire.pixels import Pixels
 from nst_server.wire.scales import fit_longest
 from nst_server.worker import checkpoint as checkpoints
@@ -146,23 +147,24 @@ class Run:
         # What a state has learnt takes up to 512 MB: only the run keeps it, for as long as it needs it.
         del resume, earlier
         last = None
-        for step, revision in self._paced(steps):
+        for step in self._paced(steps):
             last = self._last_kept() if step.final and self._reins.stop else None
             if last is None:
-                self._show(step, revision, encoder.name)
+                self._show(step, encoder.name)
                 self._stand_at(step)
         self._plan = {**self._plan, "size": list(step.state.full), "style_tile": step.state.tile}
         if last is not None:
             # What has been learnt is of another picture.
             return self._done("stopped", device, last["encoder"], last["iteration"], step.memory)
         learnt = Path(self._task["learnt"]), self._min_free
-        self._memory.keep(self._job, self._loss(encoder), step.state, *learnt)
+        # Colours that came after the last step are in its picture, and not in what has been learnt.
+        self._memory.keep(self._job, self._loss(encoder, step.state.params), step.state, *learnt)
         reason = "stopped" if self._reins.stop else "completed"
         return self._done(reason, device, encoder.name, step.iteration, step.memory)
 
     def _before(self, job: str | None, encoder: Encoder) -> State | None:
         """Where the job that is gone on with has ended; says so where that is of no use."""
-        reason, loss = f"nothing is known of job {job}", self._loss(encoder)
+        reason, loss = f"nothing is known of job {job}", self._loss(encoder, self._reins.params)
         put_by = self._file.with_suffix(PUT_BY)
         try:
             earlier = self._memory.take(job, loss, put_by, Path(self._task["learnt_before"] or ""))
@@ -182,12 +184,12 @@ class Run:
         self._unsaid = "; ".join(filter(None, (self._unsaid, note)))
         self._reins.notes.append(note)
 
-    def _loss(self, encoder: Encoder) -> Loss:
-        """What this job makes small, with the parameters of now."""
+    def _loss(self, encoder: Encoder, params: Params) -> Loss:
+        """What this job makes small with ``params``."""
         task = self._task
         images = [task["content"], task["mask"], *task["styles"], *task["style_masks"]]
         described = [None if image is None else Pixels.from_header(image["pixels"]) for image in images]
-        return loss_of(self._reins.params, encoder.digest, described)
+        return loss_of(params, encoder.digest, described)
 
     def _paint_of(self, start: images.Picture, earlier: State | None) -> Tensor | None:
         """How far ``start`` shows what is painted [h, w]; None: everywhere."""
@@ -211,7 +213,7 @@ class Run:
         device = devices.describe(self._device)
         self._link.send("running", job=self._job, device=device, encoder=NO_ENCODER)
         self._reins.wait()
-        params, content = self._reins.params, self._picture
+        params, revision, content = self._reins.params, self._reins.revision, self._picture
         size = (self._content.width, self._content.height)
         filled = content.filled
         painted = painted.fitted(size, params.fit, filled)
@@ -224,7 +226,7 @@ class Run:
             cover = self._regions.acting(self._shares).coverage
         if self._mask is not None and not self._content.has_alpha:
             cover = cover * self._mask
-        common = {"job": self._job, "iteration": 0, "scale": list(size), "revision": self._reins.revision}
+        common = {"job": self._job, "iteration": 0, "scale": list(size), "revision": revision}
         told = {**common, "encoder": NO_ENCODER, "final": True}
         onto = content
         if painted.alpha is not None and self._content.has_alpha:
@@ -257,19 +259,18 @@ class Run:
             "notes": self._reins.notes,
         }
 
-    def _paced(self, steps: Iterator[Step]) -> Iterator[tuple[Step, int]]:
-        """The steps, each with the revision of the parameters that it was made with; none while paused."""
+    def _paced(self, steps: Iterator[Step]) -> Iterator[Step]:
+        """The steps; none while paused."""
         step: Step | None = None
         while step is None or not step.final:
             self._reins.wait(self._rest)
             self._put_by = None
-            revision = self._reins.revision
             step = next(steps, None)
             if step is None:
                 return
-            yield step, revision
+            yield step
 
-    def _show(self, step: Step, revision: int, encoder: str) -> None:
+    def _show(self, step: Step, encoder: str) -> None:
         self._shares = style_shares(step.state.params, len(self._task["styles"]))
         if step.note:
             self._reins.notes.append(step.note)
@@ -277,7 +278,7 @@ class Run:
             "job": self._job,
             "iteration": step.iteration,
             "scale": list(step.scale),
-            "revision": revision,
+            "revision": self._reins.revision_of(step.params),
         }
         self._link.send(
             "progress",

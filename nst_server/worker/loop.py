@@ -112,9 +112,10 @@ class Worker:
             tuple(params.content_layers.items()),
             tuple(params.style_layers.items()),
         )
-        if self._encoder is not None and self._encoder[0] in (network, learnt):
-            return self._encoder[1]
-        self._encoder = None
+        known, self._encoder = self._encoder, None
+        if known is not None and known[0] == network:
+            self._encoder = known
+            return known[1]
         encoder = choose_encoder(
             params,
             pictures[0].rgb,
@@ -126,6 +127,7 @@ class Worker:
             check=reins.check_unbegun,
             note=reins.notes.append,
             fetch=fetch,
+            learnt=known[1] if known is not None and known[0] == learnt else None,
         )
         self._encoder = (learnt if encoder.name == "built-in" else network, encoder)
         return encoder

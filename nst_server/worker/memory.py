@@ -48,11 +48,10 @@ class Memory:
 
         Not where less than ``min_free`` bytes of the disk would be free: only this is lost then.
         """
-        state = state.on("cpu")
-        lasting = replace(state.afresh(), curvature=state.curvature)
         tensors = state.optimiser.tensors
         is_large = sum(tensor.nbytes for tensor in tensors.values()) > _MOST_BYTES
-        self._kept = job, loss, lasting if is_large else state
+        lasting = replace(state.afresh(), curvature=state.curvature).on("cpu")
+        self._kept = job, loss, lasting if is_large else state.on("cpu")
         with contextlib.suppress(OSError):
             write_last(file, min_free, job, loss, lasting)
 

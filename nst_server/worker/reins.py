@@ -38,6 +38,14 @@ class Reins(Control):
         self.stop = task["stop"]
         self.download: bool | None = task["download"]
         self.notes: list[str] = []
+        self._revisions = {self.revision: self.params}
+        self._told: int = self.revision
+
+    def revision_of(self, params: Params) -> int:
+        """The latest revision with ``params``; where none has just these, the one that was told last."""
+        self._told = max((r for r, known in self._revisions.items() if known == params), default=self._told)
+        self._revisions = {r: known for r, known in self._revisions.items() if r >= self._told}
+        return self._told
 
     def check(self) -> None:
         """Take what has come. Raises Cancelled, Leaving or ServerGone."""
@@ -84,6 +92,7 @@ class Reins(Control):
         elif command.type == "update":
             self.params = Params.from_header(command["params"])
             self.revision = command["revision"]
+            self._revisions[self.revision] = self.params
 
 
 class Preparing:
