@@ -35,3 +35,28 @@ def test_no_pixels_have_no_alpha(part: Any) -> None:
 def test_alpha_below_nothing_and_above_all_is_cut(part: Any) -> None:
     data = struct.pack("<8f", 0, 0, 0, -3.5, 0, 0, 0, 7.0)
     assert part("host.regions").alpha_of(data, 2, "F32") == b"\x00\xff"
+
+
+@pytest.mark.parametrize("depth", CODES)
+@pytest.mark.parametrize("channels", [2, 4])
+@pytest.mark.parametrize("at", [None, 0, 3000, 5999])
+def test_one_pixel_that_is_to_be_seen_is_enough(
+    part: Any, monkeypatch: pytest.MonkeyPatch, depth: str, channels: int, at: int | None
+) -> None:
+    reading = part("host.reading")
+    monkeypatch.setattr(reading, "STRIP_BYTES", 1000)
+    code, _one = CODES[depth]
+    numbers = [7 if code in "BH" else 1e-6] * (6000 * channels)
+    numbers[channels - 1 :: channels] = [0] * 6000
+    mask = bytearray(6000)
+    if at is not None:
+        numbers[channels * at + channels - 1] = 1 if code in "BH" else 6e-8
+        mask[at] = 2
+    names = {"B": "uint8", "H": "uint16", "e": "float16", "f": "float32"}
+    data = struct.pack(f"<{len(numbers)}{code}", *numbers)
+    pixels = reading.PixelBlock(data, 100, 60, dtype=names[code])
+    inside = reading.PixelBlock(bytes(mask), 100, 60, channels="MASK")
+    outside = reading.PixelBlock(bytes(2 * (value == 0) for value in mask), 100, 60, channels="MASK")
+    is_seen = at is not None
+    assert (reading.shows(pixels), reading.shows(pixels, inside)) == (is_seen, is_seen)
+    assert not reading.shows(pixels, outside)

@@ -158,6 +158,57 @@ def test_attach_says_how_to_get_the_frames_and_one_is_no_plural(
     assert (code, "Its frames" in said, len(list((tmp_path / "f").iterdir()))) == (0, False, 1)
 
 
+def test_the_frames_of_a_cancelled_job_are_fetched(
+    server: ServerProcess, nst: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    client = server.client()
+    client.submit("ended-early", iterations=100_000, frames="1,2")
+    while client.expect("progress")["iteration"] < 3:
+        pass
+    client.submit("before-its-first", iterations=9)
+    client.expect("accepted", job="before-its-first")
+    for job in ("before-its-first", "ended-early"):
+        client.send("cancel", job=job)
+        client.expect("cancelled", job=job)
+    code, _, said = nst("attach", "ended-early")
+    command = said.splitlines()[-1].strip().removeprefix("Its frames, while the server keeps it: nst ")
+    assert (code, said.splitlines()[-2]) == (1, "nst: The job was cancelled.")
+    code, _, said = nst(*command.replace("DIR", str(tmp_path / "f")).split())
+    told = ["nst: The job was cancelled.", f"     Its frames are in {tmp_path / 'f'}: 2."]
+    assert (code, said.splitlines()[-2:]) == (1, told)
+    written = {path.name: int(np.asarray(Image.open(path)).max()) for path in (tmp_path / "f").iterdir()}
+    assert written == {"ended-early-0001.png": 1, "ended-early-0002.png": 2}
+    # One whose file is gone is not waited for.
+    next((server.data / "jobs" / "ended-early").rglob("000001.bin")).unlink()
+    assert "Its frames are in " in nst("attach", "ended-early", "--frames-dir", tmp_path / "g")[2]
+    assert [path.name for path in (tmp_path / "g").iterdir()] == ["ended-early-0002.png"]
+    assert nst("attach", "before-its-first", "--frames-dir", tmp_path)[2].endswith("was cancelled.\n")
+
+
+def test_a_frame_that_cannot_be_written_is_named_and_what_becomes_of_its_job(
+    server: ServerProcess, nst: Callable[..., tuple[int, str, str]], painting: list[object], tmp_path: Path
+) -> None:
+    frames = tmp_path / "frames"
+    command = [*painting, "--iterations", "100000", "--frames", "1,50", "--frames-dir", frames]
+    command = [sys.executable, "-m", "nst_server", *map(str, command)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        job = process.stderr.readline().split()[1]
+        first = frames / f"{job}-0001.png"
+        deadline = time.monotonic() + 30
+        while not first.exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        first.unlink()
+        frames.rmdir()
+        said = process.stderr.read().splitlines()
+    assert process.returncode == 1
+    assert said[-2:] == [
+        f"{job} goes on; end it with: nst cancel {job}",
+        f"nst: {frames / f'{job}-0050.png'}: No such file or directory.",
+    ]
+    assert nst("cancel", job)[0] == 0
+
+
 def test_of_many_jobs_that_an_id_could_mean_some_are_named(
     server: ServerProcess, nst: Callable[..., tuple[int, str, str]]
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -97,6 +99,24 @@ def queued(server: ServerProcess, job: str) -> RawClient:
     client.submit(job)
     client.expect("accepted", job=job)
     return client
+
+
+def test_a_job_that_ends_with_its_picture_once_a_device_is_free_says_so(
+    server: ServerProcess, nst: Terminal, job: str
+) -> None:
+    client = running(server, job)
+    assert nst("pause", job)[0] == 0
+    other = new_job()
+    running(server, other)
+    command = [sys.executable, "-m", "nst_server", "stop", job]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as process:
+        assert process.stderr is not None
+        told = process.stderr.readline()
+        client.send("cancel", job=other)
+        output, more = process.communicate(timeout=60)
+    assert (told, more) == (f"{job} ends with its picture as soon as a device is free.\n", "")
+    assert (process.returncode, output.startswith(f"{job}: stopped after ")) == (0, True)
 
 
 @pytest.mark.parametrize("command", ["stop", "cancel"])

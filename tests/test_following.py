@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,38 @@ def test_a_job_that_failed_is_forgotten_unless_somebody_can_go_on_from_a_frame(
     assert client.forgotten == ([] if kept or keeps else ["a-job"])
     told = ["The server keeps its frames: nst attach a-job --frames-dir DIR"]
     assert notes.texts == (told if kept and not keeps else [])
+
+
+class Sending:
+    """A client whose job goes on after one frame, final or not."""
+
+    def __init__(self, final: bool) -> None:
+        self.final = final
+
+    def follow(self, job: str, tick: Any) -> Any:
+        yield Event("frame", {"job": job, "sequence": 1, "iteration": 1, "final": self.final})
+
+
+@pytest.mark.parametrize(
+    ("final", "ours", "stays", "told"),
+    [
+        (False, True, True, ["a-job goes on; end it with: nst cancel a-job"]),
+        (True, True, True, ["The server keeps its frames: nst attach a-job --frames-dir DIR"]),
+        (False, False, True, []),
+        (False, True, False, []),
+    ],
+)
+def test_a_frame_that_cannot_be_written_leaves_a_job_that_is_told_of(
+    final: bool, ours: bool, stays: bool, told: list[str]
+) -> None:
+    def write(frame: Event) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "frame.png")
+
+    client: Any = Sending(final)
+    notes = Notes()
+    with pytest.raises(OSError, match="No space left"):
+        following.follow(client, "a-job", notes, write, ours=ours, stays=stays)
+    assert notes.texts == told
 
 
 def test_an_error_about_another_job_is_no_answer_to_forget() -> None:

@@ -83,20 +83,6 @@ def test_the_document_remembers_a_layer_before_krita_adds_it(painted: Any) -> No
     assert pending == [1, 0], "with the last frame of an ended job the document is told that none will come"
 
 
-def test_a_frame_that_the_server_has_lost_is_not_offered_any_more(painted: Any) -> None:
-    made = painted()
-    made.become_layers(1)
-    made.job.frames.update({2: 2, 3: 3})
-    made.job.left_out = (2, 3)
-    made.insertion.fetch([2])
-    written = made.insertion._write.call_count
-    made.insertion.lose(2)
-    assert made.job.left_out == (3,) and made.record.seen == [1], "it may be read another time"
-    assert made.insertion._write.call_count > written
-    made.insertion.lose(3)
-    assert not made.job.owes_frames, "the job can end"
-
-
 def test_frames_that_an_isolated_layer_keeps_out_of_sight_are_told_of(painted: Any) -> None:
     made = painted()
     made.inserter.is_out_of_sight = True

@@ -105,6 +105,8 @@ def test_paused_ended_started_and_resumed_it_is_the_same_to_the_bit(tmp_path: Pa
         done, frames = finish(again, "job")
         assert frames == expected
         assert done["plan"] == whole["plan"]
+        first = next(m for m in again.log if m.type == "progress" and m.get("note"))
+        assert first["note"] == done["notes"][0], "at once, not only at the end"
         assert [note.startswith("went on from iteration ") for note in done["notes"]] == [True]
         reference = [m for m in client.log if m.type == "progress" and m["job"] == "whole"]
         for message in reference:

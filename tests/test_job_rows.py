@@ -360,3 +360,13 @@ def test_the_losses_go_on_where_a_server_goes_on_that_was_ended(root: Any) -> No
     assert [tuple(loss) for loss in job.losses[1:]] == [(2, 50.0, (48, 32)), (3, 100 / 3, (48, 32))]
     painted(4, 4)
     assert [loss.iteration for loss in job.losses] == [1, 2, 3, 4]
+
+
+def test_the_settings_of_a_row_bring_the_preset_that_they_are_of(root: Any) -> None:
+    presets = {preset.name: preset for preset in root.presets.built_in}
+    root.choose_preset(presets["Gentle wash"])
+    remembered = root.insertion(root.jobs[0]).record
+    remembered.settings = {"options": root.options.to_json(), "others": ["“sky”"]}
+    root.choose_preset(presets["Bold strokes"])
+    root.use_settings_of(root.jobs[0])
+    assert (root.presets.current.name, root.presets.is_changed) == ("Gentle wash", False)

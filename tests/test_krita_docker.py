@@ -42,6 +42,9 @@ LOOKS = (
     "ended_low",
     "low_running",
     "low_enlarged",
+    "noted_1",
+    "noted_2",
+    "noted_4",
     "failed",
     "question",
     "in_line",
@@ -183,16 +186,17 @@ def test_a_picture_file_is_dropped_onto_the_styles(usual: Result) -> None:
 def test_the_painters_presets_are_kept_by_the_gallery(docker: Result) -> None:
     assert docker["presets"] == [
         [["Mine"], "Mine", 0.25],
-        [["Ours"], "Ours", 0.25],
-        [["Ours"], "Ours (changed)", 0.75],
-        [["Ours"], "Ours", 0.75],
-        [["Ours"], "Balanced", 0.5],
-        [["Ours"], "Ours", 0.75],
-        [["Ours"], "Ours", 0.75],
+        [["Ours & co"], "Ours & co", 0.25],
+        [["Ours & co"], "Ours & co (changed)", 0.75],
+        [["Ours & co"], "Ours & co", 0.75],
+        [["Ours & co"], "Balanced", 0.5],
+        [["Ours & co"], "Ours & co", 0.75],
+        [["Ours & co"], "Ours & co", 0.75],
         [[], "Presets", 0.75],
     ]
-    asked = ["Delete the preset “Ours”?", "The settings in the docker stay as they are."]
+    asked = ["Delete the preset “Ours & co”?", "The settings in the docker stay as they are."]
     assert docker["deletion_asked"] == [asked, asked], "once it was kept"
+    assert docker["preset_entry"] == "Delete “Ours && co”…", "a single & would mark a shortcut"
     assert docker["message_after_deletion"] == ""
     title, suggested, width = docker["name_asked"]
     assert (title, suggested) == ("Rename the preset", "Mine")
@@ -343,6 +347,22 @@ def test_in_a_low_docker_one_sees_a_job_and_what_moves_it(docker: Result) -> Non
     assert large > 1.5 * little
     assert low["pointed_at"] == low["focused"] == [0], "the settings stay as they are under the hand"
     assert low["added"], "a style that has just come"
+
+
+def test_a_long_note_leaves_the_stages_of_a_low_docker_in_sight(docker: Result) -> None:
+    folded, unfolded, again, roomy = docker["noted"]
+    whole = docker["note"]
+    length, is_all, are_seen, tip, name = folded
+    assert 20 < length < 60 and not is_all
+    assert are_seen, "the stages, and the note's line"
+    assert whole in tip and name == whole
+    assert again == folded
+    assert unfolded[1] and roomy[1:3] == [True, True]
+
+
+def test_unfolding_advanced_settings_moves_nothing_sideways(docker: Result) -> None:
+    narrow, wide = docker["unfolding"][:2], docker["unfolding"][2:]
+    assert narrow[0] == narrow[1] and wide[0] == wide[1]
 
 
 def test_an_ended_job_that_has_no_preview_shows_no_empty_room(docker: Result) -> None:

@@ -40,7 +40,6 @@ def frame(name: int | str, visible: bool = True) -> list:
 
 
 def without_masks(tree: list) -> list:
-    """Krita shows a selection as a mask at the top."""
     return [layer for layer in tree if layer[0] != "Selection Mask"]
 
 
@@ -150,6 +149,9 @@ def test_style_picker_offers_other_layers_and_documents(reading: Result) -> None
         ("mask", "is a mask", "Choose the layer"),
         ("selected away", "selection holds nothing", "Select a part"),
         ("nothing selected", "selection holds nothing", "Select a part"),
+        ("between", "selection holds nothing", "Select a part"),
+        ("half between", "selection holds nothing", "Select a part"),
+        ("veiled", "Nothing of “corners” is to be seen", "masks or its transparency"),
         ("closed", "has been closed", "Open it again"),
         ("closed content", "has been closed", "Open it again"),
         ("opacity", "no colours", "Convert Image Colour Space"),
@@ -167,7 +169,6 @@ def test_refusals_say_what_to_do(reading: Result, case: str, message: str, hint:
     "profile", ["ClayRGB-elle-V2-g22.icc", "WideRGB-elle-V2-g22.icc", "sRGB-elle-V2-g10.icc"]
 )
 def test_profile_is_handed_over(reading: Result, profile: str) -> None:
-    """The profile's bytes turn the pixels into the sRGB that Krita itself makes of them, and back."""
     found = reading["profiles"][profile]
     assert found["colour_space"] == "icc"
     icc = ImageCms.ImageCmsProfile(io.BytesIO(base64.b64decode(found["icc"])))
@@ -186,7 +187,6 @@ def test_profile_is_handed_over(reading: Result, profile: str) -> None:
 
 
 def farthest(one: Image.Image, other: Image.Image) -> int:
-    """The largest difference of any channel of any pixel."""
     return max(abs(a - b) for a, b in zip(one.tobytes(), other.tobytes(), strict=True))
 
 

@@ -23,7 +23,8 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> Result:
         style = profile.outside / "starry.png"
         Image.radial_gradient("L").resize((40, 40)).convert("RGB").save(style)
         environment = {"NST_TEST_STYLE": str(profile.inside / style.name)}
-        with serving(profile, tmp_path_factory.mktemp("server"), SCRIPT):
+        with serving(profile, tmp_path_factory.mktemp("server"), SCRIPT) as data:
+            environment["NST_TEST_DATA"] = str(profile.inside / data.relative_to(profile.outside))
             probe = HERE / "real_krita/returning_probe.py"
             return run_probe(probe, env=environment, profile=profile, timeout=400)
 
@@ -54,6 +55,16 @@ def test_frames_that_are_fetched_lie_above_the_layer_that_was_painted(result: Re
     assert offered.startswith("Earlier: starry → “sky” · ") and offered.endswith(" · 4 frames")
     assert found["layers"] == frames("iteration 1", "iteration 2", "iteration 390", "final")
     assert (found["message"], found["settings"]) == ("", [400, True])
+
+
+def test_frames_that_the_server_cannot_read_are_asked_for_again(result: Result) -> None:
+    found = result["lost"]
+    assert found["message"] == "" and found["told"].startswith("Frame 4 is no longer in the data folder.")
+    assert sorted(found["seen"]) == [0, 1, 2, 3], "all but the final one, and the animation of these"
+    assert found["words"] == (
+        "The final frame did not come from the server. Press Insert to ask for it once more."
+    )
+    assert (found["words_then"], found["left_out"]) == ("", [])
 
 
 def test_the_frames_of_a_document_that_was_never_saved_go_on_into_another(result: Result) -> None:

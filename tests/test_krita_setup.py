@@ -55,6 +55,12 @@ def test_without_a_server_the_page_says_what_will_be_installed(result: Result) -
     assert result["line_busy"] == "installing the server"
 
 
+def test_what_is_not_installed_cannot_be_restarted(result: Result) -> None:
+    missing, installed = result["restart"]
+    assert missing == [False, "server not installed", "install"] and result["restart_tips"]
+    assert installed == [True, "Restart server", "nothing"], "by somebody at a terminal, meanwhile"
+
+
 def test_a_failure_is_one_sentence_and_the_log_can_be_copied(result: Result) -> None:
     assert result["problem"] == "127.0.0.1 cannot be reached. Is this computer online?"
     assert "--- install.log ---" in result["copied"]

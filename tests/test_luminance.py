@@ -1,10 +1,15 @@
 """Light and dark of one picture, colour of another, in each of the spaces."""
 
+from dataclasses import replace
+
 import pytest
 import torch
-from engine_helpers import picture
+from engine_helpers import QUICK, TinyEncoder, picture, steps, stripes
 
+from nst_server.engine.control import Control
 from nst_server.engine.luminance import luminance, with_luminance
+from nst_server.engine.scene import Scene
+from nst_server.engine.view import View
 from nst_server.wire.params import LUMINANCE_SPACES
 
 every_space = pytest.mark.parametrize("space", LUMINANCE_SPACES)
@@ -90,3 +95,31 @@ def _luv(image):
         found.append((4 * x / total, 9 * y / total))
     (u, v), (white_u, white_v) = found
     return 13 * lightness * torch.stack((u - white_u, v - white_v))
+
+
+LATE = {"keep_colours": "luminance"}
+
+
+@pytest.mark.parametrize("optimiser", ["lbfgs", "plain-lbfgs", "adam"])
+@pytest.mark.parametrize("start", ["content", "noise", "style-statistics"])
+@every_space
+def test_what_is_told_is_the_loss_of_what_is_shown(optimiser, start, space):
+    params = replace(QUICK, optimiser=optimiser, start=start, luminance_space=space, coarse_to_fine=False)
+    content = picture()
+
+    class Later(Control):
+        def check(self):
+            self.evaluations = getattr(self, "evaluations", 0) + 1
+            if self.evaluations > 20:
+                self.params = self.params.updated(LATE)
+
+    for control in (Control(replace(params, **LATE)), Later(params)):
+        found = steps(content, params=control.params, control=control)
+        final = found[-1]
+        image = final.state.image
+        assert (image == image[:1]).all(), "light and dark alone"
+        scene = Scene(content, [stripes()], TinyEncoder(), final.params)
+        size = (content.shape[2], content.shape[1])
+        objective = View(scene, size).objective(final.params, lambda: None, 10**9)
+        shown = luminance(final.image, space).expand(3, -1, -1).contiguous()
+        assert objective(shown).losses["total"] == pytest.approx(final.losses["total"], rel=2e-3)

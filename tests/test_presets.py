@@ -119,6 +119,62 @@ def test_a_saved_preset_has_settings_and_styles_and_is_there_next_time() -> None
     assert (again.styles.weights, again.styles.scales) == ((1.0, 0.25), (1.0, 2.0))
 
 
+@pytest.mark.parametrize(
+    ("styles", "is_changed"),
+    [
+        ([("a.png", 2 / 3, 1.0), ("b.png", 1 / 3, 2.0)], False),
+        ([("a.png", 1.0, 1.0), ("b.png", 0.503, 2.0)], False),
+        ([("a.png", 1.0, 1.0), ("b.png", 0.53, 2.0)], True),
+        ([("a.png", 1.0, 1.0), ("b.png", 0.5, 1.0)], True),
+        ([("b.png", 0.5, 2.0), ("a.png", 1.0, 1.0)], True),
+        ([("a.png", 1.0, 1.0)], True),
+        ([("a.png", 0.0, 1.0), ("b.png", 0.0, 2.0)], True),
+    ],
+)
+def test_shares_of_a_preset_count_as_the_painter_reads_them(
+    styles: list[tuple[str, float, float]], is_changed: bool
+) -> None:
+    desk = Desk("a.png", "b.png")
+    desk.styles.styles[1].weight, desk.styles.styles[1].scale = 0.5, 2.0
+    desk.presets.save("Mine")
+    desk.styles.load([{"path": path, "weight": weight, "scale": scale} for path, weight, scale in styles])
+    assert desk.presets.is_changed == is_changed
+
+
+def test_what_one_style_alone_had_beside_others_is_no_change_of_a_preset() -> None:
+    desk = Desk("a.png")
+    desk.presets.save("Mine")
+    desk.styles.styles[0].weight, desk.styles.styles[0].scale = 0.25, 2.0
+    assert not desk.presets.is_changed
+    desk.styles.load([{"path": "b.png"}])
+    assert desk.presets.is_changed
+
+
+def test_settings_of_an_earlier_job_bring_the_preset_that_they_are_of() -> None:
+    desk = Desk("a.png")
+    desk.presets.choose(desk.preset("Gentle wash"))
+    wash = desk.options.to_json()
+    desk.presets.choose(desk.preset("Bold strokes"))
+    desk.options.replace(wash)
+    assert desk.presets.is_changed
+    desk.presets.recognise()
+    assert (desk.presets.current.name, desk.presets.is_changed) == ("Gentle wash", False)
+    assert Desk().presets.current.name == "Gentle wash", "in the next session too"
+    desk.options.replace({**wash, "strength": 0.99})
+    desk.presets.recognise()
+    assert (desk.presets.current.name, desk.presets.is_changed) == ("Gentle wash", True), "of none"
+    desk.options.replace({"size": 512, "iterations": 100})
+    desk.presets.recognise()
+    assert desk.presets.current.name == "Quick sketch", "of which Balanced says less"
+    desk.presets.choose(desk.preset("Balanced"))
+    desk.presets.recognise()
+    assert desk.presets.current.name == "Balanced", "which they are of as well"
+    desk.presets.save("Mine")
+    desk.presets.delete(desk.preset("Mine"))
+    desk.presets.recognise()
+    assert desk.presets.current is None, "none was chosen"
+
+
 def test_regions_belong_to_the_picture_and_not_to_a_preset() -> None:
     desk = Desk("a.png", "b.png")
     here = desk.styles.styles[1].region = SimpleNamespace(document_id="document")

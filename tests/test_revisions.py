@@ -9,7 +9,8 @@ import torch
 from engine_helpers import QUICK, TinyEncoder, picture, stripes
 
 from nst_server.engine.control import Control
-from nst_server.engine.stylize import Step, stylize
+from nst_server.engine.step import Step
+from nst_server.engine.stylize import stylize
 from nst_server.wire.messages import Message
 from nst_server.wire.params import Params
 from nst_server.worker.reins import Reins

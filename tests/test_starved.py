@@ -21,7 +21,8 @@ from nst_server.engine import memory
 from nst_server.engine.control import Control
 from nst_server.engine.memory import bytes_per_pixel
 from nst_server.engine.state import State
-from nst_server.engine.stylize import Step, _Run, stylize
+from nst_server.engine.step import Step
+from nst_server.engine.stylize import _Run, stylize
 from nst_server.executors import local
 from nst_server.jobs import MAX_BEGINNINGS, MAX_STARVED, Job, Jobs
 from nst_server.wire.params import Params

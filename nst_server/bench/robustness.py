@@ -23,7 +23,8 @@ from nst_server.engine.control import Control
 from nst_server.engine.pyramid import resize
 from nst_server.engine.scene import Scene
 from nst_server.engine.state import State
-from nst_server.engine.stylize import Step, stylize
+from nst_server.engine.step import Step
+from nst_server.engine.stylize import stylize
 from nst_server.engine.vgg import Encoder
 from nst_server.engine.view import View
 

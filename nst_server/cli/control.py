@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import math
+import sys
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +17,7 @@ from nst_server.cli.terminal import counted
 from nst_server.wire.checks import InvalidParams
 from nst_server.wire.client import Client
 from nst_server.wire.events import Event
-from nst_server.wire.messages import CANCELLED, CANCELLING, DONE, ENDINGS, FAILED
+from nst_server.wire.messages import CANCELLED, CANCELLING, DONE, ENDINGS, FAILED, QUEUED
 from nst_server.wire.params import DEFAULTS, FIELDS
 
 ANSWER_SECONDS = 5.0
@@ -23,6 +25,8 @@ ANSWER_SECONDS = 5.0
 UPDATES = 5
 #: The server promises the ending of a cancelled job within 2 s.
 CANCEL_SECONDS = 10.0
+#: One that ends with its picture, and has not done so by then, may have to wait for others.
+WAIT_SECONDS = 1.0
 
 _HELP = {
     "pause": "hold a job after its present iteration, over a restart of the server too",
@@ -94,7 +98,17 @@ def _end(client: Client, job: str, command: str) -> str:
     if state in ENDINGS:
         raise CliError(f"{job} has ended already: {state}.", code=1)
     getattr(client, command)(job)
-    for event in client.follow(job, silence=CANCEL_SECONDS):
+    told_at = time.monotonic()
+
+    def tell_waiting() -> None:
+        # Not at once: one without a picture is queued when it is told, and ends without a device.
+        nonlocal told_at
+        if state == QUEUED and time.monotonic() - told_at > WAIT_SECONDS:
+            print(f"{job} ends with its picture as soon as a device is free.", file=sys.stderr)
+            told_at = math.inf
+
+    for event in client.follow(job, silence=CANCEL_SECONDS, tick=tell_waiting):
+        state = event.get("state", state)
         if event.type in (FAILED, "error"):
             raise refused(event)
         if event.type == DONE:

@@ -55,6 +55,8 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the subcommand; returns the exit code."""
+    if arguments.krita:
+        _check_krita(arguments)
     params = params_of(arguments)
     if "image" in params.start_shares:
         raise CliError("--start image: the demo has no image to start from.", "Use content, noise or style.")
@@ -73,11 +75,12 @@ def run(arguments: argparse.Namespace) -> int:
         job = new_job(Path(f"demo-{arguments.content}"))
         content.save(arguments.out / "content.png")
         style.save(arguments.out / "style.png")
+        private = is_private(arguments)
         with for_call(arguments, "nst demo") as client:
             images = pictures.of(content).wire, [pictures.of(style).wire]
             # Who tries the demo has not agreed to 548 MB; who names the encoder has.
             client.submit(job, params, *images, title="nst demo", download=params.encoder != "auto")
-            done, interrupted = follow(client, job, recorder, recorder.keep, keeps=is_private(arguments))
+            done, interrupted = follow(client, job, recorder, recorder.keep, keeps=private, stays=not private)
             forget(client, job)
     made_by = f"encoder {done['encoder']}, {done['device']}"
     seconds = time.monotonic() - began
@@ -94,6 +97,15 @@ def run(arguments: argparse.Namespace) -> int:
     return EXIT_INTERRUPTED if interrupted else EXIT_DONE
 
 
+def _check_krita(arguments: argparse.Namespace) -> None:
+    """Raise CliError for what has no effect there."""
+    names = ("device", "weights", "connection_file")
+    given = ["--" + name.replace("_", "-") for name in names if getattr(arguments, name)]
+    if given:
+        problem = f"{given[0]}: with --krita the plugin starts a server of its own."
+        raise CliError(problem, "Leave one of them out.")
+
+
 def _krita(
     arguments: argparse.Namespace, params: Params, content: Image.Image, style: Image.Image
 ) -> subprocess.Popen[bytes]:
@@ -104,6 +116,7 @@ def _krita(
 
     os.environ.setdefault("NST_WEIGHTS_DIR", str(data_dir() / "weights"))
     os.environ["NST_DATA_DIR"] = str((arguments.out / "krita-profile" / "nst").absolute())
+    os.environ.pop("NST_CONNECTION_FILE", None)  # another server's, with other jobs
     try:
         krita = demo.start(arguments.out, content, style, params.to_header())
     except SetupError as error:

@@ -20,6 +20,14 @@ from nst_server.wire.messages import CANCELLED, CANCELLING, ENDINGS, FAILED, RUN
 CANCEL_SECONDS = 5.0
 #: Whoever presses Ctrl-C a third time waits no longer than this: a server that is there has heard it by then.
 LEAVE_SECONDS = 0.5
+KEEPS = "The server keeps its frames: nst attach {} --frames-dir DIR"
+
+
+class Cancelled(CliError):
+    """The job was cancelled."""
+
+    def __init__(self) -> None:
+        super().__init__("The job was cancelled.", code=1)
 
 
 class Watcher(Protocol):
@@ -42,6 +50,7 @@ def follow(
     on_frame: Callable[[Event], None],
     ours: bool = True,
     keeps: bool = True,
+    stays: bool = True,
 ) -> tuple[Event, bool]:
     """Follow ``job`` to its end, showing ``progress`` and handing over each frame.
 
@@ -50,9 +59,10 @@ def follow(
     failed or was cancelled, and KeyboardInterrupt where the user's interruption left no picture, or the job
     is not ``ours`` to stop. Unless the server ``keeps`` it, one that leaves no picture is forgotten, except
     where it has failed with kept frames: somebody may go on from one. A kept frame that the server has lost
-    is noted, the final one too.
+    is noted, the final one too; and where ``on_frame`` raises OSError, what becomes of a job of ours, unless
+    the server ends with the call (``stays``).
     """
-    interruptions = _Interruptions(client, job, progress)
+    interruptions = _Interruptions(client, job, progress, tells=stays and ours)
     try:
         with interruptions if ours else nullcontext():
             for event in client.follow(job, tick=interruptions.obey):
@@ -60,13 +70,13 @@ def follow(
                 interruptions.heed(event)
                 is_discarded = event.type == "done" and interruptions.count > 1
                 if not keeps and event.type == FAILED and event.get("kept_frames"):
-                    progress.note(f"The server keeps its frames: nst attach {job} --frames-dir DIR")
+                    progress.note(KEEPS.format(job))
                 elif not keeps and (event.type in (FAILED, CANCELLED) or is_discarded):
                     forget(client, job)
                 if event.type == "connected":
                     interruptions.repeat()
                 elif event.type == "frame":
-                    on_frame(event)
+                    interruptions.hand_over(event, on_frame)
                     client.ack(job, event["sequence"])
                 elif event.get("code") == "frame_lost" and event.get("sequence"):
                     progress.note(f"note: {event['message']}")
@@ -95,8 +105,9 @@ class _Interruptions:
     An exception could come in the middle of one, and the frame that it belongs to would be lost.
     """
 
-    def __init__(self, client: Client, job: str, progress: Watcher) -> None:
+    def __init__(self, client: Client, job: str, progress: Watcher, tells: bool) -> None:
         self.count = 0
+        self._tells = tells
         self._client = client
         self._job = job
         self._progress = progress
@@ -139,10 +150,25 @@ class _Interruptions:
             self._client.cancel(self._job)
             self._cancelled_at = self._cancelled_at or time.monotonic()
 
+    def hand_over(self, frame: Event, on_frame: Callable[[Event], None]) -> None:
+        """Give the frame to ``on_frame``. Where it cannot be written, say what becomes of the job."""
+        try:
+            on_frame(frame)
+        except OSError:
+            if not frame["final"]:
+                self._tell_left()
+            elif self._tells:
+                self._progress.note(KEEPS.format(self._job))
+            raise
+
     def _leave(self) -> NoReturn:
         if not self._is_heard:
-            self._progress.note(f"{self._job} goes on; end it with: nst cancel {self._job}")
+            self._tell_left()
         raise KeyboardInterrupt
+
+    def _tell_left(self) -> None:
+        if self._tells:
+            self._progress.note(f"{self._job} goes on; end it with: nst cancel {self._job}")
 
     def repeat(self) -> None:
         """Tell the server once more: what it was told may have been lost with the connection."""
@@ -151,7 +177,7 @@ class _Interruptions:
 
 def _raise(event: Event) -> None:
     if event.type == "cancelled":
-        raise CliError("The job was cancelled.", code=1)
+        raise Cancelled
     if event.type == "rejected":
         field = str(event["field"])
         if field.startswith("params.") or field == "continues":

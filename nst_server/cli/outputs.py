@@ -125,7 +125,7 @@ def depth_for(arguments: argparse.Namespace, like: Picture, *, is_transparent: b
 def write(file: Path, picture: Picture, depth: int) -> None:
     """Write ``picture`` with ``depth`` bits per channel and its profile; without alpha if all is opaque.
 
-    Raises OSError; what was there stays then.
+    Raises OSError, which names ``file``; what was there stays then.
     """
     if depth < 32 == picture.depth:
         _tell_cut_off(file, picture)
@@ -133,6 +133,9 @@ def write(file: Path, picture: Picture, depth: int) -> None:
     try:
         _write(draft, picture, depth)
         draft.replace(file.resolve())
+    except OSError as error:
+        # Not of the draft, of which nobody knows; nor do all errors name a file.
+        raise OSError(error.errno, error.strerror or str(error), str(file)) from error
     finally:
         draft.unlink(missing_ok=True)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import logging
 import logging.handlers
+import math
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable
@@ -14,7 +16,15 @@ from pathlib import Path
 from typing import Any
 
 from nst_server.cli.errors import CliError
-from nst_server.cli.server import add_connection, add_worker, devices_of, weights_option
+from nst_server.cli.server import (
+    add_connection,
+    add_worker,
+    devices_of,
+    must_be_ours,
+    own_copy,
+    weights_option,
+)
+from nst_server.wire.connection import Connection
 from nst_server.wire.launch import module_command, running_server
 from nst_server.wire.lock import END_SECONDS, AlreadyRunning, Lock, end_holder, holder, lock_file
 
@@ -71,8 +81,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.stop:
         return _stop(arguments)
     weights, devices = weights_option(arguments), devices_of(arguments)
-    if arguments.idle_exit < 0:
-        raise CliError("--idle-exit: a number of seconds from 0 is needed.")
+    if not 0 <= arguments.idle_exit < math.inf:
+        raise CliError("--idle-exit: a number of seconds from 0 is needed.", "0 means never.")
     data = data_dir()
     file = arguments.connection_file or connection_file()
     try:
@@ -87,6 +97,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise CliError(str(error)) from error
     except OSError as error:
         raise _unwritable(data, error) from error
+    files = _files(file)
     _start_log(logs / "server.log")
     _allow_connections()
     try:
@@ -107,25 +118,41 @@ def run(arguments: argparse.Namespace) -> int:
     _end_on_signals(broker.stop)
 
     def ready() -> None:
-        try:
-            endpoint.connection.write(file)
-        except OSError as error:
-            raise _unwritable(file.parent, error, own=file.parent == data / "run") from error
+        for path in files:
+            _write(endpoint.connection, path, own=path.parent == data / "run")
         logging.info("serving at %s, data in %s", endpoint.connection.endpoint, data)
         idle = f", or until nobody has needed it for {arguments.idle_exit:g} s" if arguments.idle_exit else ""
         print(
             f"Serving at {endpoint.connection.endpoint} until Ctrl-C{idle}. Log: {logs / 'server.log'}",
             flush=True,
         )
+        if arguments.bind.startswith(("tcp://0.0.0.0:", "tcp://*:")):
+            # The file names an address that is this computer's own.
+            there = f"tcp://{socket.gethostname()}:{endpoint.connection.endpoint.rpartition(':')[2]}"
+            print(f"Endpoint to write into a copy of {file} for another computer: {there}", flush=True)
 
     try:
         broker.run(ready)
     finally:
-        withdraw(file, endpoint.connection.pid)
+        for path in files:
+            withdraw(path, endpoint.connection.pid)
         endpoint.close()
         lock.release()
         logging.info("ended")
     return 0
+
+
+def _files(file: Path) -> list[Path]:
+    """The connection files that this server writes. Raises CliError where ``file`` is another server's."""
+    must_be_ours(file)
+    return list(dict.fromkeys((own_copy(file), file)))
+
+
+def _write(connection: Connection, path: Path, own: bool) -> None:
+    try:
+        connection.write(path)
+    except OSError as error:
+        raise _unwritable(path.parent, error, own) from error
 
 
 def _end_on_signals(end: Callable[[], None]) -> None:
@@ -139,7 +166,11 @@ def _left_to(running: AlreadyRunning, arguments: argparse.Namespace) -> int:
     hint = "End it with: nst serve --stop"
     if arguments.bind or arguments.connection_file or arguments.device or arguments.weights:
         raise CliError(f"A server is {running}, and not as this one was to be.", hint, 1)
-    print(f"nst serve: {running}. {hint}")
+    has_idle, is_offline = arguments.idle_exit != IDLE_SECONDS, arguments.no_download
+    given = " and ".join(["--idle-exit"] * has_idle + ["--no-download"] * is_offline)
+    # No error: Krita and commands give these as well, and the server that was faster does for them.
+    kept = f" It keeps to what it was told at its start about {given}." if given else ""
+    print(f"nst serve: {running}.{kept} {hint}")
     return 0
 
 
@@ -183,7 +214,7 @@ def _stop(arguments: argparse.Namespace) -> int:
     """End the server of this user, if one runs. Raises CliError where it cannot be ended."""
     from nst_server.cli.jobs import listing
     from nst_server.cli.server import running
-    from nst_server.wire.connection import Connection, NoConnection, data_dir
+    from nst_server.wire.connection import NoConnection, data_dir
     from nst_server.wire.messages import ENDINGS
 
     # The lock says for certain which process it is: a connection file may be a copy, or left by one that

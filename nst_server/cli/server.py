@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
+import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from nst_server.wire import devices
 from nst_server.wire.client import Client
 from nst_server.wire.connection import Connection, NoConnection, connection_file, data_dir
 from nst_server.wire.launch import (
+    answers,
     ensure_server,
     has_ended,
     module_command,
@@ -25,6 +27,8 @@ from nst_server.wire.launch import (
 #: How long a server started by a call outlives it: the next call finds it warm.
 IDLE_SECONDS = 30
 CONNECT_SECONDS = 20.0
+#: A private server is killed after this: what it would write down goes with it.
+END_SECONDS = 10.0
 
 
 class NoServer(CliError):
@@ -89,6 +93,40 @@ def running(arguments: argparse.Namespace, name: str) -> Iterator[Client]:
         yield client
 
 
+def own_copy(file: Path) -> Path:
+    """What a server of this data folder writes beside its connection ``file``, to know that by later.
+
+    The same file where it is in its own place; elsewhere it may be a copy, whose server is another one.
+    """
+    place = data_dir() / "run" / "server.json"
+    return file if file.resolve() == place.resolve() else place.with_name("elsewhere.json")
+
+
+def must_be_ours(file: Path) -> None:
+    """Raise CliError where a server that writes ``file`` would take the keys of another one away.
+
+    What a server of this data folder has left there as it was killed may be written over.
+    """
+    with suppress(NoConnection):
+        there = Connection.read(file)
+        if _is_ours(file, there):
+            return
+        if answers(there):
+            problem = f"{file} is of another server, which runs ({there.endpoint})."
+            raise CliError(problem, "Name another --connection-file, or unset NST_CONNECTION_FILE.", code=1)
+        if there.endpoint.startswith("tcp://"):
+            problem = f"{file} is of a server elsewhere ({there.endpoint}), which does not answer."
+            hint = "Start that, or unset NST_CONNECTION_FILE. If it is gone for good, remove the file."
+            raise CliError(problem, hint, code=1)
+
+
+def _is_ours(file: Path, there: Connection) -> bool:
+    """Whether a server of this data folder has written what is ``there``, in ``file``."""
+    with suppress(NoConnection):
+        return Connection.read(own_copy(file)) == there
+    return False
+
+
 def is_private(arguments: argparse.Namespace) -> bool:
     """Whether ``for_call`` starts a server that ends with the call, and with it all that it keeps."""
     return arguments.connection_file is None and bool(arguments.device or arguments.weights)
@@ -101,6 +139,10 @@ def for_call(arguments: argparse.Namespace, name: str) -> Iterator[Client]:
     With ``--device`` or ``--weights`` the server is private to the call: the running one may have others.
     """
     if arguments.connection_file is not None:
+        if arguments.device or arguments.weights:
+            option = "--device" if arguments.device else "--weights"
+            problem = f"{option}: the server of --connection-file has been told at its start what computes."
+            raise CliError(problem, "Leave one of them out.")
         with running(arguments, name) as client:
             yield client
     elif is_private(arguments):
@@ -111,7 +153,7 @@ def for_call(arguments: argparse.Namespace, name: str) -> Iterator[Client]:
             yield client
     else:
         try:
-            ensure_server([*_serve(), "--idle-exit", str(IDLE_SECONDS)], seconds=CONNECT_SECONDS)
+            ensure_server(_serve_here, seconds=CONNECT_SECONDS)
         except NoConnection as error:
             raise CliError(str(error), code=1) from error
         with _client(connection_file(), name) as client:
@@ -125,6 +167,8 @@ def _client(file: Path, name: str, is_private: bool = False) -> Iterator[Client]
     try:
         known = Connection.read(file)  # without one there is nobody to wait for
         hint = "It may be hung: end it with nst serve --stop, then try again."
+        if known.endpoint.startswith("tcp://") and not _is_ours(file, known):
+            hint = "Its keys change with each start: copy its server.json anew, if it runs."
         if not has_ended(known):
             client.wait_connected(5)
             yield client
@@ -163,9 +207,15 @@ def _private(arguments: argparse.Namespace) -> Iterator[Path]:
     command = _serve() + weights_option(arguments)
     if arguments.device:
         command += ["--device", arguments.device]
-    with tempfile.TemporaryDirectory(prefix="nst-") as folder:
-        environment = {"NST_DATA_DIR": folder, "NST_WEIGHTS_DIR": str(data_dir() / "weights")}
+    # A process of its worker may still be writing there.
+    with tempfile.TemporaryDirectory(prefix="nst-", ignore_cleanup_errors=True) as folder:
         file = Path(folder) / "run" / "server.json"
+        environment = {
+            "NST_DATA_DIR": folder,
+            "NST_WEIGHTS_DIR": str(data_dir() / "weights"),
+            # That of the environment is another server's.
+            "NST_CONNECTION_FILE": str(file),
+        }
         log = Path(folder) / "start.log"
         try:
             process = start_server(command, log, {**os.environ, **environment})
@@ -173,10 +223,24 @@ def _private(arguments: argparse.Namespace) -> Iterator[Path]:
                 wait_for_server(process, log, file, CONNECT_SECONDS)
                 yield file
             finally:
-                process.terminate()
-                process.wait(10)
+                _end(process)
         except NoConnection as error:
             raise CliError(str(error), code=1) from error
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(END_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _serve_here() -> list[str]:
+    """What starts the user's server. Raises CliError where that would take another one's file."""
+    must_be_ours(connection_file())
+    return [*_serve(), "--idle-exit", str(IDLE_SECONDS)]
 
 
 def _serve() -> list[str]:

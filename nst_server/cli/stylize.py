@@ -12,7 +12,7 @@ from typing import Any
 
 from nst_server.cli import EXIT_DONE, EXIT_INTERRUPTED, outputs, pictures
 from nst_server.cli.errors import CliError
-from nst_server.cli.following import follow, forget
+from nst_server.cli.following import KEEPS, follow, forget
 from nst_server.cli.jobs import KEPT, named
 from nst_server.cli.options import add_params, must_be_usable, params_of, tell_idle
 from nst_server.cli.server import add_connection, add_server, for_call, is_private
@@ -111,10 +111,11 @@ def run(arguments: argparse.Namespace) -> int:
             title=arguments.content.name,
         )
         # Of a private server nothing is left anyhow.
-        keeps = arguments.keep_job or is_private(arguments)
-        done, interrupted = follow(client, job, Progress(), keep, keeps=keeps)
+        private = is_private(arguments)
+        keeps = arguments.keep_job or private
+        done, interrupted = follow(client, job, Progress(), keep, keeps=keeps, stays=not private)
         # Not before the end: the job may still be cancelled, and the picture of an earlier run stays then.
-        _write(arguments.output, final, depth)
+        _write(arguments.output, final, depth, None if private else job)
         if not arguments.keep_job:
             forget(client, job)
     _tell_notes(done, params)
@@ -149,12 +150,20 @@ def _check(arguments: argparse.Namespace, params: Params, start: Path | None) ->
     outputs.check_apart("--output", arguments.output, read)
 
 
-def _write(file: Path, final: Sequence[pictures.Picture], depth: int) -> None:
-    """Write the final picture. Raises CliError where none has come, and OSError."""
+def _write(file: Path, final: Sequence[pictures.Picture], depth: int, job: str | None) -> None:
+    """Write the final picture. Raises CliError where none has come, and OSError.
+
+    ``job``: of which the picture can be fetched then, None where it goes with the call.
+    """
     if not final:
         hint = "Its log says why. Paint it again."
         raise CliError("The server has lost the final picture.", hint, code=1)
-    outputs.write(file, final[0], depth)
+    try:
+        outputs.write(file, final[0], depth)
+    except OSError:
+        if job:
+            print(KEEPS.format(job), file=sys.stderr)
+        raise
 
 
 def _go_on(arguments: argparse.Namespace, job: str) -> str:

@@ -86,6 +86,17 @@ class Scene:
         self._style_palettes = [moments_of(*style) for style in zip(self.styles, self.alphas, strict=True)]
         self.start = None if self._start_given is None else self._grey(self._start_given)
 
+    @property
+    def has_colour(self) -> bool:
+        """Whether more than light and dark is painted."""
+        return self._keeps != "luminance"
+
+    def neutral(self, values: Tensor) -> Tensor:
+        """``values`` [3, h, w], a picture or a change of one, without colour where none is painted."""
+        if self.has_colour:
+            return values
+        return values.mean(0, keepdim=True).expand(3, -1, -1).contiguous()
+
     def has_colours_of(self, params: Params) -> bool:
         """Whether the pictures are prepared for these ``params``."""
         is_used = self._keeps == "luminance"
@@ -145,7 +156,7 @@ class Scene:
 
     def finished(self, picture: Tensor) -> Tensor:
         """``picture`` [3, h, w] as the painter gets it: with the content's chroma if colours are kept so."""
-        if self._keeps != "luminance":
+        if self.has_colour:
             return picture
         original = self.brought(self.original, (picture.shape[2], picture.shape[1]))
         return with_luminance(original, luminance(picture, self._space), self._space)
@@ -153,7 +164,7 @@ class Scene:
     def taken_up(self, picture: Tensor, params: Params, division: Division) -> Tensor:
         """A ``picture`` [3, h, w] that was finished in other colours, as what to go on from in these."""
         grey = self._grey(picture)
-        mapped = self._mapped(grey, division, is_content=False)
+        mapped = self.neutral(self._mapped(grey, division, is_content=False))
         return mapped if self._keeps != "no" else torch.lerp(picture, mapped, style_part(params.strength))
 
     def within_palette(self, image: Tensor, params: Params, division: Division) -> Tensor:
@@ -194,7 +205,7 @@ class Scene:
 
     def _grey(self, image: Tensor) -> Tensor:
         # Gatys et al., "Preserving Color in Neural Artistic Style Transfer", 2016: luminance-only transfer.
-        if self._keeps != "luminance":
+        if self.has_colour:
             return image
         return luminance(image, self._space).expand(3, -1, -1).contiguous()
 

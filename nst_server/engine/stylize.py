@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -20,6 +20,7 @@ from nst_server.engine.preconditioner import Preconditioner, curvature_of
 from nst_server.engine.regions import Regions
 from nst_server.engine.scene import Scene
 from nst_server.engine.state import Parts, State
+from nst_server.engine.step import Step
 from nst_server.engine.vgg import Encoder
 from nst_server.engine.view import View
 from nst_server.wire.params import Params
@@ -32,35 +33,6 @@ _TILE = 2**20
 _RISEN = 1.25
 # A picture that the memory suffices for only at less than this part of its side is none.
 _LEAST_STARVED = 16
-
-
-@dataclass(frozen=True)
-class Step:
-    """One accepted step of the optimiser.
-
-    iteration: counted from 1 over all scales, of ``total``, which may change; evaluations: spent so far.
-    scale: width and height of ``image`` [3, h, w], float32 in [0, 1], detached, on the computing device.
-    losses: content, style, tv, total. seconds_left: None while unknown. final: the last step; its image is
-    the best one at the full size, its iteration may repeat that of the step before. memory: bytes that an
-    evaluation takes at this scale, as estimated. note: something that the painter should know, or None.
-    params: those that the image was made with. state: what goes on from here, free to take. whole: returns
-    the image at the content's size, with fine detail of the content as far as the strength lets it through;
-    to be called before the next step is taken.
-    """
-
-    iteration: int
-    total: int
-    evaluations: int
-    scale: Size
-    losses: Mapping[str, float]
-    seconds_left: float | None
-    image: Tensor
-    params: Params
-    state: State
-    whole: Callable[[], Tensor]
-    memory: int = 0
-    final: bool = False
-    note: str | None = None
 
 
 def stylize(
@@ -333,8 +305,10 @@ class _Run:
         params = self._scene.params
         if params.optimiser == "adam":
             return Adam(start, objective, params.learning_rate, params.averaging, resume)
-        precondition = self._preconditioner(size) if params.optimiser == "lbfgs" else None
-        return LBFGS(start, objective, precondition, resume=resume)
+        if params.optimiser == "plain-lbfgs":
+            return LBFGS(start, objective, resume=resume)
+        precondition, neutral = self._preconditioner(size), self._scene.neutral
+        return LBFGS(start, objective, lambda gradient: neutral(precondition(gradient)), resume=resume)
 
     def _result(self) -> tuple[Tensor, Evaluation]:
         """The best picture of this scale, with its losses."""
@@ -351,7 +325,14 @@ class _Run:
             self._evaluations += optimiser.evaluations - evaluations
 
     def _objective(self, view: View, params: Params) -> Objective:
-        return view.objective(params, self._control.check, self._tile)
+        objective = view.objective(params, self._control.check, self._tile)
+
+        def without_colour(image: Tensor) -> Evaluation:
+            # Colour that is not to be shown would lower the loss, and be taken away at the end.
+            found = objective(image)
+            return replace(found, gradient=self._scene.neutral(found.gradient))
+
+        return objective if self._scene.has_colour else without_colour
 
     def _preconditioner(self, size: Size) -> Preconditioner:
         if self._curvature is None:

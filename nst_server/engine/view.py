@@ -186,14 +186,16 @@ class View:
             return reference  # which the coarser picture with its detail is but for rounding
         if self._previous is not None:
             detail = shares.get("content", 0.0) * _detail(params)
-            return self._grained(self._enlarged(self._previous, reference, detail), params, check)
+            return scene.neutral(
+                self._grained(self._enlarged(self._previous, reference, detail), params, check)
+            )
         below = reference if earlier is None else scene.brought(earlier.image, self.size)
         images = [
             share * self._image(name, params, below if name == "image" else reference, division)
             for name, share in shares.items()
         ]
         picture = images[0] if len(images) == 1 else torch.stack(images).sum(0)
-        return self.extended(self._paint_in(picture, earlier))
+        return scene.neutral(self.extended(self._paint_in(picture, earlier)))
 
     def _image(self, name: str, params: Params, reference: Tensor, division: Division) -> Tensor:
         """One of the images [3, h, w] that there are to start from; "content" is the ``reference``.

@@ -45,6 +45,15 @@ class Inputs:
         """Where frames are to be seen [h, w] in [0, 1]."""
         return self._coverage("mask", self._task["mask"]) if self._task["mask"] else None
 
+    def must_be_seen(self, content: images.Picture, mask: Tensor | None) -> None:
+        """Raises BadImage where nothing of what is painted would be."""
+        if content.alpha is not None and not bool((content.alpha > 0).any()):
+            problem = "The content is wholly transparent."
+            raise BadImage("content", images.ImageError("", problem, "Choose one with colours in it."))
+        if mask is not None and not bool((mask if content.alpha is None else mask * content.alpha).any()):
+            problem = "It lets nothing of the content be seen."
+            raise BadImage("mask", images.ImageError("", problem, "Select a part that shows something."))
+
     def regions(self, size: Size, fit: str) -> Regions | None:
         """Where each style acts, brought to ``size`` as ``fit`` says; None: everywhere."""
         masks: list[Tensor | None] = []

@@ -18,17 +18,19 @@ from torch import Tensor
 from nst_server import device as devices
 from nst_server import durable
 from nst_server.engine import images
+from nst_server.engine.luminance import luminance
 from nst_server.engine.memory import give_back
 from nst_server.engine.objective import style_shares, used_layers
 from nst_server.engine.palette import recoloured
 from nst_server.engine.pyramid import fill_transparent, resize, resize_map
 from nst_server.engine.regions import Regions
 from nst_server.engine.state import State
-from nst_server.engine.stylize import Step, stylize
+from nst_server.engine.step import Step
+from nst_server.engine.stylize import stylize
 from nst_server.engine.vgg import Encoder
 from nst_server.wire.messages import Message
 from nst_server.wire.params import Params
-from nst_server.wire.pixels import Pixels
+from nst_server.wire.pixels import CHANNELS, Pixels
 from nst_server.wire.scales import fit_longest
 from nst_server.worker import checkpoint as checkpoints
 from nst_server.worker.checkpoint import Checkpoint, Keeper, Unreadable
@@ -40,6 +42,8 @@ from nst_server.worker.reins import Leaving, Preparing, Reins
 #: Longest side of a preview in px: its pixels fit into one message. And the least time between two, in s.
 PREVIEW_SIDE = 256
 PREVIEW_SECONDS = 0.5
+#: Longest side of a style below which it has no strokes, in px.
+TOO_SMALL = 8
 #: Less than any alpha or mask but 0, to divide by.
 TINY = 1e-6
 #: Beside the checkpoint: where the job ended that is gone on with, once paused before the first picture.
@@ -109,7 +113,11 @@ class Run:
         self._regions = inputs.regions((self._content.width, self._content.height), self._reins.params.fit)
         if start is not None and not self._reins.params.iterations:
             return self._recoloured(start)
+        inputs.must_be_seen(content, self._mask)
         styles = inputs.styles()
+        for index, style in enumerate(styles, 1):
+            if max(style.rgb.shape[1:]) < TOO_SMALL:
+                self._note(f"style {index} is smaller than {TOO_SMALL} px: it has colours, but no strokes")
         described = [image["pixels"] for image in (self._task["content"], *self._task["styles"])]
         pixels = [Pixels.from_header(header).unplaced for header in described]
         encoder = self._choose(self._reins, [content, *styles], pixels)
@@ -300,31 +308,30 @@ class Run:
 
     def _resumed(self, encoder: Encoder) -> State | None:
         """Where an earlier process left the job; None to begin again."""
-        notes = self._reins.notes
         try:
             kept = checkpoints.read(self._file)
             if kept.job != self._job:
                 raise Unreadable(f"it is that of job {kept.job}")
         except Unreadable as error:
             reason = f": its checkpoint cannot be read, {error}" if self._file.exists() else ""
-            notes.append(f"began again after an interruption{reason}")
+            self._note(f"began again after an interruption{reason}")
             return None
         state = kept.state
-        notes[:] = kept.notes
+        self._reins.notes[:] = kept.notes
         if self._task["interrupted"]:
-            notes.append(f"went on from iteration {state.iteration} after an interruption")
+            self._note(f"went on from iteration {state.iteration} after an interruption")
         # The server may not have heard of the very last frame.
         self._sequence = min(kept.sequence, self._task["kept_frames"])
         self._began -= kept.seconds
         changed = [name for name, value in self._plan.items() if kept.plan.get(name) != value]
         if "encoder" in changed:
-            notes.append(f"the encoder is another one now: {encoder.name}")
+            self._note(f"the encoder is another one now: {encoder.name}")
             return state.afresh()
         if "content_layers" in changed or "style_layers" in changed:
-            notes.append("the layers of the losses are others now")
+            self._note("the layers of the losses are others now")
             return state.afresh()
         if changed:
-            notes.append(f"the last digits may differ, as this has changed: {', '.join(changed)}")
+            self._note(f"the last digits may differ, as this has changed: {', '.join(changed)}")
         return state
 
     def _last_kept(self) -> Mapping[str, Any] | None:
@@ -421,6 +428,8 @@ class Run:
             if self._small is None:
                 self._small = self._regions.at(size), resize(self._picture.filled, size, own)
             painted = self._small[0].acting(self._shares).composed(self._small[1], painted)
+        if CHANNELS[self._content.channels] < 3:
+            painted = luminance(painted, "lab").expand(3, -1, -1)
         small = images.Picture(painted, None if alpha is None else resize_map(alpha, size[1], size[0]))
         pixels, data = images.to_blob(small, Pixels("0" * 64, *size, bytes=size[0] * size[1] * 4))
         self._link.send("preview", data, **common, sequence=0, kept=False, pixels=pixels.to_header())

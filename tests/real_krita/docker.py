@@ -91,3 +91,23 @@ def key(probe, widget, name, modifier="NoModifier"):
     for kind in (probe.QtCore.QEvent.Type.KeyPress, probe.QtCore.QEvent.Type.KeyRelease):
         event = probe.QtGui.QKeyEvent(kind, getattr(qt.Key, name), getattr(qt.KeyboardModifier, modifier))
         probe.QtWidgets.QApplication.sendEvent(widget, event)
+
+
+def click(probe, widget, lets_go_at=None):
+    """Press the mouse's button in the widget's middle, and let it go there or at that point in it."""
+    core, left = probe.QtCore, probe.QtCore.Qt.MouseButton.LeftButton
+    middle = widget.rect().center()
+    ways = (
+        ("MouseButtonPress", middle, left),
+        ("MouseButtonRelease", lets_go_at or middle, core.Qt.MouseButton.NoButton),
+    )
+    for kind, point, held in ways:
+        event = probe.QtGui.QMouseEvent(
+            getattr(core.QEvent.Type, kind),
+            core.QPointF(point),
+            core.QPointF(widget.mapToGlobal(point)),
+            left,
+            held,
+            core.Qt.KeyboardModifier.NoModifier,
+        )
+        probe.QtWidgets.QApplication.sendEvent(widget, event)

@@ -47,7 +47,7 @@ def steps(probe):
     yield from advice(probe, root, docker)
     yield from own_quality(probe, root, docker)
     advanced = docker.findChild(probe.QtWidgets.QToolButton, "nst_advanced")
-    advanced.click()
+    yield from unfolding(probe, docker, advanced)
     for theme in ("dark", "bright"):
         _theme(probe, theme)
         for width, name in ((330, "advanced"), (220, "narrow")):
@@ -91,6 +91,19 @@ def in_another_language(probe, root, docker):
         looks(probe, docker, name)
     probe.QtCore.QTimer.singleShot(0, root.close)
     yield 2.0
+
+
+def unfolding(probe, docker, advanced):
+    """Where a setting's field begins with the advanced ones folded, then unfolded; in two widths."""
+    quality, found = docker.findChild(probe.QtWidgets.QComboBox, "nst_field_quality"), []
+    for width in (262, 330):
+        docker.setGeometry(20, 30, width, 860)
+        for _ in range(2):
+            yield 0.3
+            found.append(quality.mapTo(docker, probe.QtCore.QPoint(0, 0)).x())
+            advanced.click()
+    advanced.click()
+    probe.record(unfolding=found)
 
 
 def tight(probe, docker):
@@ -358,7 +371,7 @@ def presets(probe, root, docker):
     root.options["strength"] = 0.25
     yield from _preset(probe, button, "Save these settings", "Mine")
     tell()
-    yield from _preset(probe, button, "Rename", "Ours")
+    yield from _preset(probe, button, "Rename", "Ours & co")
     tell()
     root.options["strength"] = 0.75
     yield 0.2
@@ -369,7 +382,7 @@ def presets(probe, root, docker):
     tell()
     yield from _preset(probe, button, "Ours")
     tell()
-    root.message = "There is a preset “Ours” already. Choose another name."
+    root.message = "There is a preset “Ours & co” already. Choose another name."
     questions = []
     for answer in ("nst_delete_no", "nst_delete_yes"):
         yield from _preset(probe, button, "Delete")
@@ -387,6 +400,7 @@ def _preset(probe, button, words, name=""):
     menu = button.menu()
     menu.aboutToShow.emit()
     chosen = next(entry for entry in menu.actions() if entry.text().startswith(words))
+    probe.record(preset_entry=chosen.text())
     probe.QtCore.QTimer.singleShot(0, chosen.trigger)  # the question runs its own event loop
     yield 0.5
     if name:

@@ -2,7 +2,7 @@
 
 from types import SimpleNamespace
 
-from nst_probe.docker import key
+from nst_probe.docker import click, key
 from nst_probe.looking import looks
 
 #: How a server tells that a job is complete.
@@ -277,7 +277,8 @@ def in_a_stack(probe, root, docker, here):
         docker.setGeometry(20, 30, 260, height)
         yield 0.6
         looks(probe, docker, f"stacked_{height}")
-        found[height] = [is_all_seen(probe, docker, words) for words in (here.words, here.frames_note)]
+        beginnings = here.words, "5 frames wait hidden"
+        found[height] = [is_all_seen(probe, docker, words) for words in beginnings]
     here.frames_note = ""
     docker.setGeometry(20, 30, 260, 420)
     yield 0.6
@@ -308,19 +309,9 @@ def is_all_seen(probe, docker, words):
 
 def is_pressed(probe, button):
     """Whether the mouse's button goes down on it, which is then let go elsewhere."""
-    mouse, seen = probe.QtCore.Qt.MouseButton, []
+    seen = []
     button.pressed.connect(lambda: seen.append(True))
-    for kind, buttons in (("MouseButtonPress", mouse.LeftButton), ("MouseButtonRelease", mouse.NoButton)):
-        inside = button.rect().center() if buttons else probe.QtCore.QPoint(-50, -50)
-        event = probe.QtGui.QMouseEvent(
-            getattr(probe.QtCore.QEvent.Type, kind),
-            probe.QtCore.QPointF(inside),
-            probe.QtCore.QPointF(button.mapToGlobal(inside)),
-            mouse.LeftButton,
-            buttons,
-            probe.QtCore.Qt.KeyboardModifier.NoModifier,
-        )
-        probe.QtWidgets.QApplication.sendEvent(button, event)
+    click(probe, button, probe.QtCore.QPoint(-50, -50))
     return bool(seen)
 
 

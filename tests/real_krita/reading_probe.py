@@ -2,6 +2,7 @@
 
 import base64
 import resource
+import sys
 
 from krita import Selection
 from nst_probe.inserting import read_in_turns
@@ -65,6 +66,7 @@ def steps(probe):
     yield from selections(probe, host, handle, document, node, refused)
     yield from documents(probe, host, document, node, refused)
     yield from hidden_regions(probe, host, refused)
+    yield from unseen(probe, host, refused)
     probe.record(refused=refused)
     yield from profiles(probe, host)
     yield from strips(probe, host)
@@ -172,6 +174,34 @@ def hidden_regions(probe, host, refused):
     hidden = host.read_alpha(document, host.Layer(inner))
     probe.record(regions=[block.description for block in (shown, hidden)])
     refused["hidden region"] = refusal(lambda: host.read_alpha(document, host.Layer(group)))
+    handle.setModified(False)
+    handle.close()
+    yield 0.5
+
+
+def unseen(probe, host, refused):
+    """Layers that have paint, of which nothing is to be seen all the same."""
+    handle = probe.document(60, 40)
+    yield 0.5
+    corners = handle.createNode("corners", "paintlayer")
+    corners.setPixelData(opaque(4, 4), 0, 0, 4, 4)
+    corners.setPixelData(opaque(4, 4), 56, 36, 4, 4)
+    handle.rootNode().addChildNode(corners, None)
+    between = Selection()
+    between.select(20, 10, 20, 10, 255)
+    handle.setSelection(between)
+    yield 0.5
+    document, layer = host.current(), host.Layer(corners)
+    refused["between"] = refusal(lambda: host.read_content(document, layer))
+    between.select(20, 10, 20, 10, 100)
+    handle.setSelection(between)
+    refused["half between"] = refusal(lambda: host.read_content(document, layer))
+    handle.setSelection(None)
+    # Scripting makes no mask that hides a layer in all four Kritas.
+    reading = sys.modules[f"{host.__name__}.reading"]
+    shows, reading.shows = reading.shows, lambda *_: False
+    refused["veiled"] = refusal(lambda: host.read_content(document, layer))
+    reading.shows = shows
     handle.setModified(False)
     handle.close()
     yield 0.5

@@ -4,6 +4,7 @@ The server's worker is scripted: an iteration takes 20 ms, each kept one is a fr
 """
 
 import os
+from pathlib import Path
 
 from nst_probe import docker
 
@@ -18,6 +19,7 @@ def steps(probe):
     yield from unsaved(probe, dock, root)
     yield from saved(probe, root)
     yield from ended(probe, root)
+    yield from lost(probe, dock, root)
     yield from without_file(probe, root)
     yield from written_down(probe, root)
     yield from painted_on(probe, root)
@@ -131,6 +133,37 @@ def ended(probe, root):
     again = root.jobs[-1]
     found["settings"] = [again.params.iterations, root.insertion(again).record.settings["styles"] != []]
     probe.record(ended=found)
+    yield from probe.closed(handle)
+
+
+def lost(probe, dock, root):
+    """Of an animation's frames the server cannot read two: one for a moment, the final one for longer."""
+    root.options.load({"layers": "animation"})
+    handle = yield from layered(probe, "lost.kra")
+    job = yield from begun(probe, root, handle)
+    root.options.load({"layers": "every"})
+    yield from probe.closed(handle)
+    root.toggle_pause(job)
+    yield (lambda: job not in root.jobs, JOB_SECONDS)
+    kept = Path(os.environ["NST_TEST_DATA"]) / "jobs" / job.id / "frames"
+    for number in (3, 4):
+        (kept / f"{number:06}.bin").rename(kept / f"{number}.away")
+    handle = yield from opened(probe, "lost.kra")
+    yield lambda: any("frame" in offer.words for offer in root.offers)
+    next(b for b in shown(probe, dock) if b.text() == "Fetch").click()
+    yield (lambda: root.jobs[-1].left_out == (3, 4), JOB_SECONDS)
+    (kept / "3.away").rename(kept / "000003.bin")
+    again = root.jobs[-1]
+    found = {"message": root.message}
+    yield (lambda: again.note.startswith("The frames are an animation"), JOB_SECONDS)
+    yield 0.5
+    probe.screenshot("lost")
+    found.update(seen=list(root.insertion(again).record.seen), words=again.frames_note, told=root.message)
+    (kept / "4.away").rename(kept / "000004.bin")
+    root.insertion(again).fetch([4])
+    yield (lambda: docker.has_final(handle), JOB_SECONDS)
+    yield 1.0
+    probe.record(lost={**found, "words_then": again.frames_note, "left_out": list(again.left_out)})
     yield from probe.closed(handle)
 
 

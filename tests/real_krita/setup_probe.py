@@ -26,6 +26,7 @@ def steps(probe):
         line=root.connection.words,
     )
     _grab(probe, "page")
+    yield from restart_without_a_server(probe, setup)
     yield from low(probe, docker)
     os.environ["NST_SERVER_WHEEL"] = os.environ["NST_TEST_BROKEN"]
     probe.click(_found(probe, "nst_install"))
@@ -99,6 +100,30 @@ def low(probe, docker):
     _grab(probe, "low")
     docker.setGeometry(20, 90, 330, 780)
     yield 0.5
+
+
+def restart_without_a_server(probe, setup):
+    """Whether it can be chosen, and what its entry says: with no server, and with one that has been installed
+    from a terminal meanwhile."""
+    popup, entry = probe.QtWidgets.QApplication.activePopupWidget, _found(probe, "nst_server_menu")
+    record, found = probe.work / "home/.local/share/nst-krita/installed.json", []
+    for is_installed in (False, True):
+        if is_installed:
+            record.parent.mkdir(parents=True, exist_ok=True)
+            record.write_text(json.dumps({"command": ["true"]}))
+        entry.click()
+        yield lambda: popup() is not None
+        yield 0.3
+        menu = popup()
+        restart = next(one for one in menu.actions() if one.objectName() == "nst_server_restart")
+        found.append([restart.isEnabled(), restart.toolTip(), setup.need.value])
+        probe.screenshot(f"restart_{is_installed}")
+        menu.close()
+        yield 0.2
+    probe.record(restart=found, restart_tips=menu.toolTipsVisible())
+    record.unlink()
+    setup.look()
+    yield 0.3
 
 
 def menu(probe, root, clipboard):

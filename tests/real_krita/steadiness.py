@@ -1,6 +1,6 @@
 """Runs inside Krita, for probes: a row's buttons stay in their place from Start to its end."""
 
-from nst_probe.docker import style_rows
+from nst_probe.docker import click, style_rows
 from nst_probe.job_rows import DONE, Frames, a_job, running, without_edge
 from nst_probe.looking import looks
 
@@ -178,7 +178,33 @@ def _seen(probe, root, docker, job):
     yield 0.3
     looks(probe, docker, "low_enlarged")
     widths.append(preview.iconSize().width())
+    preview.click()
+    yield from _noted(probe, docker, job, row)
     return {"whole": whole, "heights": heights, "named": is_named, "enlarged": widths}
+
+
+def _noted(probe, docker, job, row):
+    """A long note: how much of it its row shows, folded, unfolded by a click, folded by another one, and in a
+    docker that is not low; and whether the stages are seen with it."""
+    job.note = "A short one."
+    yield 0.4
+    click(probe, row._body._note)  # there is nothing to unfold
+    job.note = "The device has not enough memory: painted at half the size, then enlarged."
+    job.frames_note = "Frames wait: a new layer would take away what you can redo. Redo it, or press Insert."
+    note, film = row._body._note, row.findChild(probe.QtWidgets.QWidget, "nst_scrub")
+    whole, found = f"{job.note} · {job.frames_note}", []
+    for happens in (None, "a click", "another", "room"):
+        if happens == "room":
+            docker.setGeometry(20, 30, 262, 640)
+        elif happens:
+            click(probe, note)
+        yield 0.4
+        seen = is_whole(film) and is_whole(note)
+        found.append([len(note.text()), note.text() == whole, seen, note.toolTip(), note.accessibleName()])
+        looks(probe, docker, f"noted_{len(found)}")
+    docker.setGeometry(20, 30, 262, 317)
+    probe.record(noted=found, note=whole)
+    yield 0.3
 
 
 def is_whole(widget):

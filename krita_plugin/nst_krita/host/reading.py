@@ -16,6 +16,8 @@ from .selecting import rectangle_of, selection_of
 
 _CHANNELS = {"RGBA": 4, "BGRA": 4, "GRAYA": 2, "MASK": 1}
 _BYTES = {"uint8": 1, "uint16": 2, "float16": 2, "float32": 4}
+#: 1 for every byte but 0.
+_ANY = bytes([0] + [1] * 255)
 # So many of them our own code copies in a few ms; a whole large layer at once costs Krita, too, several times
 # as long as its strips do.
 STRIP_BYTES = 4 << 20
@@ -86,14 +88,49 @@ def read_content(document: KritaDocument, layer: Layer, *, may_be_hidden: bool =
         mask = coverage(selection, area)
         data = bytes(mask.data)
         if not data.strip(b"\0"):
-            raise HostError(
-                tr("The selection holds nothing of “{}”.").format(layer.name),
-                tr("Select a part of the layer, or choose Select ▸ Deselect."),
-            )
+            raise _nothing_selected(layer)
         if data.count(b"\xff") == len(data):
             mask = None  # all is wholly selected
     # Frames come in the colours of what is sent, and the document's are what they shall have.
-    return Content(_read(document, layer.node, area, document.colours, shown=is_shown), mask, layer)
+    pixels = _read(document, layer.node, area, document.colours, shown=is_shown)
+    if mask is not None and not shows(pixels, mask):
+        raise _nothing_selected(layer)
+    if mask is None and not shows(pixels):
+        if selection is not None:
+            raise _nothing_selected(layer)
+        raise HostError(
+            tr("Nothing of “{}” is to be seen.").format(layer.name),
+            tr("Show what its masks or its transparency hide, or choose another layer."),
+        )
+    return Content(pixels, mask, layer)
+
+
+def _nothing_selected(layer: Layer) -> HostError:
+    return HostError(
+        tr("The selection holds nothing of “{}”.").format(layer.name),
+        tr("Select a part of the layer, or choose Select ▸ Deselect."),
+    )
+
+
+def shows(pixels: PixelBlock, mask: PixelBlock | None = None) -> bool:
+    """Whether any of ``pixels`` is not transparent, where ``mask``, of the same rectangle, is not 0.
+
+    The event loop runs between parts of a large picture of which nothing is to be seen.
+    """
+    data, count, size = memoryview(pixels.data), pixels.width * pixels.height, _BYTES[pixels.dtype]
+    stride = len(data) // count
+    run = max(1, STRIP_BYTES // stride)
+    for at in range(0, count, run):
+        part, seen = data[at * stride : (at + run) * stride], 0
+        # Alpha is the last channel; 0 is the number of which all bytes are, of floats too.
+        for byte in range(stride - size, stride):
+            seen |= int.from_bytes(bytes(part[byte::stride]).translate(_ANY), "little")
+        if mask is not None:
+            seen &= int.from_bytes(bytes(mask.data[at : at + run]).translate(_ANY), "little")
+        if seen:
+            return True
+        give_way()
+    return False
 
 
 def read_style(choice: StyleChoice) -> PixelBlock:

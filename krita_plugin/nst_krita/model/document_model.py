@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import Any, Mapping, NamedTuple, Sequence
+from typing import Any, Iterable, Mapping, NamedTuple, Sequence
 
 from .. import host
 from ..backend.network import Request
@@ -187,6 +187,11 @@ def dragged_layer() -> host.StyleChoice:
     if layer.is_mask or not isinstance(document, host.KritaDocument):
         raise host.HostError(tr("A mask cannot be a style."), tr("Drag the layer that it belongs to."))
     return host.StyleChoice(document, layer)
+
+
+def painters_layers(layers: Iterable[host.Layer], history: History) -> list[host.Layer]:
+    """Those that are neither masks nor made by us."""
+    return [layer for layer in layers if not (layer.is_mask or history.of_layer(layer.id))]
 
 
 def region_layers() -> list[host.Layer]:

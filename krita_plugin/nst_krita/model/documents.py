@@ -220,7 +220,9 @@ class Documents(Observable):
         for _document, history in list(self._known.values()):
             record = history.jobs.get(job)
             kept = self._kept[job]
-            if record is not None and any(kept.values()) and not _missing(record, kept):
+            # The final frame of one that is done may be gone from the server.
+            is_whole = any(kept.values()) or state == wire.messages.DONE
+            if record is not None and is_whole and not _missing(record, kept):
                 self.end(job, state)
 
     def _waiting(self) -> list[JobRecord]:

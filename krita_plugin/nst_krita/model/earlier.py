@@ -8,11 +8,12 @@ from .. import host
 from ..qt import is_file, local_time
 from ..settings import Settings
 from ..translation import tr_n
+from .document_model import painters_layers
 from .documents import Documents, Offer, bring_hint, is_unfinished, unfinished_words
-from .history import JobRecord, record_from
+from .history import History, JobRecord, record_from
 from .jobs import Job
 from .properties import Observable, Property
-from .titles import styles_in, translated
+from .titles import styles_in, title_of, translated
 from .words import tr
 
 #: Jobs that are offered again in a later session: more than a painter has under way at a time.
@@ -53,6 +54,8 @@ class Earlier(Observable):
         self._found = {entry.job for entry in self._entries}
         self._met = set(self._found)
         self._viewed = ""  # the file of the document in view
+        self._layers: set[str] = set()  # the ids of its layers, where it has an entry's file
+        self._own: list[str] = []  # the names of those that are the painter's
         documents.observe(self._show, "offers", "kept")
 
     def record(self, job: str, layers: str) -> JobRecord | None:
@@ -68,8 +71,13 @@ class Earlier(Observable):
         """The painter looks at ``document``."""
         self._viewed = document.file
         # Written down for a crash, but the document was saved with all of its frames before that.
-        history = self._documents.history(document).jobs if document else {}
-        self._entries = tuple(e for e in self._entries if e.job not in history or history[e.job].is_open)
+        history = self._documents.history(document) if document else History()
+        jobs = history.jobs
+        self._entries = tuple(e for e in self._entries if e.job not in jobs or jobs[e.job].is_open)
+        is_known = any(entry.file == document.file for entry in self._entries)
+        layers = document.layers() if document.file and is_known else []
+        self._layers = {layer.id for layer in layers}
+        self._own = [layer.name for layer in painters_layers(layers, history)]
         self._show()
 
     def add(self, entry: Entry) -> None:
@@ -103,8 +111,8 @@ class Earlier(Observable):
         self.offers = tuple(filter(None, map(self._offer, reversed(list(wanted)))))
 
     def _offer(self, entry: Entry) -> Offer | None:
-        title = translated(entry.title)
         is_here = bool(entry.file) and entry.file == self._viewed
+        title = self._title_here(entry) if is_here else translated(entry.title)
         if entry.file and not is_here and is_file(entry.file):
             return None
         if is_here or not entry.name:
@@ -115,6 +123,14 @@ class Earlier(Observable):
         words = " · ".join([words, *self._more_of(entry)])
         unfinished = is_unfinished(self._documents.state(entry.job))
         return Offer(entry.job, words, tr("Fetch"), bring_hint(), title, size, unfinished)
+
+    def _title_here(self, entry: Entry) -> str:
+        """Its title in the document in view. In a file without layers there may be none of the name that the
+        layer had which is painted, or gone on from; then it is that of the only one."""
+        title, record = translated(entry.title), record_from(entry.record)
+        if record is None or not record.source or record.source in self._layers:
+            return title
+        return title_of(styles_in(title), self._own[0] if len(self._own) == 1 else "")
 
     def _more_of(self, entry: Entry) -> list[str]:
         """When it was, and what the server has of it, as far as that is known."""

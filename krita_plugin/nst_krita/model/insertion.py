@@ -8,10 +8,12 @@ from typing import Any, Callable, Collection, Sequence
 from .. import host
 from ..backend.network import Network
 from ..translation import tr_n
+from .frames_note import held_words, waiting_words
 from .history import ALL_FRAMES, FrameRecord, JobRecord
 from .jobs import Job
+from .lost_frames import LostFrames
 from .options import Layers
-from .words import encoder_name, memory_size, sentence, tr
+from .words import encoder_name, sentence, tr
 
 #: What the painter can do where frames can no longer be inserted.
 _WAYS_BACK = {
@@ -57,7 +59,9 @@ class Insertion:
         self._fetched: set[int] = set()
         self._revisions: dict[int, int] = {}  # sequence → of the parameters that made it
         self._held: dict[int, int] = {}  # sequence → bytes, of those that there was no room for
+        self._lost = LostFrames()
         self._final: int | None = None  # its sequence, once it has come
+        self._becomes_animation = False  # by itself, as soon as nothing more is to come
         self._begun = time.monotonic()  # strokes since then are not to be covered
         self._groups, self._look_at_edits, self._redo = groups, look_at_edits, host.RedoWatch(document)
         self._placing = host.Placing(document, record.source)
@@ -89,6 +93,7 @@ class Insertion:
         """Take a kept frame of the job."""
         sequence, size = event["sequence"], len(event.data)
         self._job.left_out = tuple(known for known in self._job.left_out if known != sequence)
+        self._lost.come(sequence)
         is_old = sequence in self.record.seen and sequence not in self._fetched
         if is_old or sequence in self._sizes or self._job.wanted == "cancel":
             self._network.taken(size)
@@ -117,11 +122,37 @@ class Insertion:
         self._inserter.put(host.Frame(sequence, name, block, final=asked_for))
         self._tell()
 
-    def lose(self, sequence: int) -> None:
-        """The server cannot read that frame: it is not offered any more, in this session."""
-        self._fetched.discard(sequence)
-        self._job.left_out = tuple(known for known in self._job.left_out if known != sequence)
+    def lose(self, sequence: int) -> bool:
+        """That frame does not come: the server could not read it. Whether ``ask_again`` asks for it; else
+        that is left to the painter."""
+        job, is_due = self._job, self._lost.lose(sequence)
+        if job.wanted == "cancel":
+            return False
+        if not is_due:
+            self._fetched.discard(sequence)
+            self._becomes_animation = self._becomes_animation or sequence == job.kept_frames
+        missed = {*job.left_out, sequence} - {*job.inserted}
+        if not job.layers.has_all:  # in place, older frames are not missed
+            missed = {known for known in missed if known == max((*missed, *job.inserted))}
+        job.left_out = tuple(sorted(missed))
+        self._tell()
         self._write()
+        self._animate_if_complete()
+        return is_due
+
+    def interrupt(self) -> None:
+        """The connection was lost, and what had been asked for does not come."""
+        known = {*self._lost.due, *self._sizes, *self._job.inserted}
+        for sequence in (self._fetched | self._lost.asked) - known:
+            self.lose(sequence)
+
+    def ask_again(self, anew: bool = False) -> None:
+        """Ask once more for the frames that did not come, where that is due; ``anew``: for all of them."""
+        if anew:
+            self._lost.renew()
+        due = tuple(sequence for sequence in self._job.left_out if sequence in self._lost.due)
+        if due and self._job.wanted != "cancel" and not self.is_homeless:
+            self._ask(due)
 
     def fetch(self, which: Sequence[int] | None = None) -> None:
         """Ask the server for these of the frames that are left out, or all; they are so until they come."""
@@ -135,6 +166,10 @@ class Insertion:
         wanted = self._wanted(which)
         self.insert_now()
         self._fetched.update(wanted)
+        self._ask(wanted)
+
+    def _ask(self, wanted: Sequence[int]) -> None:
+        self._lost.ask(wanted)
         self._network.fetch(self._job.id, wanted, after=max(self._job.frames, default=0))
 
     def insert_now(self) -> None:
@@ -177,7 +212,7 @@ class Insertion:
         """Let the frames be layers after all."""
         if self._inserter is not None:
             self._inserter.leave_layers()
-        self._job.note = tr("The frames stay layers.")
+        self._becomes_animation, self._job.note = False, tr("The frames stay layers.")
 
     def set_visible(self, visible: bool) -> None:
         """Show them, the newest at least, or hide all of them."""
@@ -187,6 +222,7 @@ class Insertion:
 
     def remove(self) -> None:
         """Take the layers out of the document again, and insert nothing more."""
+        self._becomes_animation = False
         if self._inserter is not None:
             self._inserter.remove()
             self._after_undo.put_back()
@@ -215,6 +251,7 @@ class Insertion:
 
     def close(self) -> None:
         """Insert nothing more; the layers stay."""
+        self._becomes_animation = False
         if self._inserter is not None:
             self._inserter.close()
         self._after_undo.stop()
@@ -269,12 +306,21 @@ class Insertion:
         self._network.tell("ack", self._job.id, sequence)
         self._keep(sequence)
         self._refresh()
-        is_complete = sequence == self._final and len(self._job.inserted) > 1
-        if is_complete and self._job.layers is Layers.ANIMATION:
+        self._becomes_animation = self._becomes_animation or sequence == self._final
+        self._animate_if_complete()
+
+    def _animate_if_complete(self) -> None:
+        """Once the final frame is there, or is lost, and no other is to come by itself."""
+        is_to_wait = self.pending or self._lost.may_come or self._inserter is None or self._inserter.gone
+        if not self._becomes_animation or is_to_wait:
+            return
+        self._becomes_animation = False
+        if self._job.layers is Layers.ANIMATION and len(self._job.inserted) > 1:
             self._animate()
 
     def _on_skipped(self, sequence: int) -> None:
         self._drop(sequence)
+        self._fetched.discard(sequence)
         if self._job.wanted == "cancel":
             self._after_undo.put_back()  # its layer may have been on its way, and gone only now
         elif self._job.layers.has_all or self.is_homeless:
@@ -282,6 +328,7 @@ class Insertion:
         elif self._inserter is not None and self._inserter.gone == host.DELETED:
             self._job.left_out = (sequence,)  # in place, older frames are not missed
         self._refresh()
+        self._animate_if_complete()
 
     def _on_held(self, sequence: int, size: int) -> None:
         self._held[sequence] = size
@@ -340,78 +387,22 @@ class Insertion:
             return
         waits = self._inserter is not None and (self._inserter.keeps_redo or self._is_displaced)
         self._job.keeps_redo = max(1, self.pending) if waits else 0
-        self._job.frames_note = sentence(self._waiting_words(), self._held_words())
+        left_out = self._job.left_out
+        waiting = waiting_words(self._inserter, self.pending, self._is_displaced) if self._inserter else ""
+        held = held_words([self._held[sequence] for sequence in left_out if sequence in self._held])
+        self._job.frames_note = sentence(waiting, held, self._lost.words(left_out, self._job.kept_frames))
 
     @property
     def _is_displaced(self) -> bool:
         return self._placing.is_lost and self.pending > 0
 
     def _staying_words(self) -> str:
-        there = self._inserter.inserted if self._inserter is not None else ()
+        inserter, painted = self._inserter, self.record.painted
         # Until Krita has added the layer that it is just adding, the others are there as well.
-        count = sum(self._inserter.id_of(sequence) in self.record.painted for sequence in there)
+        there = [] if inserter is None else [inserter.id_of(sequence) for sequence in inserter.inserted]
+        count = sum(layer in painted for layer in there)
         words = tr_n("{} frame that you painted on stays.", "{} frames that you painted on stay.", count)
         return words.format(count) if count else ""
-
-    def _waiting_words(self) -> str:
-        if self._inserter is None:
-            return ""
-        if self._inserter.keeps_redo:
-            return tr(
-                "Frames wait: a new layer would take away what you can redo. Redo it or paint on, or press "
-                "Insert."
-            )
-        if self._is_displaced:
-            return tr(
-                "Frames wait: the image was scaled, cropped, turned, mirrored or moved meanwhile. Undo that, "
-                "or press Insert to have them where they came before."
-            )
-        hindrance = self._inserter.hindrance
-        if hindrance.dialog:
-            words = tr("Frames wait until Krita's window “{}” is closed. It may lie behind others.")
-            return words.format(hindrance.dialog)
-        if hindrance.is_tool:
-            return tr(
-                "Frames wait for a minute of rest: the chosen tool may be at work. Or take another one."
-            )
-        return self._aside_words(self._inserter)
-
-    def _aside_words(self, inserter: host.FrameInserter) -> str:
-        count = len(inserter.inserted)
-        if inserter.is_out_of_sight and (count or self.pending):
-            waits = tr("Frames wait.") if self.pending else ""
-            return sentence(
-                tr(
-                    "You see one layer or group alone. To see the frames, right-click in Krita's list of "
-                    "layers and uncheck Isolate Active Layer, or Isolate Active Group."
-                ),
-                waits,
-            )
-        if not count:
-            return ""
-        if inserter.is_aside:
-            return tr_n(
-                "{} frame waits hidden, so that you see what you paint. Show it with the eye.",
-                "{} frames wait hidden, so that you see what you paint. Show them with the eye.",
-                count,
-            ).format(count)
-        if inserter.is_kept:
-            return tr(
-                "New frames come in hidden while you paint on one. Click their small pictures to see them."
-            )
-        source = inserter.doubled
-        words = tr("“{}” shows through its frames, which blend as it does. Hide it to see them alone.")
-        return words.format(source) if source else ""
-
-    def _held_words(self) -> str:
-        held = [self._held[sequence] for sequence in self._job.left_out if sequence in self._held]
-        if not held:
-            return ""
-        return tr_n(
-            "{} more frame is kept on the server: it would take {} of Krita's memory.",
-            "{} more frames are kept on the server: they would take {} of Krita's memory.",
-            len(held),
-        ).format(len(held), memory_size(sum(held)))
 
     def _drop(self, sequence: int) -> None:
         self._network.taken(self._sizes.pop(sequence, 0))

@@ -27,8 +27,9 @@ class JobRows(Observable):
 
     def __init__(self, documents: Documents, connection: Connection) -> None:
         self._documents, self._connection = documents, connection
-        connection.observe(self._await_server, "link")
         self._insertions: dict[str, Insertion] = {}
+        connection.observe(self._await_server, "link")
+        connection.observe(self._follow_link, "link")
         self._entries: dict[str, Entry] = {}
         self.pen = host.PenWatch()
         host.RedoWatch.learn()
@@ -115,6 +116,20 @@ class JobRows(Observable):
             is_plain = document is not None and len(documents) == 1
             known = self._entries.get(job.id)
             job.document_name = "" if is_plain or known is None else known.name
+
+    def ask_again(self, anew: bool = False) -> None:
+        """Ask once more for frames that did not come, where that is due; ``anew``: for all of them."""
+        for insertion in list(self._insertions.values()):
+            insertion.ask_again(anew)
+
+    def _follow_link(self) -> None:
+        link = self._connection.link
+        if link in (Link.LOST, Link.FAILED):
+            for insertion in list(self._insertions.values()):
+                insertion.interrupt()
+        # Lost for a moment only, it is there again at once.
+        if link in (Link.LOST, Link.CONNECTED):
+            self.ask_again(anew=link is Link.CONNECTED)
 
     def entry(self, job: Job) -> Entry:
         """What is remembered of it when its document is closed, or Krita."""

@@ -62,7 +62,8 @@ class Job(Observable):
     where it has to be told which that is. ``is_folded``:
     whether it has ended and is shown in one line. ``is_homeless``: whether its document has been closed, so
     that no frame can become a layer. ``looks``: how often its layers may have come to look
-    otherwise. ``position``: how many stand before it in the server's queue.
+    otherwise. ``position``: how many stand before it in the server's queue. ``kept_frames``: once it is done,
+    how many the server has of it; the final one is the last.
     """
 
     state = Property(JobState.SENDING)
@@ -108,6 +109,7 @@ class Job(Observable):
         self.locks = False
         self.room = 0
         self.undone: set[int] = set()
+        self.kept_frames = 0
         self.frames: dict[int, int] = {}  # sequence → iteration
         self.words = tr("sending the picture")
         self._words_before = ""  # while the server is being started
@@ -263,6 +265,7 @@ class Job(Observable):
 
     def _on_done(self, fields: Mapping[str, Any]) -> None:
         self.iteration, self.encoder = fields["iteration"], fields.get("encoder") or self.encoder
+        self.kept_frames = fields.get("kept_frames", 0)
         seconds = duration(fields["seconds"])
         if fields["reason"] == "stopped":
             words = tr("stopped at iteration {}, after {}").format(self.iteration, seconds)

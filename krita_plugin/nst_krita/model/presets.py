@@ -10,7 +10,7 @@ from typing import Any, Mapping, Sequence
 from ..settings import Settings
 from .options import DEFAULTS, Options
 from .properties import Observable, Property
-from .style_list import StyleList
+from .style_list import StyleList, alike
 from .words import tr
 
 #: Options that make the look: what a preset does not name goes back to its default.
@@ -95,6 +95,15 @@ class Presets(Observable):
         self._choose(preset.id)
         return problem
 
+    def recognise(self) -> None:
+        """Settings of an earlier job have been taken over: choose the preset that they are of.
+
+        That is the chosen one, where there is one and it fits; else the one that says the most of them.
+        """
+        fitting = [preset for preset in self.all if not self._differ_from(preset)] if self.is_changed else []
+        if fitting:
+            self._choose(max(fitting, key=lambda preset: len((*preset.options(), *preset.styles))).id)
+
     def save(self, name: str) -> str:
         """Keep the present settings and styles as the painter's preset ``name``: a new one or the chosen.
 
@@ -158,12 +167,13 @@ class Presets(Observable):
         self._settings.set("presets", [preset.to_json() for preset in self.saved])
 
     def _compare(self) -> None:
-        preset = self.current
-        if preset is None:
-            self.is_changed = False
-            return
-        differs = any(self._options[name] != value for name, value in preset.options().items())
-        self.is_changed = differs or bool(preset.styles and list(preset.styles) != self._styles.to_json())
+        self.is_changed = self.current is not None and self._differ_from(self.current)
+
+    def _differ_from(self, preset: Preset) -> bool:
+        """Whether something that it sets is otherwise now."""
+        if any(self._options[name] != value for name, value in preset.options().items()):
+            return True
+        return bool(preset.styles) and not alike(preset.styles, self._styles.to_json())
 
 
 def built_in() -> tuple[Preset, ...]:

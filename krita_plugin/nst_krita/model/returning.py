@@ -7,13 +7,14 @@ from typing import Any, Callable
 from .. import host
 from ..backend.network import Network
 from ..settings import Settings
-from .document_model import ended_again, job_again
+from .document_model import ended_again, job_again, painters_layers
 from .documents import Documents, Offer
 from .earlier import Earlier, Entry, misfit
 from .history import History, JobRecord
 from .insertion import Insertion
 from .job_rows import MAX_ENDED, JobRows
 from .jobs import Job, JobState
+from .titles import styles_in, title_of
 from .unsaved import Unsaved
 from .words import tr
 
@@ -46,19 +47,24 @@ class Returning:
         ``layers``: what is to become of them where that is not known of the job any more.
         """
         document: Any = host.current()
-        record = self._documents.history(document).jobs.get(offer.job)
+        history = self._documents.history(document)
+        record = history.jobs.get(offer.job)
         problem = misfit(offer, document) if record is None else ""
         record = record or self.earlier.record(offer.job, layers)
         if record is None or problem:
             self._say(problem)
             return
         try:
-            above, words = _place(record, document, self._documents.history(document))
+            above, words = _place(record, document, history)
             host.must_have_colour(document.colours)
         except host.HostError as error:
             self._say(str(error))
             return
         self._say(words)
+        is_new = record.id not in history.jobs
+        if is_new and not words and record.source not in ("", above.id):
+            # The only layer there is, whatever it was called before the file was saved without layers.
+            record.title = title_of(styles_in(record.title), above.name)
         self._bring(record, document, above)
 
     def take_up(self, document: Any) -> None:
@@ -162,7 +168,7 @@ def _place(record: JobRecord, document: Any, history: History) -> tuple[host.Lay
     active = document.source()
     if not record.source or record.group in layers:  # of an earlier version; or they have their place already
         return active, ""
-    others = [layer for layer in layers.values() if not (layer.is_mask or history.of_layer(layer.id))]
+    others = painters_layers(layers.values(), history)
     if len(others) == 1:  # there is no other place; and in a file without layers it has another id each time
         return others[0], ""
     words = tr("The layer that was painted is not here: its frames lie above “{}”, the active one.")

@@ -79,10 +79,12 @@ class Root(Observable):
             lambda insertion: self.documents.write(insertion.document),
         )
         self._saving, self._asking = timer(SAVE_MS, self.save), timer(ASK_MS, self._ask_again)
-        self._restore()
+        self.options.load(settings.get("options", dict))
+        self.styles.load(settings.get("styles", list))
         self.presets = Presets(settings, self.options, self.styles)
         self.forecast = Forecast(settings, self.options, self.connection)
-        self._in_use = SettingsInUse(settings, self.options, self.styles, self.documents)
+        taken = self.presets.recognise
+        self._in_use = SettingsInUse(settings, self.options, self.styles, self.documents, taken)
         self.reading = Reading(self.options, self.styles, self._in_use, self.documents, self.download)
         self.waiting = Waiting(self._say)
         self._why_not = Refused(self._say, lambda: self.message)
@@ -295,6 +297,7 @@ class Root(Observable):
             self._asking.start()
 
     def _ask_again(self) -> None:
+        self.rows.ask_again()
         if self.documents.ask_again([offer.job for offer in self.offers if offer.is_unfinished]):
             self._asking.start()
 
@@ -374,10 +377,13 @@ class Root(Observable):
         self._returning.retire()
 
     def _refused(self, job: Job, event: Any) -> None:
+        # Servers of 1.1 do not say which frame it is.
+        lost = event.get("sequence") if event.get("code") == "frame_lost" else None
+        if lost and self.insertion(job).lose(lost):
+            self._asking.start()
+            return
         if event.get("code") != "unknown_job":
             self.message = _refusal(event)
-            if event.get("code") == "frame_lost" and event.get("sequence"):  # servers of 1.1 do not name it
-                self.insertion(job).lose(event["sequence"])
             return
         if job.lost(event.fields):
             job.lose(tr("The server no longer knows this job."), tr("Press Start to begin anew."))
@@ -417,10 +423,6 @@ class Root(Observable):
 
     def _say(self, message: str) -> None:
         self.message = message
-
-    def _restore(self) -> None:
-        self.options.load(self.settings.get("options", dict))
-        self.styles.load(self.settings.get("styles", list))
 
     def save(self) -> None:
         """Write options and styles to the settings file."""

@@ -42,6 +42,7 @@ SAID = (
     _said("began again after an interruption: its checkpoint cannot be read, {}"),
     *_FOR_PAINTERS,
     _said("{} is not among the style layers: its style loss changes nothing"),
+    _said("style {} is smaller than {} px: it has colours, but no strokes"),
     _said("the encoder is another one now: {}"),
     _said("the layers of the losses are others now"),
     _said("the last digits may differ, as this has changed: {}"),

@@ -25,9 +25,17 @@ class SettingsInUse:
     that does not paint everywhere ``region`` says where.
     """
 
-    def __init__(self, settings: Settings, options: Options, styles: StyleList, documents: Documents) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        options: Options,
+        styles: StyleList,
+        documents: Documents,
+        on_taken: Callable[[], None] = lambda: None,
+    ) -> None:
+        """``on_taken``: called once settings of an earlier job have been taken over."""
         self._settings, self._options, self._styles = settings, options, styles
-        self._documents = documents
+        self._documents, self._on_taken = documents, on_taken
         self._used = self.now()
 
     def now(self) -> dict[str, Any]:
@@ -94,6 +102,7 @@ class SettingsInUse:
         problem = self._styles.load([style for style in styles if is_own_file(style["path"])])
         lost = self._have_regions(styles, document)
         self._used = self.now()
+        self._on_taken()
         foreign = [file_name(style["path"]) for style in styles if not is_own_file(style["path"])]
         return sentence(
             problem,

@@ -10,6 +10,12 @@ from .properties import Observable, Property
 MIN_SCALE, MAX_SCALE = 0.25, 4.0
 
 
+#: Shares that differ by less are the same to the painter, who reads them in percents.
+SAME_SHARE = 0.005
+#: What reading an entry raises that ``to_json`` has not written.
+_DAMAGED = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
+
+
 Opener = Callable[[str], Tuple[Optional["Style"], str]]
 
 
@@ -135,15 +141,38 @@ class StyleList(Observable):
 
     def _load(self, entry: Any) -> tuple[Style | None, str]:
         try:
-            path = str(entry["path"])
-            weight = _number(entry, "weight", 0.0, 1.0)
-            scale = _number(entry, "scale", MIN_SCALE, MAX_SCALE)
-        except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
+            path, weight, scale = _read(entry)
+        except _DAMAGED:
             return None, ""
         style, problem = self._open_file(path)
         if style is not None:
             style.weight, style.scale = weight, scale
         return style, problem
+
+
+def alike(saved: Sequence[Any], other: Sequence[Any]) -> bool:
+    """Whether these styles, as ``to_json`` gives them, are the same to the painter, and paint the same."""
+    try:
+        one, two = _shown(saved), _shown(other)
+    except _DAMAGED:
+        return False
+    is_same_list = [style[:2] for style in one] == [style[:2] for style in two]
+    return is_same_list and all(abs(a[2] - b[2]) < SAME_SHARE for a, b in zip(one, two))
+
+
+def _shown(saved: Sequence[Any]) -> list[tuple[str, float, float]]:
+    """Path, stroke size and share of each; one alone has neither a size nor a share of its own."""
+    styles = [_read(entry) for entry in saved]
+    if len(styles) == 1:
+        return [(styles[0][0], 1.0, 1.0)]
+    total = sum(weight for _path, weight, _scale in styles) or 1.0
+    return [(path, scale, weight / total) for path, weight, scale in styles]
+
+
+def _read(entry: Any) -> tuple[str, float, float]:
+    """Path, weight and scale. Raises one of _DAMAGED."""
+    weight, scale = _number(entry, "weight", 0.0, 1.0), _number(entry, "scale", MIN_SCALE, MAX_SCALE)
+    return str(entry["path"]), weight, scale
 
 
 def _number(entry: Mapping[str, Any], name: str, low: float, high: float) -> float:

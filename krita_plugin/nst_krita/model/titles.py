@@ -8,7 +8,9 @@ _ARROW = " → "
 
 
 def title_of(styles: str, layer: str) -> str:
-    """In the painter's language."""
+    """In the painter's language; ``layer``: "" where there is none that tells the painter anything."""
+    if not layer.strip():
+        return styles
     return tr("{} → “{}”").format(styles, layer)
 
 

@@ -9,7 +9,7 @@ from ..model.root import Root
 from ..model.row_order import is_in_line
 from ..model.words import tr
 from ..qt import QtCore, QtGui, QtWidgets, local_time
-from .elided import ElidedLabel
+from .elided import ElidedLabel, FoldedLabel
 from .frame_strip import FrameStrip
 from .loss_curve import LossCurve
 from .plain import PlainLabel
@@ -142,9 +142,10 @@ class _Body(QtWidgets.QWidget):
         self._bar.setTextVisible(False)
         self._bar.setAccessibleName(tr("Progress"))
         self._bar.setFixedHeight(BAR)
-        self._words = self._wrapped()
+        self._words = PlainLabel(wraps=True)
+        self._words.setTextInteractionFlags(QtCore.Qt.TextInteractionFlag.TextSelectableByMouse)
         self._document = ElidedLabel()
-        self._note = self._wrapped()
+        self._note = FoldedLabel()
         self._pause = IconButton("pause", "")
         self._pause.setObjectName("nst_pause")
         self._pause.clicked.connect(lambda: root.toggle_pause(job))
@@ -159,11 +160,6 @@ class _Body(QtWidgets.QWidget):
         bind(self, job, self._keep_room, "inserted", "left_out", "keeps_redo")
         bind(self, job, self._show_preview, "preview", "state")
         bind(self, job, self._name, "document_name")
-
-    def _wrapped(self) -> PlainLabel:
-        label = PlainLabel(wraps=True)
-        label.setTextInteractionFlags(QtCore.Qt.TextInteractionFlag.TextSelectableByMouse)
-        return label
 
     def _lay_out(self) -> None:
         # First what it is doing, and how to hold it: in a low docker the rest is out of sight.
@@ -198,7 +194,7 @@ class _Body(QtWidgets.QWidget):
         if job.frames_note != self._frames_note and not (self._is_low and self._is_pointed_at()):
             self._frames_note = job.frames_note  # under the hand it would move the frames
         note = " · ".join(filter(None, (job.note, self._frames_note)))
-        self._note.setText(note)
+        self._note.say(note)
         self._note.setVisible(bool(note))
         self._curve.want(not self._is_low and job.state is not JobState.CANCELLED)
         self._show_parts()
@@ -228,6 +224,8 @@ class _Body(QtWidgets.QWidget):
         # One that is fetched has no preview unless it is still painted.
         is_painted = bool(job.styles) or not (job.has_ended or job.state is JobState.SENDING)
         self._had_pictures = keeps and (self._had_pictures or is_painted)
+        # In a low docker a whole note would push the frames out of sight.
+        self._note.limit((1 if keeps else 2) if self._is_low else 0)
         has_room = self._had_pictures and not self._is_low
         self._pictures.setMinimumHeight(PREVIEW + 2 * GAP if has_room else 0)
         self._curve.give_way(keeps)

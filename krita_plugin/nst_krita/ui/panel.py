@@ -34,8 +34,8 @@ ROOMY = 300
 JOBS_SHARE, BUSY_SHARE = 0.5, 0.7
 #: Below that height, in px, a job's row has to do with less, so that the settings that move it are seen, too.
 LOW = 420
-#: What the jobs take there while one paints: its row, with its frames.
-LOW_SHARE = 0.6
+#: What the jobs take there while one paints: its row, with a line of its note and its frames.
+LOW_SHARE = 0.625
 #: In px: what a job is doing is seen in so much, and so much is left to the settings.
 JOBS_LEAST, SETTINGS_LEAST = 84, 40
 #: Between them, in px.
@@ -112,9 +112,7 @@ class Panel(QtWidgets.QWidget):
         self._forms = main, advanced
         self._strength = main.findChild(QtWidgets.QWidget, "nst_field_strength")
         column.addWidget(main)
-        fold = _fold(tr("Advanced"), advanced)
-        fold.clicked.connect(lambda *_: self._align())
-        column.addWidget(fold)
+        column.addWidget(_fold(tr("Advanced"), advanced))
         column.addWidget(advanced)
         return FittedArea("nst_form", inside)
 
@@ -136,10 +134,6 @@ class Panel(QtWidgets.QWidget):
 
     def _show_added(self, row: QtWidgets.QWidget) -> None:
         self._form.ensureWidgetVisible(row, 0, GAP)
-
-    def _align(self) -> None:
-        # What is not seen makes no room for its labels in what is.
-        align([form for form in self._forms if not form.isHidden()], together=self.width() >= ROOMY)
 
     def _share_room(self) -> None:
         """The jobs have what the settings leave, and so much at least; then the settings scroll."""
@@ -170,7 +164,8 @@ class Panel(QtWidgets.QWidget):
     def resizeEvent(self, event: QtGui.QResizeEvent) -> None:
         super().resizeEvent(event)
         self._work.be_low(self._is_low)
-        self._align()
+        # The folded ones, too: unfolding them moves nothing above.
+        align(self._forms, together=self.width() >= ROOMY)
         self._share_room()
 
     def event(self, event: QtCore.QEvent) -> bool:

@@ -70,11 +70,12 @@ class PresetButton(QtWidgets.QPushButton):
         current = presets.current
         if current is None or current.is_built_in:
             return
+        name = current.name.replace("&", "&&")  # menus take a single one for a shortcut's mark
         if presets.is_changed:
-            update = tr("Save the changes to “{}”").format(current.name)
+            update = tr("Save the changes to “{}”").format(name)
             menu.addAction(update, lambda *_: self._keep(current.name))
-        menu.addAction(tr("Rename “{}”…").format(current.name), lambda *_: self._rename(current))
-        menu.addAction(tr("Delete “{}”…").format(current.name), lambda *_: self._delete(current))
+        menu.addAction(tr("Rename “{}”…").format(name), lambda *_: self._rename(current))
+        menu.addAction(tr("Delete “{}”…").format(name), lambda *_: self._delete(current))
 
     def _add(self, preset: Preset, picture: str) -> None:
         action = self._menu.add(preset.name, lambda *_: self._choose(preset), picture)

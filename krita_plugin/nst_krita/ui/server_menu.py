@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..model.server import Server
+from ..model.server_setup import Need
 from ..model.words import tr
 from ..qt import QtCore, QtGui, QtWidgets
 from .theme import IconButton
@@ -18,6 +19,7 @@ class ServerMenu(IconButton):
         self.setObjectName("nst_server_menu")
         self._server = server
         menu = QtWidgets.QMenu(self)
+        menu.setToolTipsVisible(True)
         self._restart = _entry(menu, "restart", tr("Restart server"), server.restart)
         self._choose = _entry(menu, "choose", tr("Use another server…"), self._choose_file)
         self._local = _entry(menu, "local", tr("Use the local server"), server.use_local)
@@ -28,7 +30,13 @@ class ServerMenu(IconButton):
         self.opens(menu)
 
     def _refresh(self) -> None:
+        setup = self._server.setup
+        if setup.need is Need.INSTALL:
+            setup.look()  # it may have been installed from a terminal meanwhile
+        is_missing = setup.need is Need.INSTALL
         self._restart.setVisible(not self._server.is_remote)
+        self._restart.setEnabled(not is_missing)
+        self._restart.setToolTip(tr("server not installed") if is_missing else "")
         self._local.setVisible(self._server.is_remote)
 
     def _choose_file(self) -> None:
