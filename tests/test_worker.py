@@ -100,7 +100,8 @@ def test_the_same_seed_gives_the_same_bytes(client: RawClient, job: str) -> None
 def test_frames_come_in_the_format_of_the_content(
     client: RawClient, job: str, channels: str, dtype: str, size: int
 ) -> None:
-    content = send_image(client, bytes(32 * 24 * size), 32, 24, x=7, y=-3, channels=channels, dtype=dtype)
+    data = bytes([0 if channels == "GRAY" else 255]) * (32 * 24 * size)
+    content = send_image(client, data, 32, 24, x=7, y=-3, channels=channels, dtype=dtype)
     client.submit(job, iterations=1, more={"content": content}, **SHALLOW)
     finish(client, job)
     frame = frames(client, job)[-1]["pixels"]
