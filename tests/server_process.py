@@ -200,7 +200,10 @@ class RawClient:
 
     def image(self, width: int = 32, height: int = 24, seed: int = 0, **more: Any) -> dict[str, Any]:
         """The header of an image of noise, whose bytes this client can send."""
-        data = random.Random(seed).randbytes(width * height * 4)
+        return self.image_of(random.Random(seed).randbytes(width * height * 4), width, height, **more)
+
+    def image_of(self, data: bytes, width: int, height: int, **more: Any) -> dict[str, Any]:
+        """The header of the image of these bytes, which this client can send."""
         self.blobs[digest_of(data)] = data
         return Pixels(digest_of(data), width, height, len(data), **more).to_header()
 

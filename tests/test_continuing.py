@@ -19,7 +19,7 @@ from nst_server.jobs import Jobs
 from nst_server.store import Store
 from nst_server.wire.messages import Message
 from nst_server.wire.params import Params
-from nst_server.wire.pixels import Pixels, digest_of
+from nst_server.wire.pixels import Pixels
 from nst_server.worker import memory
 from nst_server.worker.job import Run
 from nst_server.worker.memory import Memory, OtherLoss, loss_of
@@ -344,8 +344,7 @@ def test_over_the_wire_the_losses_go_on_where_they_stood(tmp_path):
         images = {"content": client.image(208, 12, seed=1), "styles": [client.image(60, 60, seed=2)]}
         whole = paint("whole", scale_iterations=[12, 12], more=images)
         data = store_file(server, "whole")
-        client.blobs[digest_of(data)] = data
-        frame = Pixels(digest_of(data), 208, 12, len(data)).to_header()
+        frame = client.image_of(data, 208, 12)
         on = paint("on", iterations=4, more={**images, "start": frame, "continues": "whole"})
         again = paint("again", iterations=4, more={**images, "start": {"job": "whole", "iteration": 24}})
         anew = paint("anew", iterations=4, more={**images, "start": frame})

@@ -68,9 +68,18 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return made
 
 
-def a_forecast(options: Any) -> Any:
-    connection = part("model.connection").Connection()
+def a_forecast(options: Any, connection: Any = None) -> Any:
+    connection = connection or part("model.connection").Connection()
     return part("model.forecast").Forecast(part("settings").Settings(), options, connection)
+
+
+def a_connected_one() -> tuple[Any, Any, Any]:
+    """A forecast for 100 iterations, its options, and its connection, with a server that is there."""
+    options, connection = part("model.options").Options(), part("model.connection").Connection()
+    options["iterations"] = 100
+    forecast = a_forecast(options, connection)
+    connection.link = part("model.connection").Link.CONNECTED
+    return forecast, options, connection
 
 
 def test_no_figure_before_there_is_one(clock: Clock) -> None:
@@ -142,9 +151,8 @@ def test_what_an_earlier_version_has_measured_counts(clock: Clock) -> None:
 
 
 def test_another_device_has_its_own_figures(clock: Clock) -> None:
-    options = part("model.options").Options()
-    settings, connection = part("settings").Settings(), part("model.connection").Connection()
-    forecast = part("model.forecast").Forecast(settings, options, connection)
+    connection = part("model.connection").Connection()
+    forecast = a_forecast(part("model.options").Options(), connection)
     run_job(forecast, clock, seconds=20)
     connection.device = "NVIDIA"
     assert forecast.of(200, 100) is None
@@ -153,11 +161,8 @@ def test_another_device_has_its_own_figures(clock: Clock) -> None:
 
 
 def test_the_first_job_also_waits_for_the_server_to_start(clock: Clock) -> None:
-    options, link = part("model.options").Options(), part("model.connection").Link
-    settings, connection = part("settings").Settings(), part("model.connection").Connection()
-    forecast = part("model.forecast").Forecast(settings, options, connection)
-    options["iterations"] = 100
-    connection.link = link.CONNECTED
+    link = part("model.connection").Link
+    forecast, _options, connection = a_connected_one()
     run_job(forecast, clock, seconds=20, begins=15)
     assert forecast.expect(200, 100).words == "256 MB · about 20 s", "it is there now"
     run_job(forecast, clock, seconds=20, begins=1)
@@ -174,11 +179,8 @@ def test_the_first_job_also_waits_for_the_server_to_start(clock: Clock) -> None:
 
 
 def test_what_learning_an_encoder_takes_is_expected_of_a_server_that_is_there(clock: Clock) -> None:
-    options, link = part("model.options").Options(), part("model.connection").Link
-    settings, connection = part("settings").Settings(), part("model.connection").Connection()
-    forecast = part("model.forecast").Forecast(settings, options, connection)
-    options["iterations"] = 100
-    connection.link = link.CONNECTED
+    link = part("model.connection").Link
+    forecast, options, connection = a_connected_one()
     run_job(forecast, clock, seconds=20, begins=5, prepares=10)
     assert forecast.expect(200, 100).words == "256 MB · about 30 s", "known from the first job on"
     assert forecast.of(400, 200) == pytest.approx((80, 2**30)), "it does not grow with the picture"
@@ -194,7 +196,7 @@ def test_what_learning_an_encoder_takes_is_expected_of_a_server_that_is_there(cl
     assert forecast.expect(200, 100).words == "256 MB · about 32 s"
     connection.link = link.NONE
     assert forecast.expect(200, 100).words == "256 MB · about 35 s", "it begins and prepares once more"
-    again = part("model.forecast").Forecast(settings, options, connection)  # of the next session
+    again = a_forecast(options, connection)  # of the next session
     connection.link = link.CONNECTED
     run_job(again, clock, seconds=20, prepares=0.1, broken_by="paused")
     assert again.expect(200, 100).words == "256 MB · about 32 s", "written down"

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from server_process import RawClient, ServerProcess, connected, new_job
-
-from nst_server.wire.pixels import Pixels, digest_of
 
 SHALLOW = {"content_layers": ["conv1_2"], "style_layers": ["conv1_1"], "iterations": 3, "encoder": "built-in"}
 PATIENCE = 60.0
@@ -24,17 +21,12 @@ client = pytest.fixture(connected)
 job = pytest.fixture(new_job)
 
 
-def sent(client: RawClient, data: bytes, width: int, height: int, **more: Any) -> dict[str, Any]:
-    client.blobs[digest_of(data)] = data
-    return Pixels(digest_of(data), width, height, len(data), **more).to_header()
-
-
 def left_half(inside: bytes, outside: bytes) -> bytes:
     return (inside * 16 + outside * 16) * 24
 
 
 def test_a_content_that_is_transparent_is_refused(client: RawClient, job: str) -> None:
-    content = sent(client, bytes([90, 60, 30, 0]) * 32 * 24, 32, 24)
+    content = client.image_of(bytes([90, 60, 30, 0]) * 32 * 24, 32, 24)
     client.submit(job, more={"content": content}, **SHALLOW)
     failed = client.expect("failed", job=job, seconds=PATIENCE)
     assert (failed["code"], failed["field"]) == ("bad_image", "content")
@@ -45,9 +37,9 @@ def test_a_content_that_is_transparent_is_refused(client: RawClient, job: str) -
 def test_a_mask_beside_all_that_there_is_to_see_is_refused(
     client: RawClient, job: str, has_alpha: bool
 ) -> None:
-    content = sent(client, left_half(b"abc\xff", b"abc\0"), 32, 24) if has_alpha else client.image(seed=1)
+    content = client.image_of(left_half(b"abc\xff", b"abc\0"), 32, 24) if has_alpha else client.image(seed=1)
     mask = left_half(b"\0", b"\x80") if has_alpha else bytes(32 * 24)
-    more = {"content": content, "mask": sent(client, mask, 32, 24, channels="MASK")}
+    more = {"content": content, "mask": client.image_of(mask, 32, 24, channels="MASK")}
     client.submit(job, more=more, **SHALLOW)
     failed = client.expect("failed", job=job, seconds=PATIENCE)
     assert (failed["code"], failed["field"]) == ("bad_image", "mask")
@@ -55,7 +47,7 @@ def test_a_mask_beside_all_that_there_is_to_see_is_refused(
 
 
 def test_a_style_of_one_pixel_is_said_to_have_no_strokes(client: RawClient, job: str) -> None:
-    styles = [client.image(20, 20, seed=2), sent(client, bytes([200, 0, 0, 255]), 1, 1)]
+    styles = [client.image(20, 20, seed=2), client.image_of(bytes([200, 0, 0, 255]), 1, 1)]
     client.submit(job, more={"styles": styles}, **SHALLOW)
     note = "style 2 is smaller than 8 px: it has colours, but no strokes"
     client.expect("progress", job=job, note=note, seconds=PATIENCE)
@@ -63,7 +55,7 @@ def test_a_style_of_one_pixel_is_said_to_have_no_strokes(client: RawClient, job:
 
 
 def test_the_preview_of_a_grey_content_is_grey(client: RawClient, job: str) -> None:
-    grey = sent(client, bytes(range(256)) * 6, 32, 24, channels="GRAYA")
+    grey = client.image_of(bytes(range(256)) * 6, 32, 24, channels="GRAYA")
     client.send("credit", bytes=10**9)
     colourful = {**SHALLOW, "iterations": 5}
     client.submit(job, more={"content": grey, "previews": True}, frames="none", **colourful)

@@ -60,11 +60,6 @@ def frames(client: RawClient, job: str) -> list[Any]:
     return [m for m in client.log if m.type == "frame" and m["job"] == job]
 
 
-def send_image(client: RawClient, data: bytes, width: int, height: int, **more: Any) -> dict[str, Any]:
-    client.blobs[digest_of(data)] = data
-    return Pixels(digest_of(data), width, height, len(data), **more).to_header()
-
-
 def test_a_job_from_first_to_last(client: RawClient, job: str) -> None:
     client.submit(job, iterations=6, **SHALLOW)
     pixels = finish(client, job)
@@ -101,7 +96,7 @@ def test_frames_come_in_the_format_of_the_content(
     client: RawClient, job: str, channels: str, dtype: str, size: int
 ) -> None:
     data = bytes([0 if channels == "GRAY" else 255]) * (32 * 24 * size)
-    content = send_image(client, data, 32, 24, x=7, y=-3, channels=channels, dtype=dtype)
+    content = client.image_of(data, 32, 24, x=7, y=-3, channels=channels, dtype=dtype)
     client.submit(job, iterations=1, more={"content": content}, **SHALLOW)
     finish(client, job)
     frame = frames(client, job)[-1]["pixels"]
@@ -112,10 +107,10 @@ def test_frames_come_in_the_format_of_the_content(
 
 def test_transparency_is_kept_and_the_mask_limits_it(client: RawClient, job: str) -> None:
     alpha = bytes(range(16)) * 16
-    content = send_image(client, b"".join(bytes([90, 60, 30, a]) for a in alpha), 16, 16)
+    content = client.image_of(b"".join(bytes([90, 60, 30, a]) for a in alpha), 16, 16)
     client.submit(job, iterations=1, more={"content": content}, **SHALLOW)
     assert finish(client, job)[1][3::4] == alpha
-    mask = send_image(client, bytes([255] * 128 + [0] * 128), 16, 16, channels="MASK")
+    mask = client.image_of(bytes([255] * 128 + [0] * 128), 16, 16, channels="MASK")
     client.submit(job + "x", iterations=1, more={"content": content, "mask": mask}, **SHALLOW)
     assert finish(client, job + "x")[1][3::4] == alpha[:128] + bytes(128)
 
@@ -129,7 +124,7 @@ def test_colours_under_transparent_pixels_change_nothing_that_is_seen(client: Ra
             numbers = np.random.default_rng(seed).integers(0, 256, (height, width, 4), dtype=np.uint8)
             numbers[..., 3] = 255
             numbers[4:9, 5:11] = hidden
-            sent.append(send_image(client, numbers.tobytes(), width, height))
+            sent.append(client.image_of(numbers.tobytes(), width, height))
         more = {"content": sent[0], "styles": sent[1:]}
         client.submit(f"{job}-{index}", iterations=2, size=12, strength=0.3, more=more, **SHALLOW)
         frame = np.frombuffer(finish(client, f"{job}-{index}")[2], np.uint8).reshape(16, 20, 4)
@@ -147,7 +142,7 @@ def test_a_smaller_size_loses_nothing_of_the_content_at_strength_0(
     kind = np.float32 if is_bright else np.uint8
     described = {"dtype": "float32", "colour_space": "linear-srgb"} if is_bright else {}
     data = numbers.astype(kind)
-    content = send_image(client, data.tobytes(), 32, 24, **described)
+    content = client.image_of(data.tobytes(), 32, 24, **described)
     client.submit(job, iterations=2, size=12, strength=0.0, more={"content": content}, **SHALLOW)
     for frame in finish(client, job).values():
         np.testing.assert_allclose(np.frombuffer(frame, kind).reshape(24, 32, 4), data, atol=1e-3)
@@ -155,8 +150,8 @@ def test_a_smaller_size_loses_nothing_of_the_content_at_strength_0(
 
 def test_a_mask_over_an_opaque_format_leaves_the_content_outside(client: RawClient, job: str) -> None:
     grey = bytes(range(256))
-    content = send_image(client, grey, 16, 16, channels="GRAY")
-    mask = send_image(client, bytes([255] * 128 + [0] * 128), 16, 16, channels="MASK")
+    content = client.image_of(grey, 16, 16, channels="GRAY")
+    mask = client.image_of(bytes([255] * 128 + [0] * 128), 16, 16, channels="MASK")
     client.submit(job, iterations=3, frames="none", more={"content": content, "mask": mask}, **SHALLOW)
     final = finish(client, job)[1]
     assert final[128:] == grey[128:]
@@ -169,12 +164,12 @@ def test_each_style_acts_where_its_mask_says(client: RawClient, job: str) -> Non
     A third could act everywhere, but has no weight.
     """
     noise = [bytes([90 + i % 5, 60 + i % 7, 30 + i % 3, 200 + i % 50]) for i in range(30 * 20)]
-    content = send_image(client, b"".join(noise), 30, 20)
+    content = client.image_of(b"".join(noise), 30, 20)
     colours = [230, 20, 20, 255], [20, 40, 220, 255], [20, 220, 40, 255]
-    styles = [send_image(client, bytes(colour) * 256, 16, 16) for colour in colours]
-    left = send_image(client, b"".join(b"\xff\xff" * 10 + bytes(40) for _ in range(20)), 30, 20,
+    styles = [client.image_of(bytes(colour) * 256, 16, 16) for colour in colours]
+    left = client.image_of(b"".join(b"\xff\xff" * 10 + bytes(40) for _ in range(20)), 30, 20,
                       channels="MASK", dtype="uint16")  # fmt: skip
-    right = send_image(client, (bytes(4) + b"\xff\xff") * 4, 6, 4, channels="MASK")
+    right = client.image_of((bytes(4) + b"\xff\xff") * 4, 6, 4, channels="MASK")
     more = {"content": content, "styles": styles, "style_masks": [left, right, None], "previews": True}
     params = {"strength": 0.9, "frames": "1", "style_weights": [1, 1, 0], **SHALLOW}
     client.submit(job, iterations=8, more=more, **params)
@@ -193,15 +188,15 @@ def test_each_style_acts_where_its_mask_says(client: RawClient, job: str) -> Non
 
 
 def test_masks_that_leave_nothing_to_be_painted_are_refused_by_name(client: RawClient, job: str) -> None:
-    black = send_image(client, bytes(64), 8, 8, channels="MASK")
+    black = client.image_of(bytes(64), 8, 8, channels="MASK")
     more = {"styles": [client.image(seed=3), client.image(seed=4)], "style_masks": [None, black]}
     client.submit(job, more=more, **SHALLOW)
     failed = client.expect("failed", job=job, seconds=PATIENCE)
     assert (failed["code"], failed["field"]) == ("bad_image", "style_masks[1]")
     assert "no value above 0" in failed["message"]
-    content = send_image(client, bytes([90, 60, 30, 255]) * 512, 32, 16)
+    content = client.image_of(bytes([90, 60, 30, 255]) * 512, 32, 16)
     above, below = (
-        send_image(client, bytes(rows) * 256 + bytes(rest) * 256, 32, 16, channels="MASK")
+        client.image_of(bytes(rows) * 256 + bytes(rest) * 256, 32, 16, channels="MASK")
         for rows, rest in (([255], [0]), ([0], [255]))
     )
     more = {"content": content, "styles": [client.image(seed=3)], "style_masks": [above], "mask": below}
@@ -227,8 +222,8 @@ def test_a_finished_frame_gets_other_colours_and_is_not_painted_again(
     content = client.image(seed=1)
     if is_bright:  # up to four times white
         numbers = np.random.default_rng(3).uniform(0, 1, (24, 32, 4)) * [4, 3, 2, 1]
-        content = send_image(
-            client, numbers.astype("<f4").tobytes(), 32, 24, channels="RGBA", dtype="float32",
+        content = client.image_of(
+            numbers.astype("<f4").tobytes(), 32, 24, channels="RGBA", dtype="float32",
             colour_space="linear-srgb",
         )  # fmt: skip
     client.submit(job, iterations=2, more={"content": content}, **SHALLOW)
@@ -248,9 +243,9 @@ def test_a_finished_frame_gets_other_colours_and_is_not_painted_again(
 
 def test_holes_in_a_frame_that_is_recoloured_stay_and_count_for_nothing(client: RawClient, job: str) -> None:
     """Half of it is erased, the layer beneath is whole, and a style that shows nothing is not looked at."""
-    content = send_image(client, bytes([60, 90, 120, 255]) * 256, 16, 16)
-    erased = send_image(client, (bytes([200, 40, 20, 255]) * 8 + bytes(32)) * 16, 16, 16)
-    more = {"content": content, "start": erased, "styles": [send_image(client, bytes(16), 2, 2)]}
+    content = client.image_of(bytes([60, 90, 120, 255]) * 256, 16, 16)
+    erased = client.image_of((bytes([200, 40, 20, 255]) * 8 + bytes(32)) * 16, 16, 16)
+    more = {"content": content, "start": erased, "styles": [client.image_of(bytes(16), 2, 2)]}
     client.submit(job, iterations=0, keep_colours="moments", more=more)
     client.submit(job + "x", iterations=0, keep_colours="luminance", more=more)
     in_palette, in_hues = finish(client, job)[1], finish(client, job + "x")[1]
@@ -261,17 +256,17 @@ def test_holes_in_a_frame_that_is_recoloured_stay_and_count_for_nothing(client: 
 
 def test_soft_edges_of_a_frame_stay_as_soft_when_it_is_recoloured(client: RawClient, job: str) -> None:
     """A frame has the transparency of content and mask already."""
-    content = send_image(client, bytes([60, 90, 120, 200]) * 64, 8, 8)
-    mask = send_image(client, bytes([100]) * 64, 8, 8, channels="MASK")
-    frame = send_image(client, bytes([200, 40, 20, 78]) * 32 + bytes([200, 40, 20, 30]) * 32, 8, 8)
+    content = client.image_of(bytes([60, 90, 120, 200]) * 64, 8, 8)
+    mask = client.image_of(bytes([100]) * 64, 8, 8, channels="MASK")
+    frame = client.image_of(bytes([200, 40, 20, 78]) * 32 + bytes([200, 40, 20, 30]) * 32, 8, 8)
     more = {"content": content, "mask": mask, "start": frame}
     client.submit(job, iterations=0, keep_colours="moments", more=more)
     assert finish(client, job)[1][3::4] == bytes([78] * 32 + [30] * 32)
 
 
 def test_below_a_recoloured_picture_an_opaque_content_shows(client: RawClient, job: str) -> None:
-    content = send_image(client, bytes([90]) * 64, 8, 8, channels="GRAY")
-    start = send_image(client, bytes([250, 20, 20, 255]) * 32 + bytes(4) * 32, 8, 8)
+    content = client.image_of(bytes([90]) * 64, 8, 8, channels="GRAY")
+    start = client.image_of(bytes([250, 20, 20, 255]) * 32 + bytes(4) * 32, 8, 8)
     client.submit(job, iterations=0, keep_colours="luminance", more={"content": content, "start": start})
     made = finish(client, job)[1]
     assert made[32:] == bytes([90]) * 32 and made[:32] != made[32:]
@@ -283,13 +278,13 @@ def test_strokes_on_a_layer_of_their_own_are_painted_over_the_earlier_picture(
     params = {"seed": 1, "size": 0, **SHALLOW}
     rows, columns = np.mgrid[:24, :32]
     clouds = np.stack([80 + 4 * rows, 60 + 3 * columns, 90 + 2 * rows, np.full((24, 32), 255)], 2)
-    content = send_image(client, clouds.astype(np.uint8).tobytes(), 32, 24)
+    content = client.image_of(clouds.astype(np.uint8).tobytes(), 32, 24)
     client.submit(job, iterations=6, more={"content": content}, **params)
     before = finish(client, job)
     painted = before[max(before)]
     strokes = np.zeros((24, 32, 4), np.uint8)
     strokes[4:8, 4:12] = (255, 255, 0, 255)
-    start = send_image(client, strokes.tobytes(), 32, 24)
+    start = client.image_of(strokes.tobytes(), 32, 24)
     more = {"content": content, "start": start, "continues": job}
     client.submit(job + "x", iterations=1, more=more, **params)
     after = finish(client, job + "x")
@@ -341,7 +336,7 @@ def test_cancel_in_the_middle_of_a_large_evaluation(client: RawClient, job: str)
 
 
 def test_an_image_that_cannot_be_read_fails_its_job_alone(client: RawClient, job: str) -> None:
-    broken = send_image(client, b"\x89PNG\r\n\x1a\nnothing else of a picture", 8, 8, encoding="png")
+    broken = client.image_of(b"\x89PNG\r\n\x1a\nnothing else of a picture", 8, 8, encoding="png")
     client.submit(job, more={"styles": [broken]}, **SHALLOW)
     failed = client.expect("failed", job=job, seconds=PATIENCE)
     assert failed["code"] == "bad_image"
@@ -371,10 +366,10 @@ def test_an_image_that_was_damaged_on_the_disk_is_not_painted_but_asked_for_anew
 
 def test_transparent_pixels_of_a_style_influence_nothing(client: RawClient, job: str) -> None:
     seen = [bytes([200, 60 + 4 * i % 80, 20, 255]) for i in range(16 * 20)]
-    opaque = send_image(client, b"".join(seen), 16, 20)
+    opaque = client.image_of(b"".join(seen), 16, 20)
     rows = [b"".join(seen[16 * y : 16 * y + 16]) + bytes(4 * 16) for y in range(20)]
-    half = send_image(client, b"".join(rows), 32, 20)
-    holes = send_image(client, b"".join(p if i % 3 else bytes(4) for i, p in enumerate(seen)), 16, 20)
+    half = client.image_of(b"".join(rows), 32, 20)
+    holes = client.image_of(b"".join(p if i % 3 else bytes(4) for i, p in enumerate(seen)), 16, 20)
     means = []
     for index, style in enumerate((opaque, half, holes)):
         params = {"start": "style", "fit": "stretch", "strength": 1.0, "frames": "none", **SHALLOW}
@@ -386,7 +381,7 @@ def test_transparent_pixels_of_a_style_influence_nothing(client: RawClient, job:
 
 
 def test_a_style_without_anything_to_see_is_refused_in_words(client: RawClient, job: str) -> None:
-    client.submit(job, more={"styles": [send_image(client, bytes(4 * 64), 8, 8)]}, **SHALLOW)
+    client.submit(job, more={"styles": [client.image_of(bytes(4 * 64), 8, 8)]}, **SHALLOW)
     failed = client.expect("failed", job=job, seconds=PATIENCE)
     assert (failed["code"], failed["field"]) == ("bad_image", "styles[0]")
     assert "wholly transparent" in failed["message"]

@@ -66,6 +66,7 @@ class Endpoint:
 
     def _bind(self, run_dir: Path, bind: str) -> Connection:
         keys: dict[str, Any] = {}
+        path: Path | None = None
         if not bind:
             bind = f"ipc://{run_dir / 'server.ipc'}" if zmq.has("ipc") else "tcp://127.0.0.1:*"
         if bind.startswith(("ipc://@", "ipc://*")):
@@ -89,8 +90,7 @@ class Endpoint:
             raise EndpointError(f"{bind} cannot be used: {error.strerror}.") from error
         finally:
             os.umask(before)
-        if bind.startswith("ipc://"):
-            self._path = path
+        self._path = path
         endpoint = self.socket.get_string(zmq.LAST_ENDPOINT).rstrip("\0")
         # A client of this machine cannot connect to "all addresses".
         endpoint = endpoint.replace("//0.0.0.0:", "//127.0.0.1:")

@@ -259,12 +259,13 @@ class Handlers:
 
     def _stop(self, session: Session, message: Message) -> None:
         job = self._unfinished(session, message)
-        if job is not None:
-            self._sessions.listen(session, job)
-        if job is not None and job.stage in (QUEUED, PREPARING) and not (job.saved or job.kept_frames):
+        if job is None:
+            return
+        self._sessions.listen(session, job)
+        if job.stage in (QUEUED, PREPARING) and not (job.saved or job.kept_frames):
             # There is no picture yet that could be kept.
             self._end(job)
-        elif job is not None:
+        else:
             self._jobs.stop(job)
             self._dispatcher.tell(job, "stop")
 

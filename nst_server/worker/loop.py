@@ -112,10 +112,12 @@ class Worker:
             tuple(params.content_layers.items()),
             tuple(params.style_layers.items()),
         )
-        known, self._encoder = self._encoder, None
+        known = self._encoder
         if known is not None and known[0] == network:
-            self._encoder = known
             return known[1]
+        before = known[1] if known is not None and known[0] == learnt else None
+        # Another one is of no use now, and is not to lie in the memory beside the next.
+        self._encoder = known = None
         encoder = choose_encoder(
             params,
             pictures[0].rgb,
@@ -127,7 +129,7 @@ class Worker:
             check=reins.check_unbegun,
             note=reins.notes.append,
             fetch=fetch,
-            learnt=known[1] if known is not None and known[0] == learnt else None,
+            learnt=before,
         )
         self._encoder = (learnt if encoder.name == "built-in" else network, encoder)
         return encoder

@@ -37,6 +37,11 @@ class OtherLoss(Exception):
     """What is known of an earlier job is of no use: it made another loss small."""
 
 
+def _lasting(state: State) -> State:
+    """What is worth a file of a state: its pictures and the preconditioner."""
+    return replace(state.afresh(), curvature=state.curvature)
+
+
 class Memory:
     """The last state of the last job; of any other its pictures and the preconditioner, from a file."""
 
@@ -50,10 +55,11 @@ class Memory:
         """
         tensors = state.optimiser.tensors
         is_large = sum(tensor.nbytes for tensor in tensors.values()) > _MOST_BYTES
-        lasting = replace(state.afresh(), curvature=state.curvature).on("cpu")
-        self._kept = job, loss, lasting if is_large else state.on("cpu")
+        # What is let go is not copied from a GPU first, and the rest only once.
+        kept = (_lasting(state) if is_large else state).on("cpu")
+        self._kept = job, loss, kept
         with contextlib.suppress(OSError):
-            write_last(file, min_free, job, loss, lasting)
+            write_last(file, min_free, job, loss, _lasting(kept))
 
     def take(self, job: str | None, loss: Loss, *files: Path) -> State | None:
         """The last state of ``job``, from one of ``files`` where it is not remembered; None if none has it.

@@ -93,9 +93,7 @@ def read_content(document: KritaDocument, layer: Layer, *, may_be_hidden: bool =
             mask = None  # all is wholly selected
     # Frames come in the colours of what is sent, and the document's are what they shall have.
     pixels = _read(document, layer.node, area, document.colours, shown=is_shown)
-    if mask is not None and not shows(pixels, mask):
-        raise _nothing_selected(layer)
-    if mask is None and not shows(pixels):
+    if not shows(pixels, mask):
         if selection is not None:
             raise _nothing_selected(layer)
         raise HostError(
